@@ -1,0 +1,6 @@
+//! `bp`: evidence packs of training steps, re-derived rather than believed.
+pub mod digest;
+pub mod json;
+pub mod pointer;
+pub mod report;
+pub mod verify;
