@@ -1,0 +1,254 @@
+//! From the wire to a [`Step`]: after this the schema version is gone.
+
+use super::id::{ParamId, UnitId};
+use super::step::{Claims, Entry, Origin, PostUpdate, Reading, Step};
+use super::wire::{
+    Activation, Attestor, BiasMode, BiasPolicy, BiasSharing, Parameter, PolicyTolerance, PostUpdateLoss,
+    Receipt, Role, Sidecar, SourceFramework, Topology, UnitOrder, WireTolerance,
+};
+use crate::digest::Digest;
+use crate::number::Tolerance;
+
+/// A block that the schema admits and this judge has no rules for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{block} cannot be judged by this version of bp")]
+pub struct Unsupported {
+    /// The block, in words.
+    pub block: &'static str,
+}
+
+/// What the bytes of a receipt say beyond their values.
+#[derive(Debug, Clone, Copy)]
+pub struct ByteFacts {
+    /// Whether they are the canonical bytes.
+    pub canonical: bool,
+    /// The digest that rule 16 asks for.
+    pub subject_digest: Option<Digest>,
+}
+
+/// The step and the claims of a receipt.
+///
+/// # Errors
+/// [`Unsupported`] where the record holds a block without rules.
+pub fn receipt(wire: Receipt, bytes: ByteFacts) -> Result<Entry, Unsupported> {
+    let claims = Claims {
+        labels: Some(wire.fixture_status),
+        source_framework: wire.source_framework,
+        attestor: wire.attestor,
+        canonical: bytes.canonical,
+        subject_digest: bytes.subject_digest,
+    };
+    let declared = declared(wire.numeric_policy.tolerance);
+    let step = Step {
+        reading: Reading::NineDigits,
+        origin: origin(claims.source_framework.as_ref(), claims.attestor.as_ref(), declared),
+        declared_tolerance: declared,
+        is_receipt: true,
+        declared_digits: Some(wire.numeric_policy.precision_significant_digits),
+        bias_mode: wire.bias_policy.mode,
+        biases_updated: wire.bias_policy.updated_in_step,
+        topology: named(wire.topology),
+        learning_rate: wire.learning_rate,
+        optimizer: wire.optimizer_config,
+        step: Some(wire.step),
+        trace_id: wire.trace_id,
+        step_index: wire.step_index,
+        batch: wire.batch,
+        per_sample: wire.per_sample,
+        inputs: wire.inputs,
+        targets: wire.targets,
+        parameters_before: wire.parameters_before,
+        forward: wire.forward,
+        loss: wire.loss,
+        backward: wire.backward,
+        updates: wire.updates,
+        parameters_after: wire.parameters_after,
+        post_update: post_update(wire.post_update_forward.map(|post| post.units), wire.post_update_loss),
+    };
+    supported(Entry { step, claims })
+}
+
+/// The step of a sidecar. `bias_policy` is the sidecar's own or the one worked out for it; `recompute` is how far a
+/// recomputation may lie off.
+///
+/// # Errors
+/// [`Unsupported`] where the sidecar holds a block without rules.
+pub fn sidecar(wire: Sidecar, bias_policy: &BiasPolicy, recompute: Tolerance) -> Result<Entry, Unsupported> {
+    let declared = wire.numeric_policy.as_ref().and_then(|policy| declared(policy.tolerance));
+    let local = declared.unwrap_or(Tolerance::IMPORT_DEFAULT).clamp(Tolerance::OBSERVER_CEILING);
+    let mut topology = wire.topology;
+    topology.layers = ["input", "hidden", "output"].map(str::to_owned).to_vec();
+    let step = Step {
+        reading: Reading::Full,
+        origin: Origin::Imported { local, recompute: recompute.clamp(Tolerance::OBSERVER_CEILING) },
+        declared_tolerance: declared,
+        is_receipt: false,
+        declared_digits: None,
+        bias_mode: bias_policy.mode,
+        biases_updated: bias_policy.updated_in_step,
+        topology,
+        learning_rate: wire.learning_rate,
+        optimizer: wire.optimizer,
+        step: None,
+        trace_id: wire.trace_id,
+        step_index: wire.step_index,
+        batch: wire.batch,
+        per_sample: wire.per_sample,
+        inputs: wire.inputs,
+        targets: wire.targets,
+        parameters_before: wire.parameters_before,
+        forward: wire.forward,
+        loss: wire.loss,
+        backward: wire.backward,
+        updates: wire.updates,
+        parameters_after: wire.parameters_after,
+        post_update: post_update(
+            wire.post_update_forward.and_then(|post| post.units),
+            wire.post_update_loss,
+        ),
+    };
+    let claims = Claims {
+        labels: None,
+        source_framework: Some(wire.source_framework),
+        attestor: None,
+        canonical: false,
+        subject_digest: None,
+    };
+    supported(Entry { step, claims })
+}
+
+fn supported(entry: Entry) -> Result<Entry, Unsupported> {
+    use super::wire::Optimizer;
+    let step = &entry.step;
+    if step.batch.is_some() || step.per_sample.is_some() || step.loss.per_sample.is_some() {
+        return Err(Unsupported { block: "a batched step" });
+    }
+    let stateful = |name: Optimizer| name != Optimizer::Sgd;
+    if step.optimizer.as_ref().is_some_and(|config| stateful(config.name))
+        || step.updates.iter().any(|update| stateful(update.optimizer.name))
+    {
+        return Err(Unsupported { block: "an optimizer other than SGD" });
+    }
+    if step.optimizer.as_ref().and_then(|config| config.weight_decay).is_some_and(|decay| decay != 0.0) {
+        return Err(Unsupported { block: "weight decay" });
+    }
+    Ok(entry)
+}
+
+fn declared(tolerance: PolicyTolerance) -> Option<Tolerance> {
+    match tolerance {
+        PolicyTolerance::Absolute(atol) => Tolerance::new(atol, 0.0).ok(),
+        PolicyTolerance::Hybrid(WireTolerance { atol, rtol }) => Tolerance::new(atol, rtol).ok(),
+    }
+}
+
+/// A record that names a foreign framework or the source of an import was computed elsewhere.
+fn origin(
+    framework: Option<&SourceFramework>,
+    attestor: Option<&Attestor>,
+    declared: Option<Tolerance>,
+) -> Origin {
+    let provenance = attestor.and_then(|attestor| attestor.import_provenance.as_ref());
+    if framework.is_none() && provenance.is_none() {
+        return Origin::Engine;
+    }
+    let recompute = attestor
+        .map(|attestor| attestor.differential_tolerance)
+        .and_then(|tolerance| Tolerance::new(tolerance.atol, tolerance.rtol).ok())
+        .unwrap_or(Tolerance::IMPORT_DEFAULT)
+        .clamp(Tolerance::OBSERVER_CEILING);
+    let local = declared.unwrap_or(Tolerance::ZERO).clamp(Tolerance::OBSERVER_CEILING);
+    Origin::Imported { local, recompute }
+}
+
+fn post_update(
+    forward: Option<super::wire::Ordered<UnitId, super::wire::Unit>>,
+    loss: Option<PostUpdateLoss>,
+) -> PostUpdate {
+    let (per_output, total) = loss.map_or((None, None), |loss| (loss.per_output, loss.total));
+    PostUpdate { forward, per_output, total }
+}
+
+/// The topology with the names that 0.1.0 leaves unsaid: units i1 i2 h1 h2 o1 o2, weights w1 to w8, biases b1 and b2
+/// (Mazur, "A Step by Step Backpropagation Example", 2015).
+fn named(topology: Topology) -> Topology {
+    let Some(activation) = topology.activation else { return topology };
+    let units = |names: [&str; 2]| names.map(UnitId::from).to_vec();
+    let weight = |id: &str, role, from: &str, to: &str| Parameter {
+        id: id.into(),
+        role,
+        from_unit: Some(from.into()),
+        to_unit: Some(to.into()),
+        applies_to_units: None,
+    };
+    let bias = |id: &str, role, names| Parameter {
+        id: id.into(),
+        role,
+        from_unit: None,
+        to_unit: None,
+        applies_to_units: Some(units(names)),
+    };
+    let parameters = vec![
+        weight("w1", Role::InputToHiddenWeight, "i1", "h1"),
+        weight("w2", Role::InputToHiddenWeight, "i2", "h1"),
+        weight("w3", Role::InputToHiddenWeight, "i1", "h2"),
+        weight("w4", Role::InputToHiddenWeight, "i2", "h2"),
+        weight("w5", Role::HiddenToOutputWeight, "h1", "o1"),
+        weight("w6", Role::HiddenToOutputWeight, "h2", "o1"),
+        weight("w7", Role::HiddenToOutputWeight, "h1", "o2"),
+        weight("w8", Role::HiddenToOutputWeight, "h2", "o2"),
+        bias("b1", Role::HiddenBias, ["h1", "h2"]),
+        bias("b2", Role::OutputBias, ["o1", "o2"]),
+    ];
+    Topology {
+        unit_order: Some(UnitOrder {
+            input: units(["i1", "i2"]),
+            hidden: units(["h1", "h2"]),
+            output: units(["o1", "o2"]),
+        }),
+        parameter_order: Some(parameters.iter().map(|parameter: &Parameter| ParamId::clone(&parameter.id)).collect()),
+        parameters: Some(parameters),
+        activation: None,
+        activation_hidden: Some(activation),
+        activation_output: Some(activation),
+        bias_sharing: topology.bias_sharing.or(Some(BiasSharing::PerLayer)),
+        ..topology
+    }
+}
+
+/// The bias policy of a sidecar that declares none: biases learn if there is one bias per unit and one of them moved.
+#[must_use]
+pub fn bias_policy_of(wire: &Sidecar) -> BiasPolicy {
+    if let Some(policy) = &wire.bias_policy {
+        return policy.clone();
+    }
+    let is_bias = |parameter: &&Parameter| matches!(parameter.role, Role::HiddenBias | Role::OutputBias);
+    let moved = wire.topology.parameters.iter().flatten().filter(is_bias).any(|parameter| {
+        let value = |map: &super::wire::Ordered<ParamId, f64>| map.get(&parameter.id).copied();
+        match (value(&wire.parameters_before), value(&wire.parameters_after)) {
+            (Some(before), Some(after)) => before.to_bits() != after.to_bits() && before - after != 0.0,
+            _ => false,
+        }
+    });
+    let learns = moved && wire.topology.bias_sharing == Some(BiasSharing::PerNeuron);
+    BiasPolicy {
+        mode: if learns { BiasMode::Sgd } else { BiasMode::Constant },
+        reason: None,
+        updated_in_step: learns,
+        reconciliation: None,
+    }
+}
+
+/// The activation of a layer, by name.
+impl Activation {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sigmoid => "sigmoid",
+            Self::Identity => "identity",
+            Self::Relu => "relu",
+            Self::Softmax => "softmax",
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A step in which every key that the net calls for stands, and no other: values by index.
+
+use crate::receipt::id::{ParamId, UnitId};
+use crate::receipt::net::Net;
+use crate::receipt::step::Step;
+use crate::receipt::wire::{BiasMode, DualForm, HiddenSignal, Ordered, OutputSignal, Unit, Update};
+
+/// A complete step. Vectors follow the net's order.
+#[derive(Debug)]
+pub struct Complete<'a> {
+    /// The step.
+    pub step: &'a Step,
+    /// Its net.
+    pub net: &'a Net,
+    /// Input values.
+    pub inputs: Vec<f64>,
+    /// Target values.
+    pub targets: Vec<f64>,
+    /// Parameters before.
+    pub before: Vec<f64>,
+    /// Parameters after.
+    pub after: Vec<f64>,
+    /// Hidden units.
+    pub hidden: Vec<Unit>,
+    /// Outputs.
+    pub outputs: Vec<Unit>,
+    /// Loss per output.
+    pub per_output: Vec<f64>,
+    /// Error signals of the outputs.
+    pub output_signals: Vec<&'a OutputSignal>,
+    /// Error signals of the hidden units.
+    pub hidden_signals: Vec<&'a HiddenSignal>,
+    /// Each parameter's update and its place in the record; `None` for a parameter that does not learn.
+    pub updates: Vec<Option<(usize, &'a Update)>>,
+    /// The pass with the new parameters, where the record holds one.
+    pub post: Option<Post>,
+}
+
+/// The pass with the new parameters.
+#[derive(Debug)]
+pub struct Post {
+    /// Hidden units.
+    pub hidden: Vec<Unit>,
+    /// Outputs.
+    pub outputs: Vec<Unit>,
+    /// Loss per output.
+    pub per_output: Vec<f64>,
+    /// Loss in total.
+    pub total: f64,
+}
+
+impl<'a> Complete<'a> {
+    /// The step's values by index, if every key stands.
+    #[must_use]
+    pub fn of(step: &'a Step, net: &'a Net) -> Option<Self> {
+        let updates = updates(step, net)?;
+        Some(Self {
+            step,
+            net,
+            inputs: values(&net.inputs, &step.inputs)?,
+            targets: values(&net.outputs, &step.targets)?,
+            before: parameters(net, &step.parameters_before)?,
+            after: parameters(net, &step.parameters_after)?,
+            hidden: values(&net.hidden, &step.forward)?,
+            outputs: values(&net.outputs, &step.forward)?,
+            per_output: values(&net.outputs, &step.loss.per_output)?,
+            output_signals: references(&net.outputs, &step.backward.output_error_signals)?,
+            hidden_signals: references(&net.hidden, &step.backward.hidden_error_signals)?,
+            updates,
+            post: post(step, net),
+        })
+    }
+
+    /// The dual forms of the output signals, if every output has one.
+    #[must_use]
+    pub fn duals(&self) -> Option<Vec<&'a DualForm>> {
+        self.output_signals.iter().map(|signal| signal.dual_form.as_ref()).collect()
+    }
+}
+
+/// Whether a parameter learns.
+#[must_use]
+pub fn learns(step: &Step, net: &Net, parameter: usize) -> bool {
+    !net.places[parameter].is_bias() || step.bias_mode == BiasMode::Sgd
+}
+
+fn values<V: Copy>(names: &[UnitId], map: &Ordered<UnitId, V>) -> Option<Vec<V>> {
+    names.iter().map(|name| map.get(name).copied()).collect()
+}
+
+fn references<'a, V>(names: &[UnitId], map: &'a Ordered<UnitId, V>) -> Option<Vec<&'a V>> {
+    names.iter().map(|name| map.get(name)).collect()
+}
+
+fn parameters(net: &Net, map: &Ordered<ParamId, f64>) -> Option<Vec<f64>> {
+    net.parameters.iter().map(|name| map.get(name).copied()).collect()
+}
+
+fn updates<'a>(step: &'a Step, net: &Net) -> Option<Vec<Option<(usize, &'a Update)>>> {
+    let mut stated = step.updates.iter().enumerate();
+    let updates = net
+        .parameters
+        .iter()
+        .enumerate()
+        .map(|(parameter, name)| match learns(step, net, parameter) {
+            false => Some(None),
+            true => stated.next().filter(|(_, update)| update.parameter_id == *name).map(Some),
+        })
+        .collect::<Option<Vec<_>>>()?;
+    stated.next().is_none().then_some(updates)
+}
+
+fn post(step: &Step, net: &Net) -> Option<Post> {
+    let post = &step.post_update;
+    Some(Post {
+        hidden: values(&net.hidden, post.forward.as_ref()?)?,
+        outputs: values(&net.outputs, post.forward.as_ref()?)?,
+        per_output: values(&net.outputs, post.per_output.as_ref()?)?,
+        total: post.total?,
+    })
+}

@@ -1,0 +1,144 @@
+//! The book in which a rule enters its comparisons. There is no other way to compare two numbers.
+
+use super::finding::{Evidence, Finding};
+use super::rule::RuleId;
+use crate::number::{Bounded, Tolerance};
+use crate::pointer::{Pointer, Token};
+use crate::receipt::step::{Origin, Reading, Step};
+
+/// Below this, a bound is rounding residue rather than a tolerance: the format's smallest number is 1e-13.
+const RESIDUE: f64 = 1e-16;
+
+/// How much of a record a rule compared, and what it found.
+#[derive(Debug)]
+pub struct Ledger {
+    rule: RuleId,
+    reading: Reading,
+    floor: Tolerance,
+    compared: usize,
+    blind: usize,
+    findings: Vec<Finding>,
+}
+
+impl Ledger {
+    /// An empty ledger for one rule over one step.
+    #[must_use]
+    pub fn new(rule: RuleId, step: &Step, recompute: bool) -> Self {
+        let floor = match step.origin {
+            Origin::Engine => Tolerance::ZERO,
+            Origin::Imported { recompute: floor, .. } if recompute => floor,
+            Origin::Imported { local, .. } => local,
+        };
+        Self { rule, reading: step.reading, floor, compared: 0, blind: 0, findings: Vec::new() }
+    }
+
+    /// A stored number with how well it is known.
+    #[must_use]
+    pub fn known(&self, stored: f64) -> Bounded {
+        self.reading.known(stored)
+    }
+
+    /// Compares a stored number with the derived one. `inputs` are the places that it was derived from.
+    ///
+    /// It holds when the gap is inside the bound: what rounding explains, or the declared and clamped tolerance of an
+    /// import where that is wider. NaN and infinities never hold. A bound as large as the values themselves decides
+    /// nothing: the comparison counts as blind.
+    pub fn number(
+        &mut self,
+        part: &'static str,
+        at: &[Token<'_>],
+        inputs: &[&[Token<'_>]],
+        stored: f64,
+        derived: Bounded,
+    ) {
+        let gap = (stored - derived.value).abs();
+        let rounding = derived.bound + self.known(stored).bound;
+        let bound = rounding.max(self.floor.width(stored, derived.value));
+        let scale = stored.abs().max(derived.value.abs());
+        let finite = stored.is_finite() && derived.value.is_finite();
+        if !(finite && gap <= bound) {
+            let evidence = Evidence::Gap { stored, derived: derived.value, gap, bound, rounding };
+            self.find(part, at, inputs, evidence);
+            return;
+        }
+        let used = if gap <= rounding { rounding } else { bound };
+        if used >= scale && used > RESIDUE {
+            self.blind += 1;
+        } else {
+            self.compared += 1;
+        }
+    }
+
+    /// Compares two places that state one fact: the copy must equal the original to the last digit.
+    pub fn same(&mut self, part: &'static str, at: &[Token<'_>], original: &[Token<'_>], copy: f64, value: f64) {
+        let gap = (copy - value).abs();
+        if gap <= 0.0 {
+            self.compared += 1;
+        } else {
+            let evidence = Evidence::Gap { stored: copy, derived: value, gap, bound: 0.0, rounding: 0.0 };
+            self.find(part, at, &[original], evidence);
+        }
+    }
+
+    /// Compares two texts.
+    pub fn text(&mut self, part: &'static str, at: &[Token<'_>], stored: &str, expected: &str) {
+        if stored == expected {
+            self.compared += 1;
+        } else {
+            let evidence = Evidence::Text { stored: stored.to_owned(), expected: expected.to_owned() };
+            self.find(part, at, &[], evidence);
+        }
+    }
+
+    /// Compares a text that may be missing.
+    pub fn optional_text(&mut self, part: &'static str, at: &[Token<'_>], stored: Option<&str>, expected: &str) {
+        match stored {
+            Some(stored) => self.text(part, at, stored, expected),
+            None => self.find(part, at, &[], Evidence::Missing),
+        }
+    }
+
+    /// Compares two counts.
+    pub fn count(&mut self, part: &'static str, at: &[Token<'_>], stored: u64, expected: u64) {
+        if stored == expected {
+            self.compared += 1;
+        } else {
+            self.find(part, at, &[], Evidence::Count { stored, expected });
+        }
+    }
+
+    /// Notes that a condition without numbers holds.
+    pub fn holds(&mut self) {
+        self.compared += 1;
+    }
+
+    /// Enters a finding.
+    pub fn find(&mut self, part: &'static str, at: &[Token<'_>], inputs: &[&[Token<'_>]], evidence: Evidence) {
+        self.findings.push(Finding {
+            rule: self.rule,
+            part,
+            at: Pointer::of(at),
+            evidence,
+            inputs: inputs.iter().map(|path| Pointer::of(path)).collect(),
+            follows_from: None,
+        });
+    }
+
+    /// Enters a finding at a place that is already a pointer.
+    pub fn find_at(&mut self, part: &'static str, at: Pointer, evidence: Evidence) {
+        let finding = Finding { rule: self.rule, part, at, evidence, inputs: Vec::new(), follows_from: None };
+        self.findings.push(finding);
+    }
+
+    /// Whether anything was found so far.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Comparisons that decided something, comparisons that could not, and findings.
+    #[must_use]
+    pub fn close(self) -> (usize, usize, Vec<Finding>) {
+        (self.compared, self.blind, self.findings)
+    }
+}

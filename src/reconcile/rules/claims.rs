@@ -1,0 +1,84 @@
+//! Rules 15 and 16: what a record says about itself. The only rules that read labels, and they run last.
+
+use crate::at;
+use crate::receipt::step::Claims;
+use crate::receipt::wire::FixtureStatus;
+use crate::reconcile::finding::Evidence;
+use crate::reconcile::ledger::Ledger;
+
+/// Labels with which a record says that it does not hold.
+const DISOWNING: [(&str, &str); 3] = [
+    ("verification_state", "engine_recompute_disagreed"),
+    ("verification_state", "expected_to_fail_reconciliation"),
+    ("authoring_state", "deliberately_corrupted"),
+];
+
+/// The label of a record that says its recomputation was skipped.
+const SKIPPED: &str = "engine_recompute_skipped_with_basis";
+
+/// Reasons for a skip that the format knows.
+const BASES: [&str; 4] =
+    ["hardware_nondeterminism", "framework_op_unsupported", "distributed_only_field", "attested_third_party"];
+
+/// Rule 15. Parts: `basis`, a skip names why; `label`, the record does not disown itself; `provenance`, a record with
+/// the marks of an import says that it is one, and one that says so has them.
+pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledger) {
+    let stated = |key: &str| match key {
+        "authoring_state" => labels.authoring_state.as_str(),
+        _ => labels.verification_state.as_str(),
+    };
+    for (key, label) in DISOWNING {
+        if stated(key) == label {
+            let evidence = Evidence::Label { stated: label.to_owned() };
+            ledger.find("label", &at!["fixture_status", key], &[], evidence);
+        } else {
+            ledger.holds();
+        }
+    }
+    if labels.verification_state == SKIPPED {
+        let evidence = Evidence::Label { stated: SKIPPED.to_owned() };
+        ledger.find("label", &at!["fixture_status", "verification_state"], &[], evidence);
+        let basis = claims.attestor.as_ref().and_then(|attestor| attestor.skip_basis.as_deref());
+        match basis {
+            Some(basis) if BASES.contains(&basis) => ledger.holds(),
+            _ => ledger.find("basis", &at!["attestor", "skip_basis"], &[], Evidence::Missing),
+        }
+    }
+    provenance(labels, claims, ledger);
+}
+
+fn provenance(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledger) {
+    const IMPORTED: &str = "external_imported";
+    let source = claims.attestor.as_ref().and_then(|attestor| attestor.import_provenance.as_ref());
+    let has_marks = claims.source_framework.is_some() || source.is_some();
+    let says_so = labels.authoring_state == IMPORTED;
+    if has_marks && !says_so {
+        let at = at!["fixture_status", "authoring_state"];
+        ledger.text("provenance", &at, &labels.authoring_state, IMPORTED);
+    }
+    if says_so {
+        if claims.source_framework.is_none() {
+            ledger.find("provenance", &at!["source_framework"], &[], Evidence::Missing);
+        }
+        if source.is_none() {
+            ledger.find("provenance", &at!["attestor", "import_provenance"], &[], Evidence::Missing);
+        }
+    }
+}
+
+/// Rule 16. Parts: `digest`; `bytes`, nothing stands in the file beside the bytes under the digest.
+pub(super) fn subject_digest(stored: &str, claims: &Claims, ledger: &mut Ledger) {
+    let at = at!["attestor", "signed_subject_digest"];
+    let derived = claims.subject_digest.map(|digest| digest.prefixed());
+    if derived.as_deref() == Some(stored) {
+        ledger.holds();
+    } else {
+        ledger.find("digest", &at, &[], Evidence::Digest { stored: stored.to_owned(), derived });
+    }
+    if claims.canonical {
+        ledger.holds();
+    } else {
+        let evidence = Evidence::Text { stored: "other bytes".into(), expected: "canonical bytes".into() };
+        ledger.find("bytes", &[], &[], evidence);
+    }
+}

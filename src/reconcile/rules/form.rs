@@ -1,0 +1,206 @@
+//! Rule 0: the record's own form.
+
+use crate::at;
+use crate::number::Tolerance;
+use crate::pointer::Token;
+use crate::receipt::net::{Net, TopologyLaw};
+use crate::receipt::step::{Origin, Step};
+use crate::receipt::wire::{BiasMode, BiasSharing, Kind, Ordered, Role};
+use crate::reconcile::complete::{Complete, learns};
+use crate::reconcile::finding::Evidence;
+use crate::reconcile::ledger::Ledger;
+
+/// Parts: `tolerance`, `precision`, `step`, `learning_rate`, `a` and `c` (bias updates against the bias policy), `d`
+/// (units of a bias), `e` (kind against role), `f` (sizes), `topology`, `ends` (what an update says it connects).
+pub(super) fn form(step: &Step, ledger: &mut Ledger) {
+    policy(step, ledger);
+    counters(step, ledger);
+    learning_rate(step, ledger);
+    match Net::resolve(&step.topology) {
+        Ok(net) => {
+            ledger.holds();
+            biases(step, &net, ledger);
+            updates(step, &net, ledger);
+        }
+        Err(flaws) => {
+            for flaw in flaws {
+                let (part, evidence) = match (flaw.law, flaw.counts) {
+                    (TopologyLaw::Size, Some((stored, expected))) => ("f", Evidence::Count { stored, expected }),
+                    (TopologyLaw::BiasUnits, Some((stored, expected))) => {
+                        ("d", Evidence::Count { stored, expected })
+                    }
+                    (law, _) => ("topology", Evidence::Topology { law: law.name() }),
+                };
+                ledger.find_at(part, flaw.at, evidence);
+            }
+        }
+    }
+}
+
+fn policy(step: &Step, ledger: &mut Ledger) {
+    let at = at!["numeric_policy", "tolerance"];
+    let ceiling = match step.origin {
+        Origin::Engine => Tolerance::NUMERIC_CEILING,
+        Origin::Imported { .. } => Tolerance::OBSERVER_CEILING,
+    };
+    if let Some(declared) = step.declared_tolerance {
+        let (atol, rtol) = (declared.atol(), declared.rtol());
+        if atol <= ceiling.atol() && rtol <= ceiling.rtol() {
+            ledger.holds();
+        } else {
+            ledger.find("tolerance", &at, &[], Evidence::AboveCeiling { atol, rtol });
+        }
+    }
+    if let Some(digits) = step.declared_digits {
+        ledger.count("precision", &at!["numeric_policy", "precision_significant_digits"], digits, 9);
+    }
+    let learning = step.bias_mode == BiasMode::Sgd;
+    let words = |truth: bool| if truth { "true" } else { "false" };
+    ledger.text("a", &at!["bias_policy", "updated_in_step"], words(step.biases_updated), words(learning));
+}
+
+fn counters(step: &Step, ledger: &mut Ledger) {
+    if let (Some(number), Some(index)) = (step.step, step.step_index) {
+        ledger.count("step", &at!["step"], number, index.saturating_add(1));
+    }
+}
+
+fn learning_rate(step: &Step, ledger: &mut Ledger) {
+    let original = at!["learning_rate"];
+    if let Some(config) = &step.optimizer {
+        let at = at!["optimizer_config", "learning_rate"];
+        ledger.same("learning_rate", &at, &original, config.learning_rate, step.learning_rate);
+    }
+}
+
+fn biases(step: &Step, net: &Net, ledger: &mut Ledger) {
+    if step.bias_mode == BiasMode::Constant {
+        return;
+    }
+    if net.bias_sharing == BiasSharing::PerLayer {
+        let evidence = Evidence::Text { stored: "per_layer".into(), expected: "per_neuron".into() };
+        ledger.find("c", &at!["topology", "bias_sharing"], &[], evidence);
+        return;
+    }
+    let updated = |name: &str| {
+        step.updates.iter().any(|update| update.kind == Kind::Bias && update.parameter_id.as_str() == name)
+    };
+    let missing = net.parameters.iter().zip(&net.places).find(|(name, place)| place.is_bias() && !updated(name));
+    if missing.is_some() {
+        ledger.find("c", &at!["bias_policy", "mode"], &[], Evidence::Missing);
+    }
+}
+
+fn updates(step: &Step, net: &Net, ledger: &mut Ledger) {
+    for (index, update) in step.updates.iter().enumerate() {
+        let Some(parameter) = net.parameter(&update.parameter_id) else { continue };
+        let is_bias = net.places[parameter].is_bias();
+        let expected = if is_bias { Kind::Bias } else { Kind::Weight };
+        let part = if step.bias_mode == BiasMode::Constant && update.kind == Kind::Bias { "a" } else { "e" };
+        if part == "a" {
+            let evidence = Evidence::Text { stored: update.kind.name().into(), expected: "weight".into() };
+            ledger.find(part, &at!["updates", index, "kind"], &[], evidence);
+            continue;
+        }
+        ledger.text(part, &at!["updates", index, "kind"], update.kind.name(), expected.name());
+    }
+}
+
+/// Parts: `keys`, the key sets of inputs, targets and parameters; `ends`, what an update says it connects.
+pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
+    key_set("keys", &at!["inputs"], net.inputs.iter(), &step.inputs, ledger);
+    key_set("keys", &at!["targets"], net.outputs.iter(), &step.targets, ledger);
+    key_set("keys", &at!["parameters_before"], net.parameters.iter(), &step.parameters_before, ledger);
+    for (index, update) in step.updates.iter().enumerate() {
+        let Some(parameter) = net.parameter(&update.parameter_id).filter(|at| learns(step, net, *at)) else {
+            continue;
+        };
+        let ends = Ends::of(step, net, parameter);
+        for (key, stored, expected) in [
+            ("layer_edge", update.layer_edge.as_deref(), ends.edge),
+            ("parameter_role", update.parameter_role.as_deref(), ends.role.as_str()),
+            ("from_unit", update.from_unit.as_deref(), ends.from),
+            ("to_unit", update.to_unit.as_deref(), ends.to),
+        ] {
+            ledger.optional_text("ends", &at!["updates", index, key], stored, expected);
+        }
+    }
+}
+
+/// What an update connects, in the words of the format.
+struct Ends<'a> {
+    edge: &'static str,
+    role: String,
+    from: &'a str,
+    to: &'a str,
+}
+
+impl<'a> Ends<'a> {
+    fn of(step: &Step, net: &'a Net, parameter: usize) -> Self {
+        use crate::receipt::net::Place;
+        let mazur = step.topology.activation.is_some();
+        let weight = |edge, from: &'a str, to: &'a str, numbered: String| Ends {
+            edge,
+            role: if mazur { numbered } else { format!("{from}_to_{to}") },
+            from,
+            to,
+        };
+        let bias = |role: Role, unit: &'a str| Ends {
+            edge: "bias_to_layer",
+            role: role.name().to_owned(),
+            from: unit,
+            to: unit,
+        };
+        match net.places[parameter] {
+            Place::HiddenWeight { input, hidden } => {
+                let numbered = format!("input_{}_to_hidden_{}", input + 1, hidden + 1);
+                weight("input_to_hidden", &net.inputs[input], &net.hidden[hidden], numbered)
+            }
+            Place::OutputWeight { hidden, output } => {
+                let numbered = format!("hidden_{}_to_output_{}", hidden + 1, output + 1);
+                weight("hidden_to_output", &net.hidden[hidden], &net.outputs[output], numbered)
+            }
+            Place::HiddenBias { unit } => bias(Role::HiddenBias, &net.hidden[unit]),
+            Place::OutputBias { unit } => bias(Role::OutputBias, &net.outputs[unit]),
+        }
+    }
+}
+
+/// Part `b`: a bias that does not learn is the same after the step as before.
+pub(super) fn constant_biases(complete: &Complete<'_>, ledger: &mut Ledger) {
+    let net = complete.net;
+    for (parameter, name) in net.parameters.iter().enumerate() {
+        if !learns(complete.step, net, parameter) {
+            let (at, original) = (at!["parameters_after", name], at!["parameters_before", name]);
+            ledger.same("b", &at, &original, complete.after[parameter], complete.before[parameter]);
+        }
+    }
+}
+
+/// Compares the keys of a map with the names that the net gives: none missing, none more.
+pub(super) fn key_set<'n, K, V>(
+    part: &'static str,
+    at: &[Token<'_>],
+    names: impl Iterator<Item = &'n K>,
+    map: &Ordered<K, V>,
+    ledger: &mut Ledger,
+) where
+    K: AsRef<str> + std::hash::Hash + Eq + 'n,
+{
+    let path = |key: &str| [at, &[Token::Key(key)]].concat().iter().fold(crate::pointer::Pointer::default(), |pointer, token| pointer.join(*token));
+    let mut expected = 0;
+    let mut known = std::collections::HashSet::new();
+    for name in names {
+        expected += 1;
+        known.insert(name.as_ref());
+        if !map.contains_key(name) {
+            ledger.find_at(part, path(name.as_ref()), Evidence::Missing);
+        }
+    }
+    for key in map.keys().filter(|key| !known.contains(key.as_ref())) {
+        ledger.find_at(part, path(key.as_ref()), Evidence::Unexpected);
+    }
+    if map.len() == expected {
+        ledger.holds();
+    }
+}

@@ -1,0 +1,45 @@
+//! Rule 12: the loss.
+
+use super::form::key_set;
+use crate::at;
+use crate::engine;
+use crate::number::Bounded;
+use crate::receipt::net::Net;
+use crate::receipt::step::Step;
+use crate::receipt::wire::LossKind;
+use crate::reconcile::complete::Complete;
+use crate::reconcile::ledger::Ledger;
+
+/// How far the targets of a cross-entropy may sum from 1, beyond their own rounding: the engine's own limit.
+const TARGET_SUM_SLACK: f64 = 1e-9;
+
+/// Part `keys`.
+pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
+    key_set("keys", &at!["loss", "per_output"], net.outputs.iter(), &step.loss.per_output, ledger);
+}
+
+/// Parts: `per_output`; `total`; `targets`, which are a distribution where the loss is a cross-entropy.
+pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
+    let net = complete.net;
+    for (index, name) in net.outputs.iter().enumerate() {
+        let target = ledger.known(complete.targets[index]);
+        let out = ledger.known(complete.outputs[index].out);
+        let derived = engine::loss_of(net.loss, target, out);
+        let inputs: [&[_]; 2] = [&at!["targets", name], &at!["forward", name, "out"]];
+        let at = at!["loss", "per_output", name];
+        ledger.number("per_output", &at, &inputs, complete.per_output[index], derived);
+    }
+    let total = sum(complete.per_output.iter().map(|part| ledger.known(*part)));
+    let paths: Vec<_> = net.outputs.iter().map(|name| at!["loss", "per_output", name]).collect();
+    let inputs: Vec<&[_]> = paths.iter().map(|path| path.as_slice()).collect();
+    ledger.number("total", &at!["loss", "total"], &inputs, complete.step.loss.total, total);
+    if net.loss == LossKind::CrossEntropySoftmax {
+        let targets = sum(complete.targets.iter().map(|target| ledger.known(*target)));
+        let slack = Bounded::new(targets.value, targets.bound + TARGET_SUM_SLACK);
+        ledger.number("targets", &at!["targets"], &[], 1.0, slack);
+    }
+}
+
+fn sum(parts: impl Iterator<Item = Bounded>) -> Bounded {
+    parts.fold(Bounded::exact(0.0), |sum, part| sum + part)
+}

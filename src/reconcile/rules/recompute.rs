@@ -1,0 +1,167 @@
+//! Rule 14: every stored number against the engine's own, computed from inputs and parameters alone.
+
+use super::form::key_set;
+use crate::at;
+use crate::engine::{self, Computed, Forward, Given, Loss};
+use crate::number::Bounded;
+use crate::receipt::net::Net;
+use crate::receipt::step::Step;
+use crate::receipt::wire::Unit;
+use crate::reconcile::complete::{Complete, learns};
+use crate::reconcile::finding::Evidence;
+use crate::reconcile::ledger::Ledger;
+
+/// Parts: `updates`, one for each parameter that learns, in the net's order, and no other; `post_update`, the pass with
+/// the new parameters, which every receipt holds.
+pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
+    update_order(step, net, ledger);
+    let post = &step.post_update;
+    match &post.forward {
+        Some(forward) => {
+            let names: Vec<_> = net.computed_units().cloned().collect();
+            key_set("post_update", &at!["post_update_forward"], names.iter(), forward, ledger);
+        }
+        None if step.is_receipt => {
+            ledger.find("post_update", &at!["post_update_forward"], &[], Evidence::Missing);
+        }
+        None => {}
+    }
+    let wanted = step.is_receipt || post.forward.is_some();
+    match &post.per_output {
+        Some(per_output) => {
+            let at = at!["post_update_loss", "per_output"];
+            key_set("post_update", &at, net.outputs.iter(), per_output, ledger);
+        }
+        None if wanted => {
+            ledger.find("post_update", &at!["post_update_loss", "per_output"], &[], Evidence::Missing);
+        }
+        None => {}
+    }
+    if wanted && post.total.is_none() {
+        ledger.find("post_update", &at!["post_update_loss", "total"], &[], Evidence::Missing);
+    }
+}
+
+fn update_order(step: &Step, net: &Net, ledger: &mut Ledger) {
+    let mut stated = step.updates.iter().enumerate().peekable();
+    for (parameter, name) in net.parameters.iter().enumerate() {
+        if !learns(step, net, parameter) {
+            continue;
+        }
+        match stated.next_if(|(_, update)| update.parameter_id == *name) {
+            Some(_) => ledger.holds(),
+            None => ledger.find("updates", &at!["updates", name], &[], Evidence::Missing),
+        }
+    }
+    for (place, _) in stated {
+        ledger.find("updates", &at!["updates", place], &[], Evidence::Unexpected);
+    }
+}
+
+/// Parts: `forward`, `loss`, `backward`, `updates`, `post_update`.
+pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
+    let known = |values: &[f64]| values.iter().map(|value| ledger.known(*value)).collect::<Vec<Bounded>>();
+    let given = Given {
+        inputs: known(&complete.inputs),
+        targets: known(&complete.targets),
+        before: known(&complete.before),
+        learning_rate: ledger.known(complete.step.learning_rate),
+        bias_mode: complete.step.bias_mode,
+    };
+    let computed = engine::step(complete.net, &given);
+    let stored = (complete.hidden.as_slice(), complete.outputs.as_slice());
+    pass("forward", "forward", complete.net, stored, &computed.forward, ledger);
+    let stored = (complete.per_output.as_slice(), complete.step.loss.total);
+    losses("loss", "loss", complete.net, stored, &computed.loss, ledger);
+    output_errors(complete, &computed, ledger);
+    hidden_errors(complete, &computed, ledger);
+    changes(complete, &computed, ledger);
+    if let Some(post) = &complete.post {
+        let stored = (post.hidden.as_slice(), post.outputs.as_slice());
+        pass("post_update", "post_update_forward", complete.net, stored, &computed.post_forward, ledger);
+        let stored = (post.per_output.as_slice(), post.total);
+        losses("post_update", "post_update_loss", complete.net, stored, &computed.post_loss, ledger);
+    }
+}
+
+fn pass(
+    part: &'static str,
+    block: &'static str,
+    net: &Net,
+    (hidden, outputs): (&[Unit], &[Unit]),
+    derived: &Forward<Bounded>,
+    ledger: &mut Ledger,
+) {
+    let stored = hidden.iter().chain(outputs);
+    let derived = derived.hidden.iter().chain(&derived.outputs);
+    for (name, (stored, derived)) in net.computed_units().zip(stored.zip(derived)) {
+        ledger.number(part, &at![block, name, "net"], &[], stored.net, derived.net);
+        ledger.number(part, &at![block, name, "out"], &[], stored.out, derived.out);
+    }
+}
+
+fn losses(
+    part: &'static str,
+    block: &'static str,
+    net: &Net,
+    (per_output, total): (&[f64], f64),
+    derived: &Loss<Bounded>,
+    ledger: &mut Ledger,
+) {
+    for (name, (stored, derived)) in net.outputs.iter().zip(per_output.iter().zip(&derived.per_output)) {
+        ledger.number(part, &at![block, "per_output", name], &[], *stored, *derived);
+    }
+    ledger.number(part, &at![block, "total"], &[], total, derived.total);
+}
+
+fn output_errors(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: &mut Ledger) {
+    let stored = complete.net.outputs.iter().zip(&complete.output_signals);
+    for ((unit, signal), derived) in stored.zip(&computed.output_errors) {
+        let at = at!["backward", "output_error_signals", unit, "signal_value"];
+        ledger.number("backward", &at, &[], signal.signal_value, derived.signal);
+        for (index, (factor, derived)) in signal.factors.iter().zip(&derived.factors).enumerate() {
+            let at = at!["backward", "output_error_signals", unit, "factors", index, "value"];
+            ledger.number("backward", &at, &[], factor.value, *derived);
+        }
+        let (Some(dual), Some(derived)) = (&signal.dual_form, &derived.dual) else { continue };
+        for (index, (term, derived)) in dual.jacobian_terms.iter().zip(&derived.terms).enumerate() {
+            let at = at![
+                "backward", "output_error_signals", unit, "dual_form", "jacobian_terms", index, "term_value"
+            ];
+            ledger.number("backward", &at, &[], term.term_value, derived.term);
+        }
+        let at = at!["backward", "output_error_signals", unit, "dual_form", "summed_value"];
+        ledger.number("backward", &at, &[], dual.summed_value, derived.sum);
+    }
+}
+
+fn hidden_errors(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: &mut Ledger) {
+    let stored = complete.net.hidden.iter().zip(&complete.hidden_signals);
+    for ((unit, signal), derived) in stored.zip(&computed.hidden_errors) {
+        let at = |key: &'static str| at!["backward", "hidden_error_signals", unit, key];
+        ledger.number("backward", &at("backpropagated_sum"), &[], signal.backpropagated_sum, derived.sum);
+        let derivative = signal.activation_derivative;
+        ledger.number("backward", &at("activation_derivative"), &[], derivative, derived.derivative);
+        ledger.number("backward", &at("signal_value"), &[], signal.signal_value, derived.signal);
+        let contributions = signal.downstream_contributions.iter().zip(&derived.contributions);
+        for (output, (contribution, derived)) in contributions.enumerate() {
+            let at =
+                at!["backward", "hidden_error_signals", unit, "downstream_contributions", output, "value"];
+            ledger.number("backward", &at, &[], contribution.value, *derived);
+        }
+    }
+}
+
+fn changes(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: &mut Ledger) {
+    for (parameter, name) in complete.net.parameters.iter().enumerate() {
+        let (Some((place, update)), Some(change)) = (complete.updates[parameter], &computed.changes[parameter])
+        else {
+            continue;
+        };
+        ledger.number("updates", &at!["updates", place, "gradient"], &[], update.gradient, change.gradient);
+        ledger.number("updates", &at!["updates", place, "update"], &[], update.update, change.update);
+        ledger.number("updates", &at!["updates", place, "weight_after"], &[], update.weight_after, change.after);
+        let after = complete.after[parameter];
+        ledger.number("updates", &at!["parameters_after", name], &[], after, change.after);
+    }
+}

@@ -1,0 +1,79 @@
+//! Rules 4 to 7: gradients, updates and the parameters after them.
+
+use super::backward::{factor_names, product};
+use super::form::key_set;
+use crate::at;
+use crate::receipt::net::{Net, Place};
+use crate::receipt::step::Step;
+use crate::receipt::wire::Update;
+use crate::reconcile::complete::Complete;
+use crate::reconcile::ledger::Ledger;
+
+/// Each parameter that learns: its index, the place of its update in the record, and the update.
+fn learned<'a>(complete: &'a Complete<'_>) -> impl Iterator<Item = (usize, usize, &'a Update)> {
+    let stated = |(parameter, update): (usize, &Option<(usize, &'a Update)>)| {
+        update.map(|(place, update)| (parameter, place, update))
+    };
+    complete.updates.iter().enumerate().filter_map(stated)
+}
+
+/// Rule 4. Parts: `factors`, their names; `product`.
+pub(super) fn gradients(complete: &Complete<'_>, ledger: &mut Ledger) {
+    for (parameter, place, update) in learned(complete) {
+        let names: &[&str] = match complete.net.places[parameter] {
+            Place::HiddenWeight { .. } => &["hidden_error_signal", "upstream_activation"],
+            Place::OutputWeight { .. } => &["output_error_signal", "upstream_activation"],
+            Place::HiddenBias { .. } => &["hidden_error_signal"],
+            Place::OutputBias { .. } => &["output_error_signal"],
+        };
+        let factors = &update.optimizer.factors;
+        factor_names("factors", &at!["updates", place, "optimizer", "factors"], factors, names, ledger);
+        let paths: Vec<_> =
+            (0..factors.len()).map(|factor| at!["updates", place, "optimizer", "factors", factor, "value"]).collect();
+        let inputs: Vec<&[_]> = paths.iter().map(|path| path.as_slice()).collect();
+        let derived = product(factors, ledger);
+        ledger.number("product", &at!["updates", place, "gradient"], &inputs, update.gradient, derived);
+    }
+}
+
+/// Rule 5. Parts: `learning_rate`, the update's own is the step's; `update`.
+pub(super) fn updates(complete: &Complete<'_>, ledger: &mut Ledger) {
+    for (_, place, update) in learned(complete) {
+        let rate_at = at!["updates", place, "optimizer", "learning_rate"];
+        let rate = update.optimizer.learning_rate;
+        ledger.same("learning_rate", &rate_at, &at!["learning_rate"], rate, complete.step.learning_rate);
+        let derived = ledger.known(rate) * ledger.known(update.gradient);
+        let inputs: [&[_]; 2] = [&rate_at, &at!["updates", place, "gradient"]];
+        ledger.number("update", &at!["updates", place, "update"], &inputs, update.update, derived);
+    }
+}
+
+/// Rule 6. Parts: `before`, the update starts from `parameters_before`; `after`.
+pub(super) fn weights_after(complete: &Complete<'_>, ledger: &mut Ledger) {
+    for (parameter, place, update) in learned(complete) {
+        let before_at = at!["updates", place, "weight_before"];
+        let original = at!["parameters_before", &complete.net.parameters[parameter]];
+        ledger.same("before", &before_at, &original, update.weight_before, complete.before[parameter]);
+        let derived = ledger.known(update.weight_before) + ledger.known(update.update);
+        let inputs: [&[_]; 2] = [&before_at, &at!["updates", place, "update"]];
+        ledger.number("after", &at!["updates", place, "weight_after"], &inputs, update.weight_after, derived);
+    }
+}
+
+/// Rule 7, part `keys`.
+pub(super) fn after_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
+    key_set("keys", &at!["parameters_after"], net.parameters.iter(), &step.parameters_after, ledger);
+}
+
+/// Rule 7. Parts: `sum`, before plus update; `copy`, the same number as the update's `weight_after`.
+pub(super) fn parameters_after(complete: &Complete<'_>, ledger: &mut Ledger) {
+    for (parameter, place, update) in learned(complete) {
+        let name = &complete.net.parameters[parameter];
+        let at = at!["parameters_after", name];
+        let after = complete.after[parameter];
+        let derived = ledger.known(complete.before[parameter]) + ledger.known(update.update);
+        let inputs: [&[_]; 2] = [&at!["parameters_before", name], &at!["updates", place, "update"]];
+        ledger.number("sum", &at, &inputs, after, derived);
+        ledger.same("copy", &at, &at!["updates", place, "weight_after"], after, update.weight_after);
+    }
+}
