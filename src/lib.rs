@@ -2,5 +2,7 @@
 pub mod digest;
 pub mod json;
 pub mod pointer;
+pub mod receipt;
 pub mod report;
+pub mod schema;
 pub mod verify;

@@ -1,0 +1,3 @@
+//! From bytes to a trace of steps: the receipt formats, all versions.
+
+pub mod version;
