@@ -1,6 +1,7 @@
 //! `bp`: evidence packs of training steps, re-derived rather than believed.
 pub mod digest;
 pub mod json;
+pub mod number;
 pub mod pointer;
 pub mod receipt;
 pub mod report;

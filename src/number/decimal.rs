@@ -1,0 +1,363 @@
+//! Canonical decimal text: nine significant digits, no exponent.
+//!
+//! A double is first written with 17 significant digits, then rounded on those *decimal* digits to nine, ties
+//! to even. The range is [1e-13, 1e7) in magnitude, and zero, which has one text: `0.000000000`.
+
+use std::cmp::Ordering;
+use std::fmt::{self, Write};
+
+/// Significant digits of a canonical number.
+const DIGITS: usize = 9;
+
+/// Decimal exponents of canonical numbers: 1e-13 and up, below 1e7.
+const EXPONENTS: std::ops::Range<i32> = -13..7;
+
+/// A number that has no canonical text: not finite, or outside [1e-13, 1e7) in magnitude and not zero.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("{value:e} has no canonical decimal text: its magnitude is not in [1e-13, 1e7) and it is not 0")]
+pub struct OutOfRange {
+    /// The number.
+    pub value: f64,
+}
+
+/// Appends the canonical text of `value` to `out`, which an error leaves as it was.
+///
+/// # Errors
+/// [`OutOfRange`] where there is no such text: also for 9999999.996, which would round to 1e7, and for
+/// 9.9999999999e-14, although it would round to 1e-13.
+pub fn canonical(value: f64, out: &mut String) -> Result<(), OutOfRange> {
+    if value == 0.0 {
+        out.push_str("0.000000000");
+        return Ok(());
+    }
+    if !value.is_finite() {
+        return Err(OutOfRange { value });
+    }
+    let mut text = Scientific::default();
+    write!(text, "{:.16e}", value.abs()).expect("d.dddddddddddddddde-ddd fits");
+    let (mantissa, exponent) = text.split();
+    plain(value < 0.0, mantissa, exponent, out).ok_or(OutOfRange { value })
+}
+
+/// Appends `d.dddddddddddddddd` times ten to the `exponent` in nine digits; nothing where that is out of range.
+fn plain(negative: bool, mantissa: &[u8], exponent: i32, out: &mut String) -> Option<()> {
+    // Before rounding as well as after: a carry cannot lift a number into the range.
+    EXPONENTS.contains(&exponent).then_some(())?;
+    let (digits, carried) = round(mantissa);
+    let exponent = exponent + i32::from(carried);
+    EXPONENTS.contains(&exponent).then_some(())?;
+    let digits = std::str::from_utf8(&digits).expect("ASCII digits");
+    if negative {
+        out.push('-');
+    }
+    if let Ok(exponent) = usize::try_from(exponent) {
+        let (whole, fraction) = digits.split_at(exponent + 1);
+        out.extend([whole, ".", fraction]);
+    } else {
+        out.push_str("0.");
+        out.extend((exponent..-1).map(|_| '0'));
+        out.push_str(digits);
+    }
+    Some(())
+}
+
+/// Rounds `d.dddddddddddddddd` to nine digits, ties to even; true where a carry makes it ten times larger.
+fn round(mantissa: &[u8]) -> ([u8; DIGITS], bool) {
+    let mut digits = [b'0'; DIGITS];
+    digits[0] = mantissa[0];
+    digits[1..].copy_from_slice(&mantissa[2..=DIGITS]);
+    let (guard, rest) = (mantissa[DIGITS + 1], &mantissa[DIGITS + 2..]);
+    let odd = digits[DIGITS - 1] % 2 == 1;
+    let up = match guard.cmp(&b'5') {
+        Ordering::Less => false,
+        Ordering::Equal => odd || rest.iter().any(|digit| *digit != b'0'),
+        Ordering::Greater => true,
+    };
+    if !up {
+        return (digits, false);
+    }
+    for digit in digits.iter_mut().rev() {
+        if *digit != b'9' {
+            *digit += 1;
+            return (digits, false);
+        }
+        *digit = b'0';
+    }
+    digits[0] = b'1';
+    (digits, true)
+}
+
+/// A number in scientific notation, on the stack.
+#[derive(Default)]
+struct Scientific {
+    bytes: [u8; 24],
+    length: usize,
+}
+
+impl Scientific {
+    /// The digits with their point, and the exponent.
+    fn split(&self) -> (&[u8], i32) {
+        let text = std::str::from_utf8(&self.bytes[..self.length]).expect("only text is written");
+        let (mantissa, exponent) = text.split_once('e').expect("scientific notation has an exponent");
+        (mantissa.as_bytes(), exponent.parse().expect("the exponent of a double is an integer"))
+    }
+}
+
+impl Write for Scientific {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+/// The powers of ten that begin a decade of canonical numbers.
+const DECADES: [f64; 20] = [
+    1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11,
+    1e-12, 1e-13,
+];
+
+/// How far a number may lie from the double that its canonical text parses to: half a unit in the ninth
+/// significant digit, rounded up; 0 for 0.
+///
+/// It covers, for the canonical text of any number near `value`:
+/// - half a unit of the ninth digit, 0.5e-8 of the decade that the text is in. A text that begins a decade
+///   stands for numbers on both sides of it, and the larger unit is taken; so it is for a `value` that is not
+///   rounded yet and whose text would begin the next decade.
+/// - half a unit of the 17th digit, 1e-8 of that again, since rounding goes by way of 17 digits;
+/// - the rounding of the text to a double, 2^-53 of the number.
+///
+/// Outside the canonical range it is 0.5e-8 of the number, which is never less; infinite where it is not finite.
+#[must_use]
+pub fn half_unit(value: f64) -> f64 {
+    // 2e-8 over a half: 1e-8 for the 17 digits, the rest for the roundings of the two lines that use it.
+    const HALF: f64 = 0.500_000_01e-8;
+    // The largest number below a decade is written one unit, 1e-9, below it: what lies closer rounds into it.
+    const NEARLY: f64 = 1.0 - 0.6e-9;
+    let magnitude = value.abs();
+    if magnitude == 0.0 {
+        return 0.0;
+    }
+    if !magnitude.is_finite() {
+        return f64::INFINITY;
+    }
+    let canonical =
+        if magnitude < 1e7 { DECADES.iter().find(|decade| magnitude >= **decade * NEARLY) } else { None };
+    let decade = canonical.copied().unwrap_or(magnitude);
+    // The last term is for numbers whose radius would underflow.
+    (decade * HALF + magnitude * f64::EPSILON).next_up()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use bigdecimal::{BigDecimal, RoundingMode, Zero};
+
+    use super::*;
+    use crate::number::oracle::{Seeded, exact};
+
+    fn text(value: f64) -> Option<String> {
+        let mut out = String::new();
+        canonical(value, &mut out).ok().map(|()| out)
+    }
+
+    /// The text by another road: exact decimal expansion, half-even to 17 digits, half-even to nine.
+    fn expected(value: f64) -> Option<String> {
+        if !value.is_finite() {
+            return None;
+        }
+        let number = exact(value);
+        if number.is_zero() {
+            return Some("0.000000000".to_owned());
+        }
+        let (smallest, largest) = (BigDecimal::from_str("1e-13").unwrap(), BigDecimal::from(10_000_000));
+        let seventeen = number.with_precision_round(17.try_into().unwrap(), RoundingMode::HalfEven);
+        let nine = seventeen.with_precision_round(9.try_into().unwrap(), RoundingMode::HalfEven);
+        if seventeen.abs() < smallest || nine.abs() >= largest {
+            return None;
+        }
+        // Integer part, then as many decimals as make nine significant digits.
+        let magnitude = nine.abs();
+        let digits = |number: &BigDecimal| number.to_string().bytes().filter(u8::is_ascii_digit).count();
+        let whole = magnitude.with_scale_round(0, RoundingMode::Down);
+        let decimals = if whole.is_zero() {
+            let ten = |power: i64| BigDecimal::new(1.into(), -power);
+            let first = (1..=13).find(|place| &magnitude * ten(*place) >= ten(0)).unwrap();
+            first + 8
+        } else {
+            9 - i64::try_from(digits(&whole)).unwrap()
+        };
+        let sign = if value < 0.0 { "-" } else { "" };
+        Some(format!("{sign}{}", magnitude.with_scale_round(decimals, RoundingMode::Down).to_plain_string()))
+    }
+
+    fn compare(value: f64) {
+        assert_eq!(text(value), expected(value), "{value:e} = {:#018x}", value.to_bits());
+        assert_eq!(text(-value), expected(-value), "{value:e} negated");
+    }
+
+    #[test]
+    fn the_examples_of_the_format() {
+        for (value, wanted) in [
+            (1.0, "1.00000000"),
+            (0.5, "0.500000000"),
+            (1e-9, "0.00000000100000000"),
+            (0.123_456_788_5, "0.123456788"),
+            (-0.123_456_789_5, "-0.123456790"),
+            (1e-12, "0.00000000000100000000"),
+            (-0.0, "0.000000000"),
+            (1e-13, "0.000000000000100000000"),
+            (9_999_999.99, "9999999.99"),
+            (1_234_567.891, "1234567.89"),
+            (0.05, "0.0500000000"),
+            (100.0, "100.000000"),
+        ] {
+            assert_eq!(text(value).as_deref(), Some(wanted), "{value}");
+        }
+    }
+
+    #[test]
+    fn ties_are_decided_on_decimal_digits() {
+        for (mantissa, exponent, wanted) in [
+            (b"9.9999999950000000", 0, Some("10.0000000")),
+            (b"9.9999999949999996", 0, Some("9.99999999")),
+            (b"1.2345678850000000", -1, Some("0.123456788")),
+            (b"1.2345678950000000", -1, Some("0.123456790")),
+            (b"1.2345678850000001", -1, Some("0.123456789")),
+            (b"9.9999999950000000", 6, None),
+            (b"9.9999999950000000", -13, Some("0.00000000000100000000")),
+            (b"9.9999999999999999", -14, None),
+        ] {
+            let mut out = String::new();
+            let text = plain(false, mantissa, exponent, &mut out).map(|()| out.as_str());
+            assert_eq!(text, wanted);
+        }
+        // The double nearest to 9.999999995 lies below it: its 17 digits are no tie.
+        assert_eq!(text(9.999_999_995).as_deref(), Some("9.99999999"));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_refused_by_value_and_leaves_no_trace() {
+        for value in
+            [9.999_999_999_9e-14, 1e7, 9_999_999.996, 5e-324, 1e300, f64::INFINITY, f64::NEG_INFINITY]
+        {
+            let mut out = "kept".to_owned();
+            assert_eq!(canonical(value, &mut out), Err(OutOfRange { value }), "{value:e}");
+            assert_eq!(out, "kept");
+        }
+        assert!(text(f64::NAN).is_none());
+        let message = OutOfRange { value: -1e300 }.to_string();
+        assert_eq!(
+            message,
+            "-1e300 has no canonical decimal text: its magnitude is not in [1e-13, 1e7) and it is not 0"
+        );
+    }
+
+    #[test]
+    fn every_edge_of_the_range_agrees_with_exact_arithmetic() {
+        let mut edges =
+            vec![0.0, f64::MIN_POSITIVE, 5e-324, f64::MAX, f64::INFINITY, f64::NAN, 9.999_999_999_9e-14];
+        for exponent in -320..=308 {
+            edges.push(format!("1e{exponent}").parse::<f64>().unwrap());
+        }
+        for exponent in -15..=8 {
+            // Carries through every digit, and ties that round down, up, and into the next decade.
+            for mantissa in [
+                "9.999999995",
+                "9.99999999499999999",
+                "9.9999999949999999",
+                "9.99999999500000001",
+                "1.000000005",
+                "1.000000015",
+                "1.00000000500000001",
+                "1.2345678885",
+                "1.2345678895",
+                "1.9999999995",
+                "5.0000000050000000",
+                "4.9999999949999995",
+                "9.99999999",
+                "9.999999989999999999",
+            ] {
+                edges.push(format!("{mantissa}e{exponent}").parse::<f64>().unwrap());
+            }
+        }
+        for edge in edges {
+            let (mut below, mut above) = (edge, edge);
+            compare(edge);
+            for _ in 0..8 {
+                (below, above) = (below.next_down(), above.next_up());
+                compare(below);
+                compare(above);
+            }
+        }
+    }
+
+    #[test]
+    fn ties_on_seventeen_digits_agree_with_exact_arithmetic() {
+        let mut random = Seeded::new(3);
+        for _ in 0..20_000 {
+            let nine = 100_000_000 + random.next() % 900_000_000;
+            let exponent = i64::try_from(random.next() % 22).unwrap() - 22;
+            compare(format!("{nine}5e{exponent}").parse::<f64>().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_random_doubles_agree_with_exact_arithmetic() {
+        let mut random = Seeded::new(1);
+        for _ in 0..50_000 {
+            compare(f64::from_bits(random.next()));
+            compare(random.log_uniform(-13.5, 7.5));
+        }
+    }
+
+    #[test]
+    fn a_number_lies_within_the_half_unit_of_its_text() {
+        let mut random = Seeded::new(2);
+        let ties =
+            ["1.000000005", "9.9999999949999999", "9.999999995", "1.9999999985", "1.00000000500000001"];
+        let edges = (-13..7).flat_map(|exponent| {
+            ties.iter().map(move |tie| format!("{tie}e{exponent}").parse::<f64>().unwrap())
+        });
+        let cases: Vec<f64> = edges
+            .flat_map(|edge| [edge.next_down().next_down(), edge.next_down(), edge, edge.next_up()])
+            .chain((0..20_000).map(|_| random.log_uniform(-13.0, 7.0)))
+            .collect();
+        for value in cases {
+            let Some(text) = text(value) else { continue };
+            let stored: f64 = text.parse().unwrap();
+            let gap = (exact(stored) - exact(value)).abs();
+            assert!(gap <= exact(half_unit(stored)), "{value:e} is stored as {text}");
+            assert!(gap <= exact(half_unit(value)), "{value:e}, not rounded yet, is stored as {text}");
+            assert!(gap <= exact(half_unit(-stored)), "{value:e} negated");
+        }
+    }
+
+    #[test]
+    fn the_half_unit_is_tight_by_decade_and_never_less() {
+        for (value, half) in [
+            (1.0, 0.5e-8),
+            (9.999_999_99, 0.5e-8),
+            (0.999_999_999, 0.5e-9),
+            (10.0, 0.5e-7),
+            (1e6, 0.5e-2),
+            (9_999_999.99, 0.5e-2),
+            (1e-13, 0.5e-21),
+            (1.5e-5, 0.5e-13),
+            (-0.3, 0.5e-9),
+        ] {
+            let got = half_unit(value);
+            assert!(got > half && got < half * (1.0 + 1e-6), "{value}: {got:e} for {half:e}");
+        }
+        assert!(half_unit(0.999_999_999_9) > 0.5e-8, "its text begins the next decade");
+        assert_eq!(half_unit(0.0).to_bits(), 0);
+        assert_eq!(half_unit(-0.0).to_bits(), 0);
+        assert!(half_unit(5e-324) > 0.0);
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(half_unit(value).is_infinite());
+        }
+        assert!(half_unit(1e300) >= 0.5e292 && half_unit(9e-14) >= 0.5e-22);
+    }
+}

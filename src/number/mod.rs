@@ -1,0 +1,12 @@
+//! Numbers: their canonical text, what is known of one, and how far two may lie apart.
+
+mod bounded;
+mod decimal;
+mod tolerance;
+
+pub use bounded::{Bounded, Real};
+pub use decimal::{OutOfRange, canonical, half_unit};
+pub use tolerance::{InvalidTolerance, Tolerance};
+
+#[cfg(test)]
+mod oracle;
