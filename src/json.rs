@@ -126,10 +126,12 @@ impl<'de> Visitor<'de> for StrictVisitor {
 }
 
 /// The RFC 8785 (JCS) bytes of a document we write: the form in which manifests are signed and verdicts compared.
+/// A number that is not finite becomes `null`.
 ///
 /// # Panics
-/// Never for our own documents: their keys are strings and their numbers finite or null.
+/// Never for our own documents: their keys are strings.
 #[must_use]
 pub fn canonical(document: &impl serde::Serialize) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(document).expect("our documents hold string keys and finite numbers")
+    let value = serde_json::to_value(document).expect("our documents hold string keys");
+    serde_json_canonicalizer::to_vec(&value).expect("a JSON value holds finite numbers")
 }

@@ -7,3 +7,6 @@ pub mod receipt;
 pub mod report;
 pub mod schema;
 pub mod verify;
+pub mod engine;
+pub mod import;
+pub mod reconcile;

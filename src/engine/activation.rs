@@ -10,7 +10,7 @@ pub fn layer<R: Real>(activation: Activation, nets: Vec<R>) -> Vec<Cell<R>> {
     let outs: Vec<R> = match activation {
         Activation::Sigmoid => nets.iter().map(|net| sigmoid(*net)).collect(),
         Activation::Identity => nets.clone(),
-        Activation::Relu => nets.iter().map(|net| net.relu()).collect(),
+        Activation::Relu => nets.iter().map(|net| R::exact(0.0).max(*net)).collect(),
         Activation::Softmax => softmax(&nets),
     };
     nets.into_iter().zip(outs).map(|(net, out)| Cell { net, out }).collect()

@@ -197,7 +197,7 @@ pub fn loss_of<R: Real>(kind: LossKind, target: R, out: R) -> R {
             R::exact(0.5) * difference * difference
         }
         // The limit of -t ln p as t falls to 0 is 0, also where p is 0.
-        LossKind::CrossEntropySoftmax if target.is_zero() => R::exact(0.0),
+        LossKind::CrossEntropySoftmax if target.value() == 0.0 => R::exact(0.0),
         LossKind::CrossEntropySoftmax => -target * out.ln(),
     }
 }

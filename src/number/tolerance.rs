@@ -18,6 +18,9 @@ pub struct InvalidTolerance {
 }
 
 impl Tolerance {
+    /// None at all.
+    pub const ZERO: Self = Self { atol: 0.0, rtol: 0.0 };
+
     /// The widest that a declared numeric tolerance (`numeric_policy`) can be.
     pub const NUMERIC_CEILING: Self = Self { atol: 1e-8, rtol: 1e-6 };
 

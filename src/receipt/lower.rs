@@ -75,12 +75,12 @@ pub fn receipt(wire: Receipt, bytes: ByteFacts) -> Result<Entry, Unsupported> {
 /// [`Unsupported`] where the sidecar holds a block without rules.
 pub fn sidecar(wire: Sidecar, bias_policy: &BiasPolicy, recompute: Tolerance) -> Result<Entry, Unsupported> {
     let declared = wire.numeric_policy.as_ref().and_then(|policy| declared(policy.tolerance));
-    let local = declared.unwrap_or(Tolerance::IMPORT_DEFAULT).clamp(Tolerance::OBSERVER_CEILING);
+    let local = declared.unwrap_or(Tolerance::IMPORT_DEFAULT).clamp(Tolerance::DIFFERENTIAL_CEILING);
     let mut topology = wire.topology;
     topology.layers = ["input", "hidden", "output"].map(str::to_owned).to_vec();
     let step = Step {
         reading: Reading::Full,
-        origin: Origin::Imported { local, recompute: recompute.clamp(Tolerance::OBSERVER_CEILING) },
+        origin: Origin::Imported { local, recompute: recompute.clamp(Tolerance::DIFFERENTIAL_CEILING) },
         declared_tolerance: declared,
         is_receipt: false,
         declared_digits: None,
@@ -156,8 +156,8 @@ fn origin(
         .map(|attestor| attestor.differential_tolerance)
         .and_then(|tolerance| Tolerance::new(tolerance.atol, tolerance.rtol).ok())
         .unwrap_or(Tolerance::IMPORT_DEFAULT)
-        .clamp(Tolerance::OBSERVER_CEILING);
-    let local = declared.unwrap_or(Tolerance::ZERO).clamp(Tolerance::OBSERVER_CEILING);
+        .clamp(Tolerance::DIFFERENTIAL_CEILING);
+    let local = declared.unwrap_or(Tolerance::ZERO).clamp(Tolerance::DIFFERENTIAL_CEILING);
     Origin::Imported { local, recompute }
 }
 
@@ -171,7 +171,8 @@ fn post_update(
 
 /// The topology with the names that 0.1.0 leaves unsaid: units i1 i2 h1 h2 o1 o2, weights w1 to w8, biases b1 and b2
 /// (Mazur, "A Step by Step Backpropagation Example", 2015).
-fn named(topology: Topology) -> Topology {
+#[must_use]
+pub fn named(topology: Topology) -> Topology {
     let Some(activation) = topology.activation else { return topology };
     let units = |names: [&str; 2]| names.map(UnitId::from).to_vec();
     let weight = |id: &str, role, from: &str, to: &str| Parameter {
@@ -208,7 +209,6 @@ fn named(topology: Topology) -> Topology {
         }),
         parameter_order: Some(parameters.iter().map(|parameter: &Parameter| ParamId::clone(&parameter.id)).collect()),
         parameters: Some(parameters),
-        activation: None,
         activation_hidden: Some(activation),
         activation_output: Some(activation),
         bias_sharing: topology.bias_sharing.or(Some(BiasSharing::PerLayer)),

@@ -1,3 +1,14 @@
-//! From bytes to a trace of steps: the receipt formats, all versions.
+//! From bytes to a step: the receipt formats, all versions.
+//!
+//! ```text
+//! bytes -> json -> schema (version) -> wire -> lower -> Step + Claims
+//!                                       wire -> canonical bytes
+//! ```
 
+pub mod canonical;
+pub mod id;
+pub mod lower;
+pub mod net;
+pub mod step;
 pub mod version;
+pub mod wire;

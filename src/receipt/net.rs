@@ -119,6 +119,26 @@ pub enum TopologyLaw {
     Pairing,
 }
 
+impl TopologyLaw {
+    /// The law's name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Layers => "layers",
+            Self::Size => "size",
+            Self::Ceiling => "ceiling",
+            Self::UnitNames => "unit_names",
+            Self::ParameterOrder => "parameter_order",
+            Self::Ends => "ends",
+            Self::Edge => "edge",
+            Self::FanIn => "fan_in",
+            Self::BiasUnits => "bias_units",
+            Self::BiasCover => "bias_cover",
+            Self::Pairing => "pairing",
+        }
+    }
+}
+
 impl Net {
     /// Resolves a topology in which every name is filled in.
     ///

@@ -6,7 +6,7 @@ use super::wire::{
     SourceFramework, Topology, Unit, Update,
 };
 use crate::digest::Digest;
-use crate::number::{Bounded, Tolerance, half_unit};
+use crate::number::{Bounded, Real as _, Tolerance};
 
 /// How well the numbers of a record are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Reading {
     #[must_use]
     pub fn known(self, stored: f64) -> Bounded {
         match self {
-            Self::NineDigits => Bounded::new(stored, half_unit(stored)),
+            Self::NineDigits => Bounded::stored(stored),
             Self::Full => Bounded::exact(stored),
         }
     }

@@ -743,3 +743,35 @@ fn whole(number: &serde_json::Number) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range and without a fraction")]
     (value.fract().abs() <= 0.0 && (0.0..LIMIT).contains(&value)).then_some(value as u64)
 }
+
+/// What a step is authored from (topology-input 0.4.0; built-in seeds may also use a softmax and the names of 0.1.0).
+#[derive(Debug, Clone, DeriveDeserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopologyInput {
+    /// The schema's address; without meaning.
+    #[serde(rename = "$schema")]
+    pub schema: Option<String>,
+    /// A free label.
+    pub fixture: Option<String>,
+    /// Free notes.
+    pub metadata: Option<serde_json::Map<String, Value>>,
+    /// As in a receipt.
+    pub numeric_policy: NumericPolicy,
+    /// As in a receipt.
+    pub bias_policy: BiasPolicy,
+    /// As in a receipt.
+    pub topology: Topology,
+    /// As in a receipt.
+    pub learning_rate: f64,
+    /// As in a receipt.
+    pub trace_id: Option<TraceId>,
+    /// As in a receipt.
+    #[serde(default, deserialize_with = "optional_integer")]
+    pub step_index: Option<u64>,
+    /// As in a receipt.
+    pub inputs: Ordered<UnitId, f64>,
+    /// As in a receipt.
+    pub targets: Ordered<UnitId, f64>,
+    /// As in a receipt.
+    pub parameters_before: Ordered<ParamId, f64>,
+}

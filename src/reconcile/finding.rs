@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::rule::RuleId;
 use crate::pointer::Pointer;
-use crate::receipt::net::TopologyLaw;
 
 /// A law broken at a place.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -93,24 +92,4 @@ pub enum Evidence {
         /// By the rule; absent where the record has no canonical bytes.
         derived: Option<String>,
     },
-}
-
-impl TopologyLaw {
-    /// The law's name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Layers => "layers",
-            Self::Size => "size",
-            Self::Ceiling => "ceiling",
-            Self::UnitNames => "unit_names",
-            Self::ParameterOrder => "parameter_order",
-            Self::Ends => "ends",
-            Self::Edge => "edge",
-            Self::FanIn => "fan_in",
-            Self::BiasUnits => "bias_units",
-            Self::BiasCover => "bias_cover",
-            Self::Pairing => "pairing",
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::finding::{Evidence, Finding};
 use super::rule::RuleId;
-use crate::number::{Bounded, Tolerance};
+use crate::number::{Bounded, Real as _, Tolerance};
 use crate::pointer::{Pointer, Token};
 use crate::receipt::step::{Origin, Reading, Step};
 
@@ -51,13 +51,13 @@ impl Ledger {
         stored: f64,
         derived: Bounded,
     ) {
-        let gap = (stored - derived.value).abs();
-        let rounding = derived.bound + self.known(stored).bound;
-        let bound = rounding.max(self.floor.width(stored, derived.value));
-        let scale = stored.abs().max(derived.value.abs());
-        let finite = stored.is_finite() && derived.value.is_finite();
+        let gap = (stored - derived.value()).abs();
+        let rounding = derived.bound() + self.known(stored).bound();
+        let bound = rounding.max(self.floor.width(stored, derived.value()));
+        let scale = stored.abs().max(derived.value().abs());
+        let finite = stored.is_finite() && derived.value().is_finite();
         if !(finite && gap <= bound) {
-            let evidence = Evidence::Gap { stored, derived: derived.value, gap, bound, rounding };
+            let evidence = Evidence::Gap { stored, derived: derived.value(), gap, bound, rounding };
             self.find(part, at, inputs, evidence);
             return;
         }
@@ -130,7 +130,13 @@ impl Ledger {
         self.findings.push(finding);
     }
 
-    /// Whether anything was found so far.
+    /// Whether anything was compared so far.
+    #[must_use]
+    pub fn has_entries(&self) -> bool {
+        self.compared + self.blind > 0
+    }
+
+    /// Whether nothing was found so far.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()

@@ -1,27 +1,200 @@
-//! The gates in order: strict JSON, schema, rules and recomputation.
+//! The gates in order, for every record and whichever verb was typed: strict JSON, schema, rules with recomputation.
+//!
+//! ```text
+//! bytes -> read -> Entry -> reconcile -> Section
+//! sidecar bytes -> Section (full precision) -> receipt bytes -> Section (nine digits)
+//! ```
+//! Nothing here opens a file, reads a clock or fails: bytes that cannot be read are an outcome.
 
-use crate::report::Outcome;
+pub mod read;
 
-/// What one input came to: the outcome and the verdict document, ready to write.
-#[derive(Debug, Clone)]
-pub struct Judgement {
-    /// Pass, fail or insufficient.
-    pub outcome: Outcome,
-    /// The verdict document (`bp-verdict/1`) as canonical JSON.
-    pub document: Vec<u8>,
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::engine::author::AuthorError;
+use crate::import::{Framework, Options};
+use crate::receipt::canonical::{self, EmitError};
+use crate::receipt::lower;
+use crate::reconcile::rule::Verdict;
+use crate::reconcile::{self, Report};
+use crate::schema::Violation;
+use read::{Read, ReadError};
+
+/// What a judgement comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Outcome {
+    /// Everything that applies was compared, and held.
+    Pass,
+    /// Nothing broke, but less was compared than a pass needs.
+    Insufficient,
+    /// Something was found broken, or could not be read.
+    Fail,
 }
 
-/// Judges the bytes of one receipt. Cannot fail: bytes that cannot be read are an outcome.
-#[must_use]
-pub fn receipt(bytes: &[u8]) -> Judgement {
-    let _ = bytes;
-    Judgement { outcome: Outcome::Pass, document: br#"{"format":"bp-verdict/1"}"#.to_vec() }
+impl Outcome {
+    /// The name in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Insufficient => "INSUFFICIENT",
+            Self::Fail => "FAIL",
+        }
+    }
 }
 
-/// Judges the bytes of one framework sidecar and, where it can be read, builds its receipt.
-/// `timestamp` is the import time that the receipt carries.
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A receipt.
+    Receipt,
+    /// A framework's sidecar.
+    Sidecar,
+}
+
+/// One record and what it came to.
+#[derive(Debug)]
+pub struct Section {
+    /// Receipt or sidecar.
+    pub kind: Kind,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Their number.
+    pub size_bytes: usize,
+    /// The version that it names, where it could be read that far.
+    pub version: Option<String>,
+    /// What was found.
+    pub found: Found,
+}
+
+/// How far a record came.
+#[derive(Debug)]
+pub enum Found {
+    /// It could not be read.
+    Unreadable(ReadError),
+    /// It breaks its schema.
+    Malformed(Vec<Violation>),
+    /// A receipt that could not be written down.
+    Unwritten(WriteError),
+    /// Every rule was put to it.
+    Judged {
+        /// What the rules came to.
+        report: Report,
+        /// Whether a receipt's bytes are canonical; a sidecar has no canonical bytes.
+        canonical: Option<bool>,
+    },
+}
+
+/// A judged sidecar that has no receipt.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum WriteError {
+    /// The engine cannot fill it in.
+    #[error(transparent)]
+    Author(#[from] AuthorError),
+    /// A number that the format cannot hold.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+}
+
+impl Section {
+    /// What it comes to.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match &self.found {
+            Found::Unreadable(_) | Found::Malformed(_) => Outcome::Fail,
+            Found::Unwritten(_) => Outcome::Insufficient,
+            Found::Judged { report, .. } => outcome(report),
+        }
+    }
+}
+
+fn outcome(report: &Report) -> Outcome {
+    let any = |test: fn(&Verdict) -> bool| report.rules.iter().any(|(_, verdict)| test(verdict));
+    let recomputed = report
+        .rules
+        .iter()
+        .any(|(rule, verdict)| rule.id.is_recompute() && matches!(verdict, Verdict::Holds { .. }));
+    if any(|verdict| matches!(verdict, Verdict::Broken(_))) {
+        Outcome::Fail
+    } else if !recomputed || any(|verdict| matches!(verdict, Verdict::Vacuous { .. } | Verdict::NotReached)) {
+        Outcome::Insufficient
+    } else {
+        Outcome::Pass
+    }
+}
+
+/// One input and what it came to: a receipt by itself, or a sidecar and the receipt made from it.
+#[derive(Debug)]
+pub struct Verified {
+    /// The records, in the order in which they were judged.
+    pub sections: Vec<Section>,
+    /// The canonical bytes of the receipt that an import made.
+    pub imported: Option<Vec<u8>>,
+}
+
+impl Verified {
+    /// The worst of the sections; without any, nothing was compared.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.sections.iter().map(Section::outcome).max().unwrap_or(Outcome::Insufficient)
+    }
+}
+
+/// Judges the bytes of one receipt.
 #[must_use]
-pub fn sidecar(bytes: &[u8], timestamp: &str) -> (Judgement, Option<Vec<u8>>) {
-    let _ = timestamp;
-    (receipt(bytes), Some(b"{}\n".to_vec()))
+pub fn receipt(bytes: &[u8]) -> Verified {
+    let (version, found) = match read::receipt(bytes) {
+        Err(error) => (None, Found::Unreadable(error)),
+        Ok(Read { version, record: Err(violations) }) => (Some(version), Found::Malformed(violations)),
+        Ok(Read { version, record: Ok(entry) }) => {
+            let canonical = Some(entry.claims.canonical);
+            (Some(version), Found::Judged { report: reconcile::reconcile(&entry), canonical })
+        }
+    };
+    Verified { sections: vec![section(Kind::Receipt, bytes, version, found)], imported: None }
+}
+
+/// Judges the bytes of one framework sidecar as they are, makes its receipt, and judges that too.
+#[must_use]
+pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> Verified {
+    let alone = |version, found| Verified {
+        sections: vec![section(Kind::Sidecar, bytes, version, found)],
+        imported: None,
+    };
+    let (version, import) = match read::sidecar(bytes, expected) {
+        Err(error) => return alone(None, Found::Unreadable(error)),
+        Ok(Read { version, record: Err(violations) }) => {
+            return alone(Some(version), Found::Malformed(violations));
+        }
+        Ok(Read { version, record: Ok(import) }) => (Some(version), import),
+    };
+    let entry = match lower::sidecar(import.wire().clone(), import.bias_policy(), options.tolerance) {
+        Err(error) => return alone(version, Found::Unreadable(error.into())),
+        Ok(entry) => entry,
+    };
+    let report = reconcile::reconcile(&entry);
+    let agreed = outcome(&report) == Outcome::Pass;
+    let written = import
+        .receipt(agreed, options)
+        .map_err(WriteError::from)
+        .and_then(|receipt| canonical::emit(&receipt).map_err(WriteError::from));
+    let judged = section(Kind::Sidecar, bytes, version, Found::Judged { report, canonical: None });
+    match written {
+        Ok(text) => {
+            let imported = text.into_bytes();
+            let mut verified = receipt(&imported);
+            verified.sections.insert(0, judged);
+            Verified { imported: Some(imported), ..verified }
+        }
+        Err(error) => {
+            let unwritten = section(Kind::Receipt, &[], None, Found::Unwritten(error));
+            Verified { sections: vec![judged, unwritten], imported: None }
+        }
+    }
+}
+
+fn section(kind: Kind, bytes: &[u8], version: Option<String>, found: Found) -> Section {
+    Section { kind, digest: Digest::of(bytes), size_bytes: bytes.len(), version, found }
 }

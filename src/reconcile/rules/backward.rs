@@ -3,7 +3,7 @@
 use super::form::key_set;
 use crate::at;
 use crate::engine::activation;
-use crate::number::Bounded;
+use crate::number::{Bounded, Real as _};
 use crate::pointer::Token;
 use crate::receipt::net::Net;
 use crate::receipt::step::{Origin, Step};

@@ -1,4 +1,4 @@
-//! Rules 15 and 16: what a record says about itself. The only rules that read labels, and they run last.
+//! Rules 15 and 16, and part of rule 0: what a record says about itself. The only rules that read labels, and they run last.
 
 use crate::at;
 use crate::receipt::step::Claims;
@@ -20,8 +20,7 @@ const SKIPPED: &str = "engine_recompute_skipped_with_basis";
 const BASES: [&str; 4] =
     ["hardware_nondeterminism", "framework_op_unsupported", "distributed_only_field", "attested_third_party"];
 
-/// Rule 15. Parts: `basis`, a skip names why; `label`, the record does not disown itself; `provenance`, a record with
-/// the marks of an import says that it is one, and one that says so has them.
+/// Rule 15. Parts: `basis`, a skip names why; `label`, the record does not disown itself.
 pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledger) {
     let stated = |key: &str| match key {
         "authoring_state" => labels.authoring_state.as_str(),
@@ -44,10 +43,10 @@ pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledge
             _ => ledger.find("basis", &at!["attestor", "skip_basis"], &[], Evidence::Missing),
         }
     }
-    provenance(labels, claims, ledger);
 }
 
-fn provenance(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledger) {
+/// Rule 0, part `provenance`: a record with the marks of an import says that it is one, and one that says so has them.
+pub(super) fn provenance(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledger) {
     const IMPORTED: &str = "external_imported";
     let source = claims.attestor.as_ref().and_then(|attestor| attestor.import_provenance.as_ref());
     let has_marks = claims.source_framework.is_some() || source.is_some();

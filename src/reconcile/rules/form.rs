@@ -41,7 +41,7 @@ fn policy(step: &Step, ledger: &mut Ledger) {
     let at = at!["numeric_policy", "tolerance"];
     let ceiling = match step.origin {
         Origin::Engine => Tolerance::NUMERIC_CEILING,
-        Origin::Imported { .. } => Tolerance::OBSERVER_CEILING,
+        Origin::Imported { .. } => Tolerance::DIFFERENTIAL_CEILING,
     };
     if let Some(declared) = step.declared_tolerance {
         let (atol, rtol) = (declared.atol(), declared.rtol());

@@ -2,7 +2,7 @@
 
 use super::form::key_set;
 use crate::at;
-use crate::number::Bounded;
+use crate::number::{Bounded, Real as _};
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::reconcile::complete::Complete;

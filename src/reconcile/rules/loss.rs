@@ -3,7 +3,7 @@
 use super::form::key_set;
 use crate::at;
 use crate::engine;
-use crate::number::Bounded;
+use crate::number::{Bounded, Real as _};
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::receipt::wire::LossKind;
@@ -35,7 +35,7 @@ pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
     ledger.number("total", &at!["loss", "total"], &inputs, complete.step.loss.total, total);
     if net.loss == LossKind::CrossEntropySoftmax {
         let targets = sum(complete.targets.iter().map(|target| ledger.known(*target)));
-        let slack = Bounded::new(targets.value, targets.bound + TARGET_SUM_SLACK);
+        let slack = targets.widened(TARGET_SUM_SLACK);
         ledger.number("targets", &at!["targets"], &[], 1.0, slack);
     }
 }

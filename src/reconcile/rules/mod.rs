@@ -21,7 +21,12 @@ pub static RULES: &[Rule] = &[
         title: "the record's form is whole: topology, keys, counters and facts stated twice agree",
         citation: FORMAT,
         applies: "always",
-        checks: &[Check::Form(form::form), Check::Keys(form::keys), Check::Values(form::constant_biases)],
+        checks: &[
+            Check::Form(form::form),
+            Check::Keys(form::keys),
+            Check::Values(form::constant_biases),
+            Check::Labels(claims::provenance),
+        ],
     },
     Rule {
         id: RuleId::structural(8),

@@ -1,0 +1,50 @@
+//! Built-in inputs of well-known steps.
+
+use crate::json;
+use crate::receipt::wire::TopologyInput;
+use serde::Deserialize as _;
+
+/// A built-in input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seed {
+    /// The 2-2-2 net of Mazur, "A Step by Step Backpropagation Example" (2015).
+    Mazur,
+    /// 2-2-1 on one case of exclusive or.
+    Xor,
+    /// 4-3-3 on the first flower of Fisher's iris data (1936).
+    Iris,
+    /// 2-2-3 with softmax and cross-entropy.
+    SoftmaxCe,
+}
+
+impl Seed {
+    /// Every seed.
+    pub const ALL: [Self; 4] = [Self::Mazur, Self::Xor, Self::Iris, Self::SoftmaxCe];
+
+    /// The name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mazur => "mazur",
+            Self::Xor => "xor",
+            Self::Iris => "iris",
+            Self::SoftmaxCe => "softmax-ce",
+        }
+    }
+
+    /// The input.
+    ///
+    /// # Panics
+    /// Never: the embedded files are read by a test.
+    #[must_use]
+    pub fn input(self) -> TopologyInput {
+        let text = match self {
+            Self::Mazur => include_str!("../../fixtures/seed/mazur.json"),
+            Self::Xor => include_str!("../../fixtures/seed/xor.json"),
+            Self::Iris => include_str!("../../fixtures/seed/iris.json"),
+            Self::SoftmaxCe => include_str!("../../fixtures/seed/softmax-ce.json"),
+        };
+        let value = json::parse(text.as_bytes()).expect("an embedded seed is strict JSON");
+        TopologyInput::deserialize(value).expect("an embedded seed has the shape of a topology input")
+    }
+}

@@ -1,0 +1,298 @@
+//! From a framework's sidecar to a receipt. One importer; PyTorch, JAX and TensorFlow are dialects of it.
+//!
+//! ```text
+//! sidecar bytes -> json -> schema (format) -> wire -> lower -> Step, judged at full precision
+//!                                              wire -> receipt, labelled by that judgement
+//! ```
+
+use serde::Deserialize as _;
+
+use crate::digest::Digest;
+use crate::engine::author::{self, AuthorError};
+use crate::engine;
+use crate::number::Tolerance;
+use crate::receipt::lower;
+use crate::receipt::net::Net;
+use crate::receipt::version::{Block, ReceiptVersion};
+use crate::receipt::wire::{
+    Attestor, BiasMode, BiasPolicy, ByteOutput, Extractor, FixtureStatus, Identity, ImportProvenance,
+    NumericPolicy, PolicyTolerance, PostUpdateForward, Receipt, Sidecar, SourceFramework, WireTolerance,
+};
+
+/// The largest sidecar of a single step, in bytes.
+pub const MAX_SIDECAR_BYTES: usize = 8 << 20;
+
+/// The arithmetic that receipts name as their verifier.
+const ENGINE_IDENTITY: &str = "backprop-trace-engine@0.6.0";
+
+/// A framework whose sidecars can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framework {
+    /// PyTorch.
+    Pytorch,
+    /// JAX.
+    Jax,
+    /// TensorFlow.
+    Tensorflow,
+}
+
+impl Framework {
+    /// Every framework.
+    pub const ALL: [Self; 3] = [Self::Pytorch, Self::Jax, Self::Tensorflow];
+
+    /// The name in sidecars and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pytorch => "pytorch",
+            Self::Jax => "jax",
+            Self::Tensorflow => "tensorflow",
+        }
+    }
+
+    /// The framework of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|framework| framework.name() == name)
+    }
+
+    /// The importer that a receipt names as its extractor.
+    const fn extractor(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pytorch => ("bp-import-pytorch", "0.6.0"),
+            Self::Jax => ("bp-import-jax", "0.6.1"),
+            Self::Tensorflow => ("bp-import-tensorflow", "0.7.0"),
+        }
+    }
+}
+
+/// What an import takes beside the sidecar. The clock is not read here.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The import time that the receipt carries, RFC 3339.
+    pub timestamp: String,
+    /// The receipt's label; by default the framework's name and `-imported-step`.
+    pub label: Option<String>,
+    /// How far a recomputation may lie from the framework's numbers.
+    pub tolerance: Tolerance,
+}
+
+impl Options {
+    /// The default tolerance and label at a given time.
+    #[must_use]
+    pub fn at(timestamp: &str) -> Self {
+        Self { timestamp: timestamp.to_owned(), label: None, tolerance: Tolerance::IMPORT_DEFAULT }
+    }
+}
+
+/// A sidecar that cannot be imported.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// Another framework's sidecar.
+    #[error("the sidecar was recorded by {found}, not by {expected}")]
+    OtherFramework {
+        /// Asked for.
+        expected: &'static str,
+        /// In the sidecar.
+        found: String,
+    },
+    /// A value the receipt needs does not follow from the sidecar.
+    #[error(transparent)]
+    Author(#[from] AuthorError),
+}
+
+/// A sidecar, ready to judge and to write down.
+#[derive(Debug, Clone)]
+pub struct Import {
+    wire: Sidecar,
+    framework: Framework,
+    bias_policy: BiasPolicy,
+    source: Digest,
+}
+
+impl Import {
+    /// Reads the wire model of a sidecar that its schema admits; `source` is the digest of its bytes.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherFramework`] where `expected` is another framework, or the sidecar's is none that can be imported.
+    pub fn of(wire: Sidecar, source: Digest, expected: Option<Framework>) -> Result<Self, Refusal> {
+        let found = Framework::named(&wire.source_framework.name);
+        let framework = match (found, expected) {
+            (Some(found), Some(expected)) if found != expected => None,
+            (found, _) => found,
+        };
+        let framework = framework.ok_or_else(|| Refusal::OtherFramework {
+            expected: expected.map_or("a framework that can be imported", Framework::name),
+            found: wire.source_framework.name.clone(),
+        })?;
+        let bias_policy = explained(&wire);
+        Ok(Self { wire, framework, bias_policy, source })
+    }
+
+    /// The wire model.
+    #[must_use]
+    pub fn wire(&self) -> &Sidecar {
+        &self.wire
+    }
+
+    /// The bias policy: the sidecar's own, or the one worked out from its parameters.
+    #[must_use]
+    pub fn bias_policy(&self) -> &BiasPolicy {
+        &self.bias_policy
+    }
+
+    /// The receipt. `agreed` says what the judgement of the sidecar found; it becomes the receipt's label.
+    ///
+    /// # Errors
+    /// [`AuthorError`] where the sidecar leaves out what the engine needs to fill in the pass with the new parameters.
+    pub fn receipt(&self, agreed: bool, options: &Options) -> Result<Receipt, AuthorError> {
+        let wire = &self.wire;
+        let framework = &wire.source_framework;
+        let identity = format!("{}@{}", framework.name, framework.version);
+        let (extractor, extractor_version) = self.framework.extractor();
+        let mut topology = wire.topology.clone();
+        topology.layers = ["input", "hidden", "output"].map(str::to_owned).to_vec();
+        let (post_update_forward, post_update_loss) = self.post_update()?;
+        let version = ReceiptVersion::carrying([Block::SourceFramework], ReceiptVersion::V0_4_0);
+        let notes = serde_json::json!({
+            "source": format!("{extractor} (sidecar from {identity})"),
+            "gradient_convention": "descent_direction",
+        });
+        Ok(Receipt {
+            schema_version: version.as_str().to_owned(),
+            fixture: options.label.clone().unwrap_or_else(|| format!("{}-imported-step", framework.name)),
+            step: 1,
+            fixture_status: FixtureStatus {
+                authoring_state: "external_imported".to_owned(),
+                verification_state: match agreed {
+                    true => "engine_recompute_matched_within_tolerance",
+                    false => "engine_recompute_disagreed",
+                }
+                .to_owned(),
+                canonical: true,
+                promote_to: None,
+                describes_in: None,
+                blockers_to_promotion: None,
+            },
+            source_framework: Some(SourceFramework {
+                extractor: Some(Extractor {
+                    name: extractor.to_owned(),
+                    version: extractor_version.to_owned(),
+                }),
+                ..framework.clone()
+            }),
+            attestor: Some(Attestor {
+                computed_by: Identity { kind: "framework".to_owned(), identity },
+                verified_by: Identity { kind: "engine".to_owned(), identity: ENGINE_IDENTITY.to_owned() },
+                differential_tolerance: WireTolerance {
+                    atol: options.tolerance.atol(),
+                    rtol: options.tolerance.rtol(),
+                },
+                import_provenance: Some(ImportProvenance {
+                    source_format: wire.format.clone(),
+                    source_hash: self.source.prefixed(),
+                    import_timestamp: Some(options.timestamp.clone()),
+                }),
+                skip_basis: None,
+                signed_subject_digest: None,
+                bundle_root_digest: None,
+            }),
+            metadata: serde_json::Map::deserialize(notes).ok(),
+            numeric_policy: wire.numeric_policy.clone().unwrap_or_else(observer_policy),
+            bias_policy: self.bias_policy.clone(),
+            topology,
+            learning_rate: wire.learning_rate,
+            optimizer_config: None,
+            trace_id: None,
+            step_index: None,
+            batch: None,
+            inputs: wire.inputs.clone(),
+            targets: wire.targets.clone(),
+            parameters_before: wire.parameters_before.clone(),
+            per_sample: None,
+            forward: wire.forward.clone(),
+            loss: wire.loss.clone(),
+            backward: wire.backward.clone(),
+            updates: wire.updates.clone(),
+            parameters_after: wire.parameters_after.clone(),
+            post_update_forward: Some(post_update_forward),
+            post_update_loss: Some(post_update_loss),
+            unit_order: None,
+            parameter_order: None,
+        })
+    }
+
+    /// The pass with the new parameters: the sidecar's own, or the engine's.
+    fn post_update(&self) -> Result<(PostUpdateForward, crate::receipt::wire::PostUpdateLoss), AuthorError> {
+        let wire = &self.wire;
+        let stated = wire.post_update_forward.as_ref().and_then(|post| Some((&post.status, post.units.clone()?)));
+        let stated = stated.map(|(status, units)| PostUpdateForward {
+            status: status.clone(),
+            required_before_promotion: None,
+            fields_required: None,
+            fill_specification: None,
+            note: None,
+            units,
+        });
+        if let (Some(forward), Some(loss)) = (&stated, &wire.post_update_loss) {
+            return Ok((forward.clone(), loss.clone()));
+        }
+        let named = lower::named(wire.topology.clone());
+        let net = Net::resolve(&named)
+            .map_err(|flaws| AuthorError::Topology(flaws.into_iter().next().expect("a flaw is why it failed")))?;
+        let given = author::given(
+            &net,
+            &wire.inputs,
+            &wire.targets,
+            &wire.parameters_before,
+            wire.learning_rate,
+            self.bias_policy.mode,
+        )?;
+        let computed = engine::step(&net, &given);
+        let forward = stated.unwrap_or_else(|| author::post_update_forward(&net, &computed.post_forward));
+        let loss = wire.post_update_loss.clone();
+        Ok((forward, loss.unwrap_or_else(|| author::post_update_loss(&net, &computed.post_loss))))
+    }
+}
+
+/// The bias policy of a sidecar, with its reasons where it was worked out here.
+fn explained(wire: &Sidecar) -> BiasPolicy {
+    let policy = lower::bias_policy_of(wire);
+    if wire.bias_policy.is_some() {
+        return policy;
+    }
+    let (reason, reconciliation) = match policy.mode {
+        BiasMode::Sgd => (
+            "worked out at import: the sidecar states no bias policy, and one bias per unit changed in the step",
+            "each bias after the step is the bias before plus learning rate times its unit's error signal",
+        ),
+        BiasMode::Constant => (
+            "worked out at import: the sidecar states no bias policy, and no bias per unit changed in the step",
+            "each bias after the step is the bias before",
+        ),
+    };
+    BiasPolicy {
+        reason: Some(reason.to_owned()),
+        reconciliation: Some(reconciliation.to_owned()),
+        ..policy
+    }
+}
+
+/// The numeric policy of a sidecar that states none.
+fn observer_policy() -> NumericPolicy {
+    let text = |text: &str| Some(text.to_owned());
+    let tolerance = Tolerance::IMPORT_DEFAULT;
+    NumericPolicy {
+        number_encoding: "decimal".to_owned(),
+        precision_significant_digits: 9,
+        rounding: "round_half_to_even".to_owned(),
+        tolerance: PolicyTolerance::Hybrid(WireTolerance { atol: tolerance.atol(), rtol: tolerance.rtol() }),
+        computation_order: text("schema_defined"),
+        byte_output: Some(ByteOutput {
+            format: text("jsonl"),
+            json_key_order: text("schema_defined"),
+            trailing_zero_policy: text("pad_to_significant_digits"),
+            indent: text("none"),
+        }),
+    }
+}

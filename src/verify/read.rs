@@ -1,0 +1,170 @@
+//! From bytes to a record: strict JSON, then the schema of the version that the record names.
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::import::{self, Framework, Import, Refusal};
+use crate::json::{self, JsonError};
+use crate::receipt::canonical;
+use crate::receipt::lower::{self, ByteFacts, Unsupported};
+use crate::receipt::step::Entry;
+use crate::receipt::version::{ReceiptVersion, TraceVersion, UnknownVersion};
+use crate::receipt::wire::{Receipt, Sidecar};
+use crate::schema::{self, Schema, Violation};
+
+/// The largest record, in bytes.
+pub const MAX_RECORD_BYTES: usize = 64 << 20;
+
+/// Bytes that cannot be judged.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ReadError {
+    /// Nothing but white space.
+    #[error("there is no record: the input is empty")]
+    Empty,
+    /// Larger than a record may be.
+    #[error("{size_bytes} bytes are more than the {limit_bytes} that one record may have")]
+    TooLarge {
+        /// Found.
+        size_bytes: usize,
+        /// Allowed.
+        limit_bytes: usize,
+    },
+    /// Not strict JSON.
+    #[error("not strict JSON: {0}")]
+    Json(#[from] JsonError),
+    /// A stream of records where one is asked for.
+    #[error("{count} records stand in the input, one per line; this verb takes one")]
+    Several {
+        /// Found.
+        count: usize,
+    },
+    /// Neither a receipt nor a sidecar.
+    #[error("neither schema_version nor format says what the record is")]
+    Untyped,
+    /// A version that does not exist.
+    #[error(transparent)]
+    Version(#[from] UnknownVersion),
+    /// The schema holds and a whole number is too large to count with.
+    #[error("the record cannot be held: {0}")]
+    Shape(String),
+    /// A block without rules.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// A sidecar that cannot be imported.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// A record, or the places where it breaks its schema.
+#[derive(Debug)]
+pub struct Read<T> {
+    /// The version that the record names, as it spells it.
+    pub version: String,
+    /// The record.
+    pub record: Result<T, Vec<Violation>>,
+}
+
+/// A JSON object that says which schema it answers to.
+struct Typed {
+    value: Value,
+    key: &'static str,
+    version: String,
+}
+
+fn typed(bytes: &[u8], key: &'static str, limit_bytes: usize) -> Result<Typed, ReadError> {
+    if bytes.len() > limit_bytes {
+        return Err(ReadError::TooLarge { size_bytes: bytes.len(), limit_bytes });
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(ReadError::Empty);
+    }
+    let value = json::parse(bytes).map_err(|error| several(bytes).unwrap_or(ReadError::Json(error)))?;
+    let version = value.get(key).and_then(Value::as_str).ok_or(ReadError::Untyped)?.to_owned();
+    Ok(Typed { value, key, version })
+}
+
+/// More than one line, each a JSON value by itself.
+fn several(bytes: &[u8]) -> Option<ReadError> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.iter().all(u8::is_ascii_whitespace));
+    let mut count = 0;
+    for line in lines {
+        json::parse(line).ok()?;
+        count += 1;
+    }
+    (count > 1).then_some(ReadError::Several { count })
+}
+
+impl Typed {
+    fn checked(&self, schema: Schema) -> Result<(), Vec<Violation>> {
+        debug_assert!(matches!(self.key, "schema_version" | "format"), "records are typed by one of two keys");
+        schema::validate(schema, &self.value)
+    }
+}
+
+/// Whether bytes hold a receipt, rather than a sidecar: by the key that names the version.
+///
+/// # Errors
+/// [`ReadError`] where they hold neither.
+pub fn is_receipt(bytes: &[u8]) -> Result<bool, ReadError> {
+    match typed(bytes, "schema_version", MAX_RECORD_BYTES) {
+        Ok(_) => Ok(true),
+        Err(ReadError::Untyped) => typed(bytes, "format", MAX_RECORD_BYTES).map(|_| false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The wire model of a receipt, without a judgement.
+///
+/// # Errors
+/// [`ReadError`] where the bytes cannot be judged.
+pub fn wire(bytes: &[u8]) -> Result<Read<Receipt>, ReadError> {
+    let typed = typed(bytes, "schema_version", MAX_RECORD_BYTES)?;
+    let version: ReceiptVersion = typed.version.parse()?;
+    if let Err(violations) = typed.checked(Schema::Receipt(version)) {
+        return Ok(Read { version: typed.version, record: Err(violations) });
+    }
+    let wire = Receipt::deserialize(typed.value).map_err(|error| ReadError::Shape(error.to_string()))?;
+    Ok(Read { version: typed.version, record: Ok(wire) })
+}
+
+/// A receipt, ready to judge.
+///
+/// # Errors
+/// [`ReadError`] where the bytes cannot be judged.
+pub fn receipt(bytes: &[u8]) -> Result<Read<Entry>, ReadError> {
+    let Read { version, record } = wire(bytes)?;
+    let entry = |wire: Receipt| {
+        let canonical = canonical::emit(&wire).is_ok_and(|text| text.as_bytes() == bytes);
+        let subject_digest = subject_digest(&wire);
+        lower::receipt(wire, ByteFacts { canonical, subject_digest })
+    };
+    let record = match record {
+        Ok(wire) => Ok(entry(wire)?),
+        Err(violations) => Err(violations),
+    };
+    Ok(Read { version, record })
+}
+
+/// The digest that rule 16 asks for: over the canonical bytes without the field that holds it.
+fn subject_digest(wire: &Receipt) -> Option<Digest> {
+    wire.attestor.as_ref()?.signed_subject_digest.as_ref()?;
+    let mut subject = wire.clone();
+    subject.attestor.as_mut()?.signed_subject_digest = None;
+    canonical::emit(&subject).ok().map(|text| Digest::of(text.as_bytes()))
+}
+
+/// A sidecar, ready to judge and to import.
+///
+/// # Errors
+/// [`ReadError`] where the bytes cannot be judged, or `expected` is another framework.
+pub fn sidecar(bytes: &[u8], expected: Option<Framework>) -> Result<Read<Import>, ReadError> {
+    let typed = typed(bytes, "format", import::MAX_SIDECAR_BYTES)?;
+    let version: TraceVersion = typed.version.parse()?;
+    if let Err(violations) = typed.checked(Schema::FrameworkTrace(version)) {
+        return Ok(Read { version: typed.version, record: Err(violations) });
+    }
+    let wire = Sidecar::deserialize(typed.value).map_err(|error| ReadError::Shape(error.to_string()))?;
+    let import = Import::of(wire, Digest::of(bytes), expected)?;
+    Ok(Read { version: typed.version, record: Ok(import) })
+}
