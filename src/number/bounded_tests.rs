@@ -90,6 +90,10 @@ fn binary(operation: char, a: Bounded, b: Bounded, random: &mut Seeded) -> bool 
             assert!(held, "{a:?} {operation} {b:?} = {result:?}, for {x} and {y}");
         }
     }
+    // Exact comparisons are slow, and the corners above are the harder half.
+    if !random.next().is_multiple_of(4) {
+        return true;
+    }
     for x in doubles(a, random) {
         for y in doubles(b, random) {
             let other = plain(x, y);
