@@ -8,5 +8,6 @@ pub mod report;
 pub mod schema;
 pub mod verify;
 pub mod engine;
+pub mod error;
 pub mod import;
 pub mod reconcile;

@@ -1,5 +1,6 @@
 //! Built-in inputs of well-known steps.
 
+use crate::digest::Digest;
 use crate::json;
 use crate::receipt::wire::TopologyInput;
 use serde::Deserialize as _;
@@ -30,6 +31,21 @@ impl Seed {
             Self::Iris => "iris",
             Self::SoftmaxCe => "softmax-ce",
         }
+    }
+
+    /// The digest of the canonical bytes of the seed's receipt, the same as the format's reference ships.
+    ///
+    /// # Panics
+    /// Never: the digests are read by a test.
+    #[must_use]
+    pub fn golden(self) -> Digest {
+        let text = match self {
+            Self::Mazur => "e781a6d214acc29ec113f40664b2994fa3d50b4d60663115f7d7ac227954b71a",
+            Self::Xor => "5544b82eabc0e02867badf6c8ede14492f21402ea84072dc738acf42f23e0f30",
+            Self::Iris => "fe0ca041e7089636c81704e0a170e8e94c81fcc8e28ba9ae15ae2a5fae9d9c03",
+            Self::SoftmaxCe => "b3fd51be145eb2408195d5fceeb2e585dee67d7c80b69427e1ced43dcc1b3b4e",
+        };
+        text.parse().expect("an embedded digest is one")
     }
 
     /// The input.

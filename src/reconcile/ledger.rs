@@ -14,6 +14,7 @@ const RESIDUE: f64 = 1e-16;
 pub struct Ledger {
     rule: RuleId,
     reading: Reading,
+    origin: Origin,
     floor: Tolerance,
     compared: usize,
     blind: usize,
@@ -29,7 +30,7 @@ impl Ledger {
             Origin::Imported { recompute: floor, .. } if recompute => floor,
             Origin::Imported { local, .. } => local,
         };
-        Self { rule, reading: step.reading, floor, compared: 0, blind: 0, findings: Vec::new() }
+        Self { rule, reading: step.reading, origin: step.origin, floor, compared: 0, blind: 0, findings: Vec::new() }
     }
 
     /// A stored number with how well it is known.
@@ -69,8 +70,17 @@ impl Ledger {
         }
     }
 
-    /// Compares two places that state one fact: the copy must equal the original to the last digit.
+    /// Compares two places that state one fact. The engine writes one number twice, so the copy equals the original to
+    /// the last digit; a framework may have computed it twice, so there rounding and the declared tolerance apply.
     pub fn same(&mut self, part: &'static str, at: &[Token<'_>], original: &[Token<'_>], copy: f64, value: f64) {
+        match self.origin {
+            Origin::Imported { .. } => self.number(part, at, &[original], copy, self.known(value)),
+            Origin::Engine => self.identical(part, at, original, copy, value),
+        }
+    }
+
+    /// Compares a number that is declared once with a place that repeats it: equal to the last digit, whoever wrote it.
+    pub fn identical(&mut self, part: &'static str, at: &[Token<'_>], original: &[Token<'_>], copy: f64, value: f64) {
         let gap = (copy - value).abs();
         if gap <= 0.0 {
             self.compared += 1;

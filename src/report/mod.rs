@@ -1,2 +1,8 @@
-//! What a judgement comes to, as documents and as text.
+//! What a judgement comes to, for machines and for people: the verdict document and its text.
+
+pub mod text;
+pub mod verdict;
+
+pub use verdict::{BOUNDS_POLICY, Judgement, judgement};
+
 pub use crate::verify::Outcome;

@@ -1,2 +1,47 @@
-//! bp
-fn main() {}
+//! The command line of `bp`: parse arguments, open files, call the library, choose a view.
+
+mod cli;
+mod clock;
+mod explain;
+mod generate;
+mod import;
+mod keys;
+mod output;
+mod pack;
+mod receipt;
+mod rules;
+mod source;
+mod trust;
+
+use std::process::ExitCode;
+
+use bp::error::Failure;
+use cli::{Cli, Command};
+use output::Output;
+
+/// What a verb comes to: the exit status, or why it could not be done.
+type Run = Result<u8, Failure>;
+
+fn main() -> ExitCode {
+    let (cli, output) = match cli::parse() {
+        Ok(parsed) => parsed,
+        Err(status) => return ExitCode::from(status),
+    };
+    let status = run(cli, &output).unwrap_or_else(|failure| output.failure(&failure));
+    ExitCode::from(status)
+}
+
+fn run(cli: Cli, output: &Output) -> Run {
+    match cli.command {
+        Command::Reconcile(command) => receipt::reconcile(command, output),
+        Command::Verify(command) => receipt::verify(command, output),
+        Command::Validate { file } => receipt::validate(&file, output),
+        Command::Generate(arguments) => generate::generate(&arguments, output),
+        Command::Import(arguments) => import::import(&arguments, output),
+        Command::Rules { number } => rules::rules(number.as_deref(), output),
+        Command::Explain { code } => explain::explain(&code, output),
+        Command::Keys(command) => keys::keys(command, output),
+        Command::Pack(command) => pack::pack(command, output),
+        Command::VerifyPack(arguments) => pack::verify::verify(&arguments, output),
+    }
+}

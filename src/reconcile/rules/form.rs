@@ -69,7 +69,7 @@ fn learning_rate(step: &Step, ledger: &mut Ledger) {
     let original = at!["learning_rate"];
     if let Some(config) = &step.optimizer {
         let at = at!["optimizer_config", "learning_rate"];
-        ledger.same("learning_rate", &at, &original, config.learning_rate, step.learning_rate);
+        ledger.identical("learning_rate", &at, &original, config.learning_rate, step.learning_rate);
     }
 }
 
@@ -172,7 +172,7 @@ pub(super) fn constant_biases(complete: &Complete<'_>, ledger: &mut Ledger) {
     for (parameter, name) in net.parameters.iter().enumerate() {
         if !learns(complete.step, net, parameter) {
             let (at, original) = (at!["parameters_after", name], at!["parameters_before", name]);
-            ledger.same("b", &at, &original, complete.after[parameter], complete.before[parameter]);
+            ledger.identical("b", &at, &original, complete.after[parameter], complete.before[parameter]);
         }
     }
 }

@@ -11,38 +11,8 @@ use crate::reconcile::complete::{Complete, learns};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 
-/// Parts: `updates`, one for each parameter that learns, in the net's order, and no other; `post_update`, the pass with
-/// the new parameters, which every receipt holds.
+/// Part `updates`: one for each parameter that learns, in the net's order, and no other.
 pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    update_order(step, net, ledger);
-    let post = &step.post_update;
-    match &post.forward {
-        Some(forward) => {
-            let names: Vec<_> = net.computed_units().cloned().collect();
-            key_set("post_update", &at!["post_update_forward"], names.iter(), forward, ledger);
-        }
-        None if step.is_receipt => {
-            ledger.find("post_update", &at!["post_update_forward"], &[], Evidence::Missing);
-        }
-        None => {}
-    }
-    let wanted = step.is_receipt || post.forward.is_some();
-    match &post.per_output {
-        Some(per_output) => {
-            let at = at!["post_update_loss", "per_output"];
-            key_set("post_update", &at, net.outputs.iter(), per_output, ledger);
-        }
-        None if wanted => {
-            ledger.find("post_update", &at!["post_update_loss", "per_output"], &[], Evidence::Missing);
-        }
-        None => {}
-    }
-    if wanted && post.total.is_none() {
-        ledger.find("post_update", &at!["post_update_loss", "total"], &[], Evidence::Missing);
-    }
-}
-
-fn update_order(step: &Step, net: &Net, ledger: &mut Ledger) {
     let mut stated = step.updates.iter().enumerate().peekable();
     for (parameter, name) in net.parameters.iter().enumerate() {
         if !learns(step, net, parameter) {
@@ -76,11 +46,38 @@ pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
     output_errors(complete, &computed, ledger);
     hidden_errors(complete, &computed, ledger);
     changes(complete, &computed, ledger);
+    post_update_keys(complete.step, complete.net, ledger);
     if let Some(post) = &complete.post {
         let stored = (post.hidden.as_slice(), post.outputs.as_slice());
         pass("post_update", "post_update_forward", complete.net, stored, &computed.post_forward, ledger);
         let stored = (post.per_output.as_slice(), post.total);
         losses("post_update", "post_update_loss", complete.net, stored, &computed.post_loss, ledger);
+    }
+}
+
+/// Every receipt holds the pass with the new parameters; a sidecar may leave it out, whole.
+fn post_update_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
+    let post = &step.post_update;
+    let wanted = step.is_receipt || post.forward.is_some() || post.per_output.is_some() || post.total.is_some();
+    if !wanted {
+        return;
+    }
+    let names: Vec<_> = net.computed_units().cloned().collect();
+    match &post.forward {
+        Some(forward) => {
+            key_set("post_update", &at!["post_update_forward"], names.iter(), forward, ledger);
+        }
+        None => ledger.find("post_update", &at!["post_update_forward"], &[], Evidence::Missing),
+    }
+    match &post.per_output {
+        Some(per_output) => {
+            let at = at!["post_update_loss", "per_output"];
+            key_set("post_update", &at, net.outputs.iter(), per_output, ledger);
+        }
+        None => ledger.find("post_update", &at!["post_update_loss", "per_output"], &[], Evidence::Missing),
+    }
+    if post.total.is_none() {
+        ledger.find("post_update", &at!["post_update_loss", "total"], &[], Evidence::Missing);
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn updates(complete: &Complete<'_>, ledger: &mut Ledger) {
     for (_, place, update) in learned(complete) {
         let rate_at = at!["updates", place, "optimizer", "learning_rate"];
         let rate = update.optimizer.learning_rate;
-        ledger.same("learning_rate", &rate_at, &at!["learning_rate"], rate, complete.step.learning_rate);
+        ledger.identical("learning_rate", &rate_at, &at!["learning_rate"], rate, complete.step.learning_rate);
         let derived = ledger.known(rate) * ledger.known(update.gradient);
         let inputs: [&[_]; 2] = [&rate_at, &at!["updates", place, "gradient"]];
         ledger.number("update", &at!["updates", place, "update"], &inputs, update.update, derived);

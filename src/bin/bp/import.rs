@@ -1,0 +1,52 @@
+//! `import`: a framework's sidecar becomes a receipt, judged first.
+
+use bp::error::{self, Failure};
+use bp::import::{Framework, Options};
+use bp::report::{Outcome, text, verdict};
+use bp::verify::{self, Found};
+use serde_json::json;
+
+use crate::Run;
+use crate::cli::Import;
+use crate::output::Output;
+use crate::receipt::readable;
+use crate::{clock, source};
+
+pub(crate) fn import(arguments: &Import, output: &Output) -> Run {
+    let (moment, _) = clock::moment(arguments.import_timestamp.as_deref())?;
+    // A timestamp that is given stands in the receipt as it was given.
+    let timestamp = arguments.import_timestamp.clone().unwrap_or_else(|| moment.to_string());
+    let options = Options { label: arguments.label.clone(), ..Options::at(&timestamp) };
+    let framework = Framework::from(arguments.framework);
+    let bytes = source::bytes(&arguments.file)?;
+    let verified = readable(verify::sidecar(&bytes, Some(framework), &options))?;
+    let ok = verified.outcome() == Outcome::Pass;
+    let to_stdout = arguments.out.is_none() && !output.json;
+    if let Some(receipt) = &verified.imported {
+        if to_stdout || arguments.out.is_some() {
+            output.file_or_data(arguments.out.as_deref(), receipt)?;
+        }
+    }
+    if output.json {
+        output.envelope(&json!({
+            "ok": ok,
+            "differential": { "passed": ok },
+            "out": arguments.out,
+            "verdict": verdict::document(&verified),
+        }))?;
+    } else {
+        output.say(&text::render(&verified, output.verbose));
+        if let (Some(out), Some(receipt)) = (&arguments.out, &verified.imported) {
+            output.say(&format!("wrote {} ({} bytes)", out.display(), receipt.len()));
+        }
+    }
+    let unwritten = verified.sections.iter().find_map(|section| match &section.found {
+        Found::Unwritten(error) => Some(Failure::of(&error::RECEIPT_NOT_WRITABLE, error)),
+        _ => None,
+    });
+    match unwritten {
+        Some(failure) if !output.json => Err(failure),
+        Some(failure) => Ok(failure.code.exit),
+        None => Ok(u8::from(!ok)),
+    }
+}

@@ -1,0 +1,56 @@
+//! `keys`: make and show signing keys.
+
+use std::path::Path;
+
+use bp::error::{self, Failure};
+use bp::trust::key::{KeyId, SigningKey, VerifyingKey, public_path};
+use serde_json::json;
+
+use crate::Run;
+use crate::cli::Keys;
+use crate::output::Output;
+use crate::{source, trust};
+
+pub(crate) fn keys(command: Keys, output: &Output) -> Run {
+    match command {
+        Keys::New { out } => {
+            let (key, public) = trust::new_key(&out)?;
+            tell(&out, Some(&public), &key.id(), output)
+        }
+        Keys::Show { file } => {
+            let id = id(&file)?;
+            tell(&file, None, &id, output)
+        }
+        Keys::Default => {
+            let path = trust::default_key()?;
+            if !path.exists() {
+                let failure = Failure::new(&error::ENOENT, format!("{}: no default key yet", path.display()));
+                return Err(failure.hint("`bp pack run` makes it on first use"));
+            }
+            let id = id(&path)?;
+            tell(&path, Some(&public_path(&path)), &id, output)
+        }
+    }
+}
+
+/// The id of a key file, whichever half it is.
+fn id(file: &Path) -> Result<KeyId, Failure> {
+    let text = source::bytes(file)?;
+    if text.windows(11).any(|window| window == b"PRIVATE KEY") {
+        return SigningKey::read(file).map(|key| key.id()).map_err(|error| trust::key_failure(&error));
+    }
+    VerifyingKey::read(file).map(|key| key.id()).map_err(|error| trust::key_failure(&error))
+}
+
+fn tell(key: &Path, public: Option<&Path>, id: &KeyId, output: &Output) -> Run {
+    if output.json {
+        output.envelope(&json!({ "ok": true, "key": key, "public_key": public, "key_id": id.to_string() }))?;
+        return Ok(0);
+    }
+    let mut text = format!("key id  {id}\nkey     {}\n", key.display());
+    if let Some(public) = public {
+        text.push_str(&format!("public  {}\n", public.display()));
+    }
+    output.data(text.as_bytes())?;
+    Ok(0)
+}

@@ -1,0 +1,39 @@
+//! `pack`: build and check evidence packs.
+
+mod inputs;
+mod run;
+pub(crate) mod verify;
+
+use bp::pack::manifest::{Judge, Producer};
+use bp::report::verdict;
+
+use crate::Run;
+use crate::cli::Pack;
+use crate::output::Output;
+
+pub(crate) fn pack(command: Pack, output: &Output) -> Run {
+    match command {
+        Pack::Run(arguments) => run::run(&arguments, output),
+        Pack::Verify(arguments) => verify::verify(&arguments, output),
+    }
+}
+
+/// This program, as it signs itself.
+fn producer() -> Producer {
+    Producer {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        build: option_env!("BP_BUILD").unwrap_or("unknown").to_owned(),
+    }
+}
+
+/// This judge, as manifests name it.
+fn judge() -> Judge {
+    let judge = verdict::Judge::this();
+    Judge {
+        name: judge.name.to_owned(),
+        version: judge.version.to_owned(),
+        rules: judge.rules.iter().map(ToString::to_string).collect(),
+        bounds_policy_sha256: judge.bounds_policy_sha256,
+    }
+}

@@ -1,0 +1,55 @@
+//! Reading: files, standard input and the environment.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+
+use bp::error::{self, Failure};
+use bp::verify::read::MAX_RECORD_BYTES;
+
+/// The bytes of a file, or of standard input for `-`; never more than one record may have, and one byte.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    let limit = MAX_RECORD_BYTES as u64 + 1;
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        if io::stdin().is_terminal() {
+            return Err(Failure::new(&error::STDIN_IS_TTY, "standard input is a terminal"));
+        }
+        io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(|error| failure(path, &error))?;
+    } else {
+        let file = File::open(path).map_err(|error| failure(path, &error))?;
+        let metadata = file.metadata().map_err(|error| failure(path, &error))?;
+        if metadata.is_dir() {
+            return Err(Failure::new(&error::EISDIR, format!("{} is a folder", path.display())));
+        }
+        file.take(limit).read_to_end(&mut bytes).map_err(|error| failure(path, &error))?;
+    }
+    Ok(bytes)
+}
+
+/// What went wrong with a file, with its path.
+pub(crate) fn failure(path: &Path, error: &io::Error) -> Failure {
+    let code = match error.kind() {
+        io::ErrorKind::NotFound => &error::ENOENT,
+        io::ErrorKind::PermissionDenied => &error::EACCES,
+        io::ErrorKind::IsADirectory => &error::EISDIR,
+        _ => &error::IO_ERROR,
+    };
+    Failure::new(code, format!("{}: {error}", path.display()))
+}
+
+/// An environment variable that is set and not empty.
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The folder of `bp`'s own files by the platform's convention: the default key and the trust list.
+pub(crate) fn home() -> Result<PathBuf, Failure> {
+    use etcetera::BaseStrategy as _;
+    let strategy = etcetera::choose_base_strategy().map_err(|error| {
+        Failure::of(&error::ENOENT, &error).hint("set HOME, or give --key and --signer explicitly")
+    })?;
+    Ok(strategy.config_dir().join("bp"))
+}

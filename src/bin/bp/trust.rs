@@ -1,0 +1,68 @@
+//! The local default key and the local trust list.
+
+use std::path::{Path, PathBuf};
+
+use bp::error::{self, Failure};
+use bp::pack::manifest::Moment;
+use bp::trust::key::{KeyError, SigningKey};
+use bp::trust::policy::{Role, Signer, TrustPolicy};
+
+use crate::source;
+
+/// The local default key.
+pub(crate) fn default_key() -> Result<PathBuf, Failure> {
+    Ok(source::home()?.join("default-key.pem"))
+}
+
+/// The local trust list.
+pub(crate) fn list() -> Result<PathBuf, Failure> {
+    Ok(source::home()?.join("trust.toml"))
+}
+
+/// A key file that cannot be used.
+pub(crate) fn key_failure(error: &KeyError) -> Failure {
+    Failure::of(&error::KEY_ERROR, error)
+}
+
+/// A new key from the system's randomness, written where nothing stands yet.
+pub(crate) fn new_key(path: &Path) -> Result<(SigningKey, PathBuf), Failure> {
+    let mut seed = zeroize::Zeroizing::new([0_u8; 32]);
+    getrandom::fill(seed.as_mut()).map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
+    let key = SigningKey::from_seed(&seed);
+    let public = key.write(path).map_err(|error| key_failure(&error))?;
+    Ok((key, public))
+}
+
+/// A signing key, and what to say about it: one that is named, else `$BP_SIGNING_KEY`, else the local default key,
+/// which is made on first use and put on the local trust list.
+pub(crate) fn signing_key(named: Option<&Path>, now: &Moment) -> Result<(SigningKey, Option<String>), Failure> {
+    let from_environment = source::variable("BP_SIGNING_KEY").map(PathBuf::from);
+    if let Some(path) = named.map(Path::to_owned).or(from_environment) {
+        let key = SigningKey::read(&path).map_err(|error| key_failure(&error))?;
+        return Ok((key, None));
+    }
+    let path = default_key()?;
+    if path.exists() {
+        let key = SigningKey::read(&path).map_err(|error| key_failure(&error))?;
+        return Ok((key, None));
+    }
+    let home = source::home()?;
+    std::fs::create_dir_all(&home).map_err(|error| source::failure(&home, &error))?;
+    let (key, _) = new_key(&path)?;
+    let list = list()?;
+    let signer = Signer {
+        name: "local default key".to_owned(),
+        role: Role::Seal,
+        public_key: key.verifying_key(),
+        added_at: now.to_string(),
+    };
+    TrustPolicy::add(&list, signer).map_err(|error| Failure::of(&error::TRUST_ERROR, &error))?;
+    let said = format!(
+        "made a signing key, {}\n(private, only on this machine) and put its public half on the\n\
+         trust list, {}: strict verification\nworks here at once, and nowhere else until you share the key's public half.\n\
+         This key is a seal. It says nothing about who is responsible.",
+        path.display(),
+        list.display()
+    );
+    Ok((key, Some(said)))
+}

@@ -1,0 +1,176 @@
+//! What `bp` says when it cannot do what was asked: one table of codes, and the envelope that carries one.
+//!
+//! A finding is not an error: judging cannot fail, reading can.
+
+use serde::Serialize;
+
+/// A kind of error, as scripts see it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// In capitals.
+    pub name: &'static str,
+    /// The exit status: 2 cannot judge, 3 invalid argument.
+    pub exit: u8,
+    /// Whether the same call may succeed later, unchanged.
+    pub retryable: bool,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident $exit:literal $retryable:literal $meaning:literal $remedy:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub static $name: Code = Code {
+                name: stringify!($name),
+                exit: $exit,
+                retryable: $retryable,
+                meaning: $meaning,
+                remedy: $remedy,
+            };
+        )*
+
+        /// Every code.
+        pub static CODES: &[&Code] = &[$(&$name),*];
+    };
+}
+
+codes! {
+    USAGE 2 false
+        "The command is incomplete, or there is no such command."
+        "See `bp --help`.";
+    INVALID_FLAG 3 false
+        "A flag does not exist or has a value that it cannot have."
+        "See the command's --help.";
+    ENOENT 2 false
+        "A file does not exist."
+        "Check the path.";
+    EACCES 2 false
+        "A file may not be read or written."
+        "Check its permissions and those of its folder.";
+    EISDIR 2 false
+        "A folder stands where a file is asked for."
+        "Name a file.";
+    IO_ERROR 2 true
+        "Reading or writing failed."
+        "See the cause; try again once it is gone.";
+    STDIN_IS_TTY 2 false
+        "Standard input was asked for and is a terminal."
+        "Pipe a file in, or name one.";
+    BP_JSONL_EMPTY 2 false
+        "There is no record in the input."
+        "Check that the file was written whole.";
+    BP_JSONL_MULTI_RECORD 2 false
+        "The input holds several records, one per line, where one is asked for."
+        "Give one record.";
+    INVALID_JSON 2 false
+        "The input is not strict JSON: the grammar, no repeated key, no overflow, one value."
+        "Look at the byte offset that the message names.";
+    INPUT_TOO_LARGE 2 false
+        "The input is larger than one record may be."
+        "Split the input.";
+    NOT_A_RECORD 2 false
+        "The input is neither a receipt nor a sidecar."
+        "A receipt names schema_version, a sidecar names format.";
+    UNKNOWN_VERSION 2 false
+        "The record names a schema version that does not exist here."
+        "Use a newer bp, or check the version.";
+    NOT_REPRESENTABLE 2 false
+        "A whole number in the record is too large to count with."
+        "Check the record.";
+    NOT_JUDGED_YET 2 false
+        "The record holds a block that this version of bp has no rules for."
+        "Use a newer bp. Nothing was judged.";
+    IMPORT_FAILED 2 false
+        "The sidecar cannot be imported."
+        "See the message; `bp import` takes the framework that recorded it.";
+    SCHEMA_VIOLATION 1 false
+        "The document breaks its schema."
+        "See the places that the message names.";
+    RECEIPT_NOT_WRITABLE 2 false
+        "A number of the step does not fit the receipt format."
+        "Nine plain digits reach from 1e-13 to 1e7; nothing was written.";
+    KEY_ERROR 2 false
+        "A key file cannot be used."
+        "See the message.";
+    TRUST_ERROR 2 false
+        "The trust list cannot be used."
+        "See the message.";
+    PACK_EXISTS 2 false
+        "A pack of that name exists, and packs are never overwritten."
+        "Choose another --name or --out.";
+    PACK_NOT_WRITTEN 2 true
+        "The pack could not be written; nothing stands under its final name."
+        "See the cause.";
+    PACK_UNREADABLE 2 false
+        "There is no pack there that could be opened."
+        "Name the pack's folder.";
+    INVALID_TIME 3 false
+        "A time is not RFC 3339, or SOURCE_DATE_EPOCH is not a number of seconds."
+        "Write it like 2026-01-31T12:00:00Z.";
+    JSON_OUT_IN_PACK 3 false
+        "The result would be written into the pack that is being checked."
+        "Name a file outside the pack.";
+}
+
+/// The code of a name.
+#[must_use]
+pub fn code(name: &str) -> Option<&'static Code> {
+    CODES.iter().copied().find(|code| code.name == name)
+}
+
+/// One error, ready to tell: a message, at most one hint, and the chain of causes.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its kind.
+    pub code: &'static Code,
+    /// What happened, with the place.
+    pub message: String,
+    /// What to do, where that is more than the code's remedy.
+    pub hint: Option<String>,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+}
+
+impl Failure {
+    /// A failure without causes.
+    pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None, causes: Vec::new() }
+    }
+
+    /// A failure from a library error: its message, and the messages of its sources.
+    #[must_use]
+    pub fn of(code: &'static Code, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(error.source(), |error| error.source());
+        Self { causes: causes.map(ToString::to_string).collect(), ..Self::new(code, error.to_string()) }
+    }
+
+    /// This failure with a hint of its own.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The envelope of `--json`: `{"ok":false,"error":{...}}`.
+    #[must_use]
+    pub fn envelope(&self) -> impl Serialize + use<> {
+        serde_json::json!({
+            "ok": false,
+            "error": {
+                "code": self.code.name,
+                "message": self.message,
+                "hint": self.told_hint(),
+                "cause": self.causes.first(),
+                "retryable": self.code.retryable,
+            },
+        })
+    }
+
+    /// The hint that people see.
+    #[must_use]
+    pub fn told_hint(&self) -> &str {
+        self.hint.as_deref().unwrap_or(self.code.remedy)
+    }
+}

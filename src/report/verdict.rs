@@ -1,0 +1,243 @@
+//! The verdict document, `bp-verdict/1`: a frozen type of its own, schema in `contracts/verdict.schema.json`.
+
+use serde::Serialize;
+
+use crate::digest::Digest;
+use crate::json;
+use crate::number::Tolerance;
+use crate::pointer::Pointer;
+use crate::reconcile::finding::Finding;
+use crate::reconcile::rule::{RuleId, Verdict};
+use crate::reconcile::rules::RULES;
+use crate::schema::Violation;
+use crate::verify::read::ReadError;
+use crate::verify::{Found, Kind, Outcome, Section, Verified, WriteError};
+
+/// The format's name.
+pub const FORMAT: &str = "bp-verdict/1";
+
+/// Which judge, and by which bounds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Judge {
+    /// `bp`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// The numbers of the rules it has.
+    pub rules: Vec<RuleId>,
+    /// SHA-256 of the canonical JSON of [`BOUNDS_POLICY`].
+    pub bounds_policy_sha256: Digest,
+}
+
+impl Judge {
+    /// This judge.
+    #[must_use]
+    pub fn this() -> Self {
+        Self {
+            name: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            rules: RULES.iter().map(|rule| rule.id).collect(),
+            bounds_policy_sha256: Digest::of(&json::canonical(&BOUNDS_POLICY)),
+        }
+    }
+}
+
+/// The constants by which this judge bounds a gap.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct BoundsPolicy {
+    significant_digits: u8,
+    engine_authored: &'static str,
+    imported: &'static str,
+    numeric_ceiling: [f64; 2],
+    differential_ceiling: [f64; 2],
+    import_default: [f64; 2],
+}
+
+/// The constants by which this judge bounds a gap.
+pub const BOUNDS_POLICY: BoundsPolicy = BoundsPolicy {
+    significant_digits: 9,
+    engine_authored: "propagated rounding of nine digits",
+    imported: "the larger of propagated rounding and the declared tolerance, clamped",
+    numeric_ceiling: [Tolerance::NUMERIC_CEILING.atol(), Tolerance::NUMERIC_CEILING.rtol()],
+    differential_ceiling: [Tolerance::DIFFERENTIAL_CEILING.atol(), Tolerance::DIFFERENTIAL_CEILING.rtol()],
+    import_default: [Tolerance::IMPORT_DEFAULT.atol(), Tolerance::IMPORT_DEFAULT.rtol()],
+};
+
+/// The verdict on one input.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    format: &'static str,
+    judge: Judge,
+    outcome: Outcome,
+    records: Vec<Record<'a>>,
+}
+
+/// The verdict on one record: the input itself, or the receipt made from a sidecar.
+#[derive(Debug, Serialize)]
+struct Record<'a> {
+    kind: Kind,
+    sha256: Digest,
+    size_bytes: usize,
+    version: Option<&'a str>,
+    outcome: Outcome,
+    /// Whether a receipt's bytes are the canonical bytes; null where there are none.
+    canonical: Option<bool>,
+    /// Why the record could not be read or written; null where it could.
+    error: Option<RecordError>,
+    /// Where it breaks its schema.
+    violations: &'a [Violation],
+    /// What each rule came to.
+    rules: Vec<RuleRecord<'a>>,
+    rules_evaluated: Vec<RuleId>,
+    gated_off: Vec<RuleId>,
+}
+
+/// Why a record was not judged.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecordError {
+    /// In capitals.
+    pub code: &'static str,
+    /// In words.
+    pub message: String,
+    /// Byte offset, where the text itself is broken.
+    pub offset: Option<usize>,
+    /// Place, where a value is.
+    pub at: Option<Pointer>,
+}
+
+impl From<&ReadError> for RecordError {
+    fn from(error: &ReadError) -> Self {
+        let offset = match error {
+            ReadError::Json(error) => Some(error.offset),
+            _ => None,
+        };
+        Self { code: error.code(), message: error.to_string(), offset, at: None }
+    }
+}
+
+impl From<&WriteError> for RecordError {
+    fn from(error: &WriteError) -> Self {
+        use crate::receipt::canonical::EmitError;
+        let at = match error {
+            WriteError::Emit(EmitError::OutOfRange { at, .. } | EmitError::Missing { at }) => Some(at.clone()),
+            WriteError::Author(_) => None,
+        };
+        Self { code: "RECEIPT_NOT_WRITABLE", message: error.to_string(), offset: None, at }
+    }
+}
+
+impl ReadError {
+    /// The code in documents.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "BP_JSONL_EMPTY",
+            Self::TooLarge { .. } => "INPUT_TOO_LARGE",
+            Self::Json(_) => "INVALID_JSON",
+            Self::Several { .. } => "BP_JSONL_MULTI_RECORD",
+            Self::Untyped => "NOT_A_RECORD",
+            Self::Version(_) => "UNKNOWN_VERSION",
+            Self::Shape(_) => "NOT_REPRESENTABLE",
+            Self::Unsupported(_) => "NOT_JUDGED_YET",
+            Self::Refused(_) => "IMPORT_FAILED",
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct RuleRecord<'a> {
+    id: RuleId,
+    title: &'static str,
+    verdict: &'static str,
+    /// Comparisons that decided something.
+    compared: usize,
+    /// Comparisons whose bound was as large as the values compared.
+    blind: usize,
+    findings: &'a [Finding],
+}
+
+/// The document of a judgement.
+#[must_use]
+pub fn document(verified: &Verified) -> Document<'_> {
+    Document {
+        format: FORMAT,
+        judge: Judge::this(),
+        outcome: verified.outcome(),
+        records: verified.sections.iter().map(record).collect(),
+    }
+}
+
+fn record(section: &Section) -> Record<'_> {
+    let mut record = Record {
+        kind: section.kind,
+        sha256: section.digest,
+        size_bytes: section.size_bytes,
+        version: section.version.as_deref(),
+        outcome: section.outcome(),
+        canonical: None,
+        error: None,
+        violations: &[],
+        rules: Vec::new(),
+        rules_evaluated: Vec::new(),
+        gated_off: Vec::new(),
+    };
+    match &section.found {
+        Found::Unreadable(error) => record.error = Some(error.into()),
+        Found::Unwritten(error) => record.error = Some(error.into()),
+        Found::Malformed(violations) => record.violations = violations,
+        Found::Judged { report, canonical } => {
+            record.canonical = *canonical;
+            for (rule, verdict) in &report.rules {
+                match verdict {
+                    Verdict::NotApplicable => record.gated_off.push(rule.id),
+                    Verdict::NotReached => {}
+                    _ => record.rules_evaluated.push(rule.id),
+                }
+                let (compared, blind, findings) = match verdict {
+                    Verdict::Holds { compared, blind } => (*compared, *blind, [].as_slice()),
+                    Verdict::Vacuous { blind } => (0, *blind, [].as_slice()),
+                    Verdict::Broken(findings) => (0, 0, findings.as_slice()),
+                    Verdict::NotApplicable | Verdict::NotReached => (0, 0, [].as_slice()),
+                };
+                record.rules.push(RuleRecord {
+                    id: rule.id,
+                    title: rule.title,
+                    verdict: verdict.name(),
+                    compared,
+                    blind,
+                    findings,
+                });
+            }
+        }
+    }
+    record
+}
+
+impl Verdict {
+    /// The name in documents.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Holds { .. } => "holds",
+            Self::Broken(_) => "broken",
+            Self::NotApplicable => "not_applicable",
+            Self::Vacuous { .. } => "vacuous",
+            Self::NotReached => "not_reached",
+        }
+    }
+}
+
+/// What one input came to, ready to write.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// Pass, fail or insufficient.
+    pub outcome: Outcome,
+    /// The verdict document as canonical JSON (RFC 8785).
+    pub document: Vec<u8>,
+}
+
+/// The judgement of a verified input.
+#[must_use]
+pub fn judgement(verified: &Verified) -> Judgement {
+    Judgement { outcome: verified.outcome(), document: json::canonical(&document(verified)) }
+}
