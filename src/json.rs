@@ -47,12 +47,7 @@ fn locate(bytes: &[u8], error: &serde_json::Error) -> JsonError {
     let text = error.to_string();
     let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason).to_owned();
     let reason = if bytes.starts_with(b"\xEF\xBB\xBF") { "byte order mark".to_owned() } else { reason };
-    JsonError {
-        reason,
-        offset: (line_start + column.saturating_sub(1)).min(bytes.len()),
-        line,
-        column,
-    }
+    JsonError { reason, offset: (line_start + column.saturating_sub(1)).min(bytes.len()), line, column }
 }
 
 /// A value read with every repeated key refused.

@@ -1,6 +1,8 @@
 //! `bp`: evidence packs of training steps, re-derived rather than believed.
 pub mod digest;
 pub mod json;
+pub mod persist;
 pub mod pointer;
 pub mod report;
+pub mod trust;
 pub mod verify;
