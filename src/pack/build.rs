@@ -162,7 +162,7 @@ impl Staged {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 other => other.map_err(at(&path))?,
             }
-            let lock = lock(&path).map_err(at(&path))?;
+            let lock = lock(&path);
             return Ok(Self { path, target, lock });
         }
         unreachable!("a directory does not hold that many entries")
@@ -210,21 +210,18 @@ fn make_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The lock of a staging directory; none where directories cannot be locked.
-fn lock(path: &Path) -> io::Result<Option<File>> {
-    if !cfg!(unix) {
-        return Ok(None);
-    }
-    let handle = File::open(path)?;
-    handle.try_lock()?;
-    Ok(Some(handle))
+/// The lock of a staging directory; none where it is taken, or where directories cannot be locked.
+fn lock(path: &Path) -> Option<File> {
+    let handle = File::open(path).ok()?;
+    handle.try_lock().ok()?;
+    Some(handle)
 }
 
 fn remove_dead(parent: &Path, prefix: &str) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let entry = entry?;
         let ours = |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with(prefix));
-        if ours(&entry.file_name()) && entry.file_type()?.is_dir() && lock(&entry.path()).is_ok() {
+        if ours(&entry.file_name()) && entry.file_type()?.is_dir() && lock(&entry.path()).is_some() {
             fs::remove_dir_all(entry.path())?;
         }
     }

@@ -637,7 +637,7 @@ impl Checker<'_> {
         };
         let bytes = self.root(entry, LEDGER, self.options.limits.index_bytes)?;
         let digest = Digest::of(&bytes);
-        let stated = statement.or(None).map(|statement| statement.checksums_sha256_digest);
+        let stated = statement.map(|statement| statement.checksums_sha256_digest);
         if let Some(stated) = stated.filter(|stated| *stated != digest) {
             let message = format!("its digest is {digest}, the manifest states {stated}");
             self.find(&law::LEDGER_DIGEST_MISMATCH, LEDGER, message);
@@ -728,7 +728,6 @@ impl Checker<'_> {
             if !entry.regular || entry.size_bytes != artifact.size_bytes {
                 continue;
             }
-            total_bytes = total_bytes.saturating_add(entry.size_bytes);
             if entry.size_bytes > limits.file_bytes {
                 let message = format!(
                     "{} bytes long, over the limit of {}; not read",
@@ -737,6 +736,7 @@ impl Checker<'_> {
                 self.find(&law::LIMIT_EXCEEDED, path.as_str(), message);
                 continue;
             }
+            total_bytes = total_bytes.saturating_add(entry.size_bytes);
             if total_bytes > limits.total_bytes {
                 let message =
                     format!("over {} bytes in all; from here on nothing is read", limits.total_bytes);

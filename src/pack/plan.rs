@@ -376,16 +376,13 @@ fn readme(verdict: &FinalVerdict, terms: &Terms, pack_id: &PackId, key_id: Optio
 
 fn sentence(verdict: &FinalVerdict) -> String {
     let Counts { receipts, failed, insufficient, .. } = verdict.counts;
+    let recorded = format!("{receipts} recorded input{}", if receipts == 1 { "" } else { "s" });
     match verdict.verdict {
-        Outcome::Pass => {
-            format!("of {receipts} recorded inputs, everything that applies was compared, and held.")
-        }
-        Outcome::Fail => format!("{failed} of {receipts} recorded inputs are broken, or could not be read."),
+        Outcome::Pass => format!("in {recorded}, everything that applies was compared, and held."),
+        Outcome::Fail => format!("of {recorded}, {failed} broke a rule or could not be read."),
         Outcome::Insufficient if receipts == 0 => "there was nothing to judge.".to_owned(),
         Outcome::Insufficient => {
-            format!(
-                "nothing broke, but in {insufficient} of {receipts} recorded inputs less was compared than a pass needs."
-            )
+            format!("nothing broke, but of {recorded}, {insufficient} had less compared than a pass needs.")
         }
     }
 }

@@ -250,3 +250,50 @@ pub(super) fn shown(text: &str) -> String {
     }
     text.into_iter().map(escape).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pack() -> (tempfile::TempDir, Dir) {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("file"), b"abc").unwrap();
+        let dir = Dir::open_ambient_dir(place.path(), cap_std::ambient_authority()).unwrap();
+        (place, dir)
+    }
+
+    #[test]
+    fn a_file_is_read_once_and_only_at_the_length_it_had() {
+        let (_place, dir) = pack();
+        let path: PackPath = "file".parse().unwrap();
+        assert_eq!(read(&dir, &path, 3, true), Ok((Digest::of(b"abc"), b"abc".to_vec())));
+        assert_eq!(read(&dir, &path, 3, false), Ok((Digest::of(b"abc"), vec![])));
+        for size_bytes in [0, 2, 4] {
+            assert_eq!(read(&dir, &path, size_bytes, true).unwrap_err().0.code, "FILE_CHANGED");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_becomes_something_else_after_the_walk_is_not_read() {
+        let (place, dir) = pack();
+        let (file, inner) = (place.path().join("file"), place.path().join("inner"));
+        let code = |path: &str| read(&dir, &path.parse().unwrap(), 3, true).unwrap_err().0.code;
+        std::fs::hard_link(&file, place.path().join("other")).unwrap();
+        assert_eq!(code("file"), "HARD_LINK");
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("other", &file).unwrap();
+        assert_eq!(code("file"), "FILE_UNREADABLE");
+        std::os::unix::fs::symlink(".", &inner).unwrap();
+        assert_eq!(code("inner/other"), "FILE_UNREADABLE");
+        std::fs::remove_file(&file).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+        assert_eq!(code("file"), "SPECIAL_FILE");
+    }
+
+    #[test]
+    fn what_is_shown_cannot_steer_a_terminal() {
+        assert_eq!(shown("a\u{1b}[31m\n\u{202e}é"), "a\\u{1b}[31m\\u{a}\\u{202e}é");
+        assert_eq!(shown(&"x".repeat(300)).chars().count(), 201);
+    }
+}

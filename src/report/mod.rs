@@ -1,6 +1,10 @@
 //! What a judgement comes to, as data.
 
+mod pack_text;
+
 use serde::{Deserialize, Serialize};
+
+pub use pack_text::pack_text;
 
 /// What a judgement comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
