@@ -46,6 +46,12 @@ impl Digest {
         }
     }
 
+    /// The digest that a hasher ended with.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

@@ -1,13 +1,33 @@
 //! `bp`: evidence packs of training steps, re-derived rather than believed.
+//!
+//! ```text
+//! bytes ─ json ─ schema ─ receipt ─┬─ engine ───────┐
+//!           sidecar ─ import ──────┤                │
+//!                                  └─ reconcile ◂───┘  a record becomes a report
+//!                                        │
+//!                                     verify           the gates in order, for every record
+//!                                        │
+//!                                     report           documents and text
+//!                                        │
+//!                      trust ───────── pack            a sealed folder, built and checked
+//! ```
+//!
+//! Small values stand below everything: [`digest`], [`json`], [`pointer`], [`number`], [`schema`], [`error`],
+//! [`persist`]. The library opens files in [`pack`], [`trust`] and [`persist`] alone; it never reads a clock or the
+//! environment. ARCHITECTURE.md has the map and the invariants.
+
 pub mod digest;
-pub mod json;
-pub mod number;
-pub mod pointer;
-pub mod receipt;
-pub mod report;
-pub mod schema;
-pub mod verify;
 pub mod engine;
 pub mod error;
 pub mod import;
+pub mod json;
+pub mod number;
+pub mod pack;
+pub mod persist;
+pub mod pointer;
+pub mod receipt;
 pub mod reconcile;
+pub mod report;
+pub mod schema;
+pub mod trust;
+pub mod verify;

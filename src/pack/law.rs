@@ -1,0 +1,344 @@
+//! The laws of a pack: one row each, the only place where a finding's code comes from.
+
+use serde::{Serialize, Serializer};
+
+/// What a broken law means for the judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The pack is not what it should be.
+    Broken,
+    /// The pack cannot be judged: something was not read.
+    CannotJudge,
+}
+
+/// A law that every pack keeps.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Law {
+    /// What a finding is cited by.
+    pub code: &'static str,
+    /// What breaking it means for the judgement.
+    pub effect: Effect,
+    /// The law, as a present-tense sentence.
+    pub title: &'static str,
+    /// What it means when it is broken.
+    pub meaning: &'static str,
+    /// What to do then.
+    pub remedy: &'static str,
+}
+
+impl Serialize for &'static Law {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code)
+    }
+}
+
+/// The law with this code.
+#[must_use]
+pub fn law(code: &str) -> Option<&'static Law> {
+    LAWS.iter().copied().find(|law| law.code == code)
+}
+
+macro_rules! laws {
+    ($($code:ident $effect:ident $title:literal $meaning:literal $remedy:literal)*) => {
+        $(
+            #[doc = $title]
+            pub static $code: Law = Law {
+                code: stringify!($code),
+                effect: Effect::$effect,
+                title: $title,
+                meaning: $meaning,
+                remedy: $remedy,
+            };
+        )*
+
+        /// Every law, in the order of the checks.
+        pub static LAWS: &[&Law] = &[$(&$code),*];
+    };
+}
+
+laws! {
+    // Structure.
+    SYMLINK Broken
+    "A pack holds no symbolic link."
+    "The name leads elsewhere: what it shows can change without the pack changing. It is not followed."
+    "Get the pack again; copy with links resolved only if you trust where they lead."
+
+    HARD_LINK Broken
+    "Every file of a pack has one name."
+    "The file has another name outside, through which it can be changed. It is not read."
+    "Copy the pack, so that its files are its own, and check the copy."
+
+    SPECIAL_FILE Broken
+    "A pack holds regular files and directories only."
+    "A FIFO, socket or device answers differently to each reader. It is not opened."
+    "Get the pack again from its maker."
+
+    FILE_MODE Broken
+    "No file or directory of a pack is setuid, setgid (files) or world-writable."
+    "Anyone on the machine could change it, or run it with another's rights."
+    "Find out who changed the mode; then `chmod -R u=rwX,go=rX PACK`."
+
+    DIRECTORY_EMPTY Broken
+    "Every directory of a pack holds a file."
+    "No seal covers an empty directory, so its name is not vouched for by anyone."
+    "Get the pack again from its maker."
+
+    FILE_NAME_UNSAFE Broken
+    "Every name is UTF-8 in NFC without control characters or backslashes, and no component is over 255 bytes."
+    "Such a name can hide from, or mislead, tools and readers."
+    "Get the pack again from its maker."
+
+    FILE_NAME_CASE_TWIN Broken
+    "No two names are equal where case is ignored."
+    "On some systems one of the two files replaces the other."
+    "Get the pack again from its maker."
+
+    FILE_CHANGED Broken
+    "No file changes while it is checked."
+    "What was looked at and what was read are not the same."
+    "Make sure nothing writes to the pack, and check again."
+
+    FILE_UNREADABLE CannotJudge
+    "Every file can be read."
+    "The system refused, so this file is not checked."
+    "Look at the permissions and the disk, and check again."
+
+    LIMIT_EXCEEDED CannotJudge
+    "A pack stays within the limits of the one who checks it."
+    "What lies beyond the limit is not checked."
+    "Raise the limit if you expect a pack this large."
+
+    // Manifest.
+    MANIFEST_MISSING Broken
+    "A pack has a manifest.json."
+    "Without it nothing says what the pack should hold."
+    "Get the pack again from its maker."
+
+    MANIFEST_NOT_STRICT_JSON Broken
+    "The manifest is one strict JSON value: no key repeats, nothing follows it."
+    "Two readers could take it to say two things."
+    "Get the pack again from its maker."
+
+    MANIFEST_FORMAT Broken
+    "The manifest's format is bp-pack/1."
+    "It is another document, or one of another version."
+    "Use a version of bp that reads this format."
+
+    MANIFEST_SHAPE Broken
+    "The manifest has exactly the members of its schema."
+    "A member is missing, unknown or of the wrong kind."
+    "Get the pack again from its maker."
+
+    MANIFEST_NOT_CANONICAL Broken
+    "The manifest is canonical JSON (RFC 8785)."
+    "It says what it said in other bytes: it was written by something else than what makes packs."
+    "Get the pack again from its maker."
+
+    MANIFEST_ARTIFACTS_UNSOUND Broken
+    "The manifest lists each sealed file once, sorted by path, and none of the three root files."
+    "A list that repeats or reorders can be read in two ways."
+    "Get the pack again from its maker."
+
+    // Seal and signer.
+    PACK_UNSIGNED Broken
+    "A pack is sealed."
+    "Nothing shows who made it, or that it was not changed since."
+    "Ask its maker for a sealed pack."
+
+    SEAL_MISSING Broken
+    "A manifest that names a key has its seal beside it."
+    "The seal was taken away."
+    "Get the pack again from its maker."
+
+    SEAL_UNDECLARED Broken
+    "A seal lies only beside a manifest that names its key."
+    "The manifest says that the pack is not sealed, yet something calls itself its seal."
+    "Get the pack again from its maker."
+
+    SEAL_LENGTH Broken
+    "A seal is 64 bytes long."
+    "It is cut, or is something else."
+    "Get the pack again from its maker."
+
+    SEAL_BROKEN Broken
+    "The seal is the named key's signature over the exact bytes of manifest.json."
+    "The manifest, or the seal, was changed after sealing, or the key never sealed it."
+    "Do not rely on anything the pack says; get it again from its maker."
+
+    SEAL_BY_OTHER_KEY Broken
+    "The seal is by the key that the manifest names."
+    "It holds, but for another key than the manifest claims."
+    "Do not rely on anything the pack says; get it again from its maker."
+
+    SEAL_KEY_UNKNOWN Broken
+    "The public key of the seal is at hand."
+    "Neither you nor the pack has the key that the manifest names, so the seal is not checked."
+    "Give the signer's public key with --signer KEY.pem."
+
+    SIGNER_NOT_GIVEN Broken
+    "Strict verification knows from the recipient whom to believe."
+    "The seal holds, but a key that only the pack vouches for is not trust."
+    "Give --signer KEY.pem or its key id, from a source other than the pack, or keep a trust list."
+
+    SIGNER_NOT_PINNED Broken
+    "The pack is sealed by a signer that the recipient named."
+    "Someone else sealed it."
+    "Compare the key ids; if the signer has a new key, get it from them by another way."
+
+    SIGNER_UNPINNED Broken
+    "The signer is known to the recipient."
+    "The seal holds under a key that only the pack vouches for: anyone can make one."
+    "Give --signer KEY.pem or its key id, from a source other than the pack."
+
+    SIGNER_FILE_MISMATCH Broken
+    "signer.pub.pem holds the key that the manifest names, in its one spelling."
+    "The key beside the pack is not the one that sealed it."
+    "Get the pack again from its maker."
+
+    // Ledger.
+    LEDGER_MISSING Broken
+    "A pack has a checksums.sha256."
+    "Without it the pack cannot be checked without bp."
+    "Get the pack again from its maker."
+
+    LEDGER_DIGEST_MISMATCH Broken
+    "The ledger has the digest that the manifest states."
+    "The ledger was changed after sealing; files are held against the manifest's own list instead."
+    "Get the pack again from its maker."
+
+    LEDGER_LINE_MALFORMED Broken
+    "Every line of the ledger is 64 lower-case hexadecimal digits, two spaces and a path."
+    "A line that some tools skip and others count can hide a file."
+    "Get the pack again from its maker."
+
+    LEDGER_PATH_UNSAFE Broken
+    "Every path of the ledger stays within the pack."
+    "The path is absolute, climbs with `..`, or is spelt in a way that misleads. It is not opened."
+    "Get the pack again; treat its maker's tools with suspicion."
+
+    LEDGER_PATH_TWICE Broken
+    "The ledger lists a path once."
+    "Two lines for one file can contradict each other."
+    "Get the pack again from its maker."
+
+    LEDGER_UNSORTED Broken
+    "The ledger is sorted by the bytes of its paths."
+    "It was not written by what makes packs."
+    "Get the pack again from its maker."
+
+    LEDGER_CASE_TWIN Broken
+    "No two paths of the ledger are equal where case is ignored."
+    "On some systems one of the two files replaces the other."
+    "Get the pack again from its maker."
+
+    LEDGER_NO_FINAL_NEWLINE Broken
+    "The ledger's last line ends."
+    "It is cut, or was not written by what makes packs."
+    "Get the pack again from its maker."
+
+    LEDGER_ARTIFACTS_DIFFER Broken
+    "The ledger and the manifest list the same files with the same digests."
+    "Those who check with sha256sum and those who check with bp would check different files."
+    "Get the pack again; its maker's tools are broken or hostile."
+
+    // Files.
+    FILE_MISSING Broken
+    "Every sealed file is there."
+    "It was taken away after sealing."
+    "Get the pack again from its maker."
+
+    FILE_UNEXPECTED Broken
+    "Every file there is sealed."
+    "It was added after sealing; nobody vouches for it. It is not read."
+    "Remove it if you know what it is, or get the pack again."
+
+    FILE_SIZE_MISMATCH Broken
+    "Every file has the size that the manifest states."
+    "It was changed after sealing. It is not read."
+    "Get the pack again from its maker."
+
+    FILE_DIGEST_MISMATCH Broken
+    "Every file has the digest that the manifest states."
+    "It was changed after sealing."
+    "Get the pack again from its maker."
+
+    // What follows from the evidence.
+    RECEIPT_NOT_REDERIVED Broken
+    "A receipt that was imported is what its sidecar gives."
+    "The receipt was edited, or imported from something else, before sealing."
+    "Believe the sidecar, not the receipt; ask the maker."
+
+    VERDICT_NOT_REDERIVED Broken
+    "The verdict on each input is the one that judging it gives."
+    "The stored verdict was edited before sealing, or was made by another judge than stated."
+    "Believe the verdict computed here; ask the maker."
+
+    RESULT_NOT_REDERIVED Broken
+    "The results are what the verdicts add up to."
+    "A summary says something else than the evidence."
+    "Believe the result computed here; ask the maker."
+
+    README_NOT_REDERIVED Broken
+    "README.md is what the pack's contents give."
+    "Its text was edited before sealing."
+    "Do not rely on its text; ask the maker."
+
+    FILE_NOT_SEALED Broken
+    "Everything that follows from the evidence is in the pack."
+    "A verdict or summary that must be there was left out before sealing."
+    "Ask the maker for a whole pack."
+
+    FILE_UNACCOUNTED Broken
+    "Every sealed file is evidence, or follows from it."
+    "The signer vouches for it, yet nothing in the layout says what it is."
+    "Ask the maker what it is; use a version of bp that knows this layout."
+
+    PACK_ID_MISMATCH Broken
+    "The pack id is the one that the sealed files give."
+    "The id was taken from another pack, or invented."
+    "Ask the maker."
+
+    MANIFEST_VERDICT_MISMATCH Broken
+    "The manifest's verdict and counts are what the evidence comes to."
+    "The manifest claims another outcome than the evidence gives."
+    "Believe the verdict computed here; ask the maker."
+
+    MANIFEST_JUDGE_MISMATCH Broken
+    "A judge of this version has this version's rules and policy."
+    "The manifest names our version with another set of rules or bounds."
+    "Ask the maker what judged it."
+
+    MANIFEST_ARTIFACT_MISDESCRIBED Broken
+    "The role and media type of each file are those of its place."
+    "The manifest calls a file something that it is not."
+    "Ask the maker."
+
+    VERDICT_NOT_PASS Broken
+    "In strict verification the verdict is PASS."
+    "The pack is evidence of a check that did not pass."
+    "Read results/final_verdict.txt; --allow-fail-verdict checks such a pack as evidence."
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_found() {
+        let codes: BTreeSet<_> = LAWS.iter().map(|law| law.code).collect();
+        assert_eq!(codes.len(), LAWS.len());
+        assert!(LAWS.iter().all(|row| law(row.code) == Some(row)));
+        assert_eq!(law("NONE"), None);
+    }
+
+    #[test]
+    fn every_row_says_something_in_sentences() {
+        for law in LAWS {
+            for text in [law.title, law.meaning, law.remedy] {
+                assert!(text.ends_with('.') && text.len() > 10, "{}: {text}", law.code);
+            }
+        }
+    }
+}

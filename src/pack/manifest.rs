@@ -1,0 +1,442 @@
+//! The manifest: one closed statement in canonical JSON (RFC 8785) that binds every other byte of the pack.
+//!
+//! Its first member says `bp-pack/1`: a signature over anything else cannot be taken for one over a manifest.
+
+use std::fmt;
+use std::ops::Deref;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use super::path::PackPath;
+use crate::digest::Digest;
+use crate::json;
+use crate::report::Outcome;
+use crate::trust::{KeyId, SealError, VerifyingKey, seal};
+
+/// The format that this module reads and writes.
+pub const FORMAT: &str = "bp-pack/1";
+/// The largest integer that every JSON reader keeps (RFC 8785, 3.2.2.3; RFC 7493).
+const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// A point in time, RFC 3339 in UTC with `Z`. `Display` and `FromStr` are inverse: one spelling is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(jiff::Timestamp);
+
+/// Text that is no time in the one spelling that is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 time in UTC, as 2026-01-31T12:00:00Z")]
+pub struct InvalidMoment;
+
+impl Moment {
+    /// The moment so many seconds after 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn from_unix_seconds(seconds: i64) -> Option<Self> {
+        jiff::Timestamp::from_second(seconds).ok().map(Self)
+    }
+
+    /// The seconds since 1970-01-01T00:00:00Z, fractions cut.
+    #[must_use]
+    pub fn unix_seconds(&self) -> i64 {
+        self.0.as_second()
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for Moment {
+    type Err = InvalidMoment;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMoment> {
+        let moment = text.parse().map(Self).map_err(|_| InvalidMoment)?;
+        if moment.to_string() == text { Ok(moment) } else { Err(InvalidMoment) }
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The name of a pack: 32 lower-case hexadecimal digits. `Display` and `FromStr` are inverse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackId(String);
+
+/// Text that is not 32 lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a pack id: 32 lower-case hexadecimal digits expected")]
+pub struct InvalidPackId;
+
+impl PackId {
+    /// The id of a pack made at this time, under this key, with these files other than README.md (which shows the id).
+    pub fn of<'a>(
+        created_at: &Moment,
+        key_id: Option<&KeyId>,
+        files: impl IntoIterator<Item = (&'a PackPath, &'a Digest)>,
+    ) -> Self {
+        let key = key_id.map_or_else(|| "unsigned".to_owned(), KeyId::to_string);
+        let mut text = format!("bp-pack-id/1\n{created_at}\n{key}\n");
+        for (path, digest) in files.into_iter().filter(|(path, _)| path.as_str() != super::README) {
+            text.push_str(&format!("{digest}  {path}\n"));
+        }
+        Self(Digest::of(text.as_bytes()).to_string()[..32].to_owned())
+    }
+}
+
+impl fmt::Display for PackId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for PackId {
+    type Err = InvalidPackId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPackId> {
+        let sound = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if sound { Ok(Self(text.to_owned())) } else { Err(InvalidPackId) }
+    }
+}
+
+impl Serialize for PackId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for PackId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Where a pack's time comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockSource {
+    /// The caller named it.
+    Argument,
+    /// `SOURCE_DATE_EPOCH` of the environment.
+    SourceDateEpoch,
+    /// The machine's clock.
+    SystemClock,
+}
+
+/// The program that made a pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Producer {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What tells two builds of one version apart.
+    pub build: String,
+}
+
+/// What judged the inputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judge {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The ids of its rules, in the order of its table.
+    pub rules: Vec<String>,
+    /// The digest of its policy on bounds.
+    pub bounds_policy_sha256: Digest,
+}
+
+/// What a pack is about. The recorder's word: nothing here is re-derived.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// The training run's id.
+    #[serde(deserialize_with = "stated")]
+    pub run_id: Option<String>,
+    /// The training run's name.
+    #[serde(deserialize_with = "stated")]
+    pub run_name: Option<String>,
+    /// What the run made, by digest.
+    pub artifacts: Vec<SubjectArtifact>,
+}
+
+/// Something that a run made and the pack does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectArtifact {
+    /// Its name.
+    pub name: String,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// How many inputs came to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Inputs judged.
+    pub receipts: u64,
+    /// Those that passed.
+    pub passed: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those of which too little could be compared.
+    pub insufficient: u64,
+}
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileRole {
+    /// A receipt, as given or imported.
+    Receipt,
+    /// A framework sidecar, as given.
+    Sidecar,
+    /// The verdict on one input.
+    Verdict,
+    /// What all inputs together came to.
+    Result,
+    /// Text for a reader.
+    Document,
+    /// The signer's public key.
+    PublicKey,
+}
+
+/// One sealed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Artifact {
+    /// Where it lies.
+    pub path: PackPath,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// Its digest.
+    pub sha256: Digest,
+    /// What it is for.
+    pub role: FileRole,
+    /// Its media type (RFC 6838).
+    pub media_type: String,
+}
+
+/// The signature algorithm of a seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// Ed25519, verified strictly.
+    Ed25519,
+}
+
+/// What a signature is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SigningRole {
+    /// Sealing the pack.
+    Seal,
+}
+
+/// How, and under which key, the manifest is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signing {
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// The key.
+    pub key_id: KeyId,
+    /// What the signature is for.
+    pub role: SigningRole,
+}
+
+/// What a manifest says. As long as no seal was opened it is a claim.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// Always [`FORMAT`].
+    pub format: String,
+    /// The name of the pack.
+    pub pack_id: PackId,
+    /// When the pack was made.
+    pub created_at: Moment,
+    /// Where that time comes from.
+    pub created_at_source: ClockSource,
+    /// The program that made it.
+    pub producer: Producer,
+    /// What judged it.
+    pub judge: Judge,
+    /// What it is about.
+    pub subject: Subject,
+    /// The manifest digest of the pack before it.
+    #[serde(deserialize_with = "stated")]
+    pub parent_manifest_sha256: Option<Digest>,
+    /// The suite that was demanded: none in this version.
+    pub suite: (),
+    /// What the inputs came to.
+    pub verdict: Outcome,
+    /// How many came to what.
+    pub counts: Counts,
+    /// The digest of the ledger.
+    pub checksums_sha256_digest: Digest,
+    /// Every sealed file, sorted by path.
+    pub artifacts: Vec<Artifact>,
+    /// The seal, where there is one.
+    #[serde(deserialize_with = "stated")]
+    pub signing: Option<Signing>,
+}
+
+/// A member that may be null and must be there.
+fn stated<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+impl Statement {
+    /// The bytes of `manifest.json`.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        json::canonical(self)
+    }
+
+    /// The key that the seal names.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&KeyId> {
+        self.signing.as_ref().map(|signing| &signing.key_id)
+    }
+}
+
+/// Bytes that are no manifest of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// Not strict JSON.
+    #[error("{0}")]
+    Json(#[from] json::JsonError),
+    /// Another format, or none.
+    #[error("the format is {0}, not \"{FORMAT}\"")]
+    Format(String),
+    /// A member that is missing, unknown or of the wrong kind.
+    #[error("{0}")]
+    Shape(String),
+}
+
+/// A manifest whose seal was not opened: what it says is a claim.
+#[derive(Debug, Clone)]
+pub struct Unsealed {
+    bytes: Vec<u8>,
+    claim: Statement,
+}
+
+impl Unsealed {
+    /// The manifest in these bytes.
+    ///
+    /// # Errors
+    /// [`ManifestError`] for bytes that are no manifest.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, ManifestError> {
+        let value = json::parse(&bytes)?;
+        match value.get("format") {
+            Some(Value::String(format)) if format == FORMAT => {}
+            Some(other) => return Err(ManifestError::Format(other.to_string())),
+            None => return Err(ManifestError::Format("not stated".to_owned())),
+        }
+        // The closed schema `contracts/pack_manifest.schema.json` is put to `value` here, before the mirror below.
+        let claim: Statement =
+            serde_json::from_value(value).map_err(|error| ManifestError::Shape(error.to_string()))?;
+        let Counts { receipts, passed, failed, insufficient } = claim.counts;
+        let sizes = claim.artifacts.iter().map(|artifact| artifact.size_bytes);
+        if sizes.chain([receipts, passed, failed, insufficient]).any(|number| number > MAX_INTEGER) {
+            return Err(ManifestError::Shape(format!("an integer above {MAX_INTEGER}")));
+        }
+        Ok(Self { bytes, claim })
+    }
+
+    /// What it claims.
+    #[must_use]
+    pub fn claim(&self) -> &Statement {
+        &self.claim
+    }
+
+    /// Whether the bytes are the one canonical spelling (RFC 8785) of what they say.
+    #[must_use]
+    pub fn is_canonical(&self) -> bool {
+        self.claim.to_bytes() == self.bytes
+    }
+
+    /// The digest of the bytes: the pack's identity.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes)
+    }
+
+    /// The manifest, once the seal over its exact bytes holds under `key`.
+    ///
+    /// # Errors
+    /// [`SealError`] when it does not.
+    pub fn open(self, key: &VerifyingKey, seal: &[u8]) -> Result<Manifest, SealError> {
+        seal::open(key, &self.bytes, seal)?;
+        Ok(Manifest { statement: self.claim, signer: key.id() })
+    }
+}
+
+/// A manifest whose seal holds. [`Unsealed::open`] is the only way to get one.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    statement: Statement,
+    signer: KeyId,
+}
+
+impl Manifest {
+    /// The key that sealed it.
+    #[must_use]
+    pub fn signer(&self) -> &KeyId {
+        &self.signer
+    }
+}
+
+impl Deref for Manifest {
+    type Target = Statement;
+
+    fn deref(&self) -> &Statement {
+        &self.statement
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_of_a_time_is_accepted() {
+        for text in ["2026-01-31T12:00:00Z", "2026-01-31T12:00:00.25Z", "1969-12-31T23:59:59Z"] {
+            assert_eq!(text.parse::<Moment>().unwrap().to_string(), text);
+        }
+        for text in [
+            "2026-01-31T12:00:00+00:00",
+            "2026-01-31t12:00:00z",
+            "2026-01-31T12:00:00.250Z",
+            "2026-01-31",
+            "",
+        ] {
+            assert_eq!(text.parse::<Moment>(), Err(InvalidMoment), "{text}");
+        }
+        assert_eq!(Moment::from_unix_seconds(0).unwrap().to_string(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn one_spelling_of_a_pack_id_is_accepted() {
+        let id = PackId::of(&Moment::from_unix_seconds(0).unwrap(), None, []);
+        assert_eq!(id.to_string().parse::<PackId>().unwrap(), id);
+        for text in ["", "0", &"A".repeat(32), &"0".repeat(33)] {
+            assert_eq!(text.parse::<PackId>(), Err(InvalidPackId));
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Ed25519 keys (RFC 8032) in the files that `openssl genpkey -algorithm ed25519` makes: PKCS#8 and SPKI, as PEM.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{
+    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::digest::{Digest, InvalidDigest};
+use crate::persist;
+
+/// A key file holds no more than this many bytes; what is longer is no key.
+const MAX_FILE_BYTES: u64 = 16 * 1024;
+
+/// What names a key: the SHA-256 of the raw 32-byte public key.
+///
+/// `Display` and `FromStr` are inverse: 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(Digest);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = InvalidDigest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        text.parse().map(Self)
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Digest::deserialize(deserializer).map(Self)
+    }
+}
+
+/// A key, or a key file, that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A new key would replace a file that is there.
+    #[error("{path}: exists already, and a key file is never replaced", path = .0.display())]
+    Exists(PathBuf),
+    /// Others than the owner may read the private key.
+    #[error("{path}: mode {mode:04o} lets others than the owner use this private key; 0600 expected", path = path.display())]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The private key is encrypted.
+    #[error("{path}: the private key is encrypted, which this version does not read", path = .0.display())]
+    Encrypted(PathBuf),
+    /// The text is no PKCS#8 PEM of an Ed25519 private key.
+    #[error("{path}: not an Ed25519 private key in PKCS#8 PEM", path = .0.display())]
+    Private(PathBuf),
+    /// The file is no SPKI PEM of an Ed25519 public key.
+    #[error("{path}: {source}", path = path.display())]
+    Public {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the key.
+        source: InvalidKey,
+    },
+}
+
+/// Bytes or text that hold no public key we accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// No SPKI PEM, or one of another algorithm.
+    #[error("not an Ed25519 public key in SPKI PEM")]
+    Pem,
+    /// No point of the curve, or not in its one canonical encoding.
+    #[error("not the canonical encoding of a point on Ed25519")]
+    Point,
+    /// A point of small order: a signature by it says nothing about the message.
+    #[error("a key of small order, under which any message can be signed")]
+    Weak,
+}
+
+/// The public half of a key, from a canonical encoding and not of small order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct VerifyingKey(pub(super) ed25519_dalek::VerifyingKey);
+
+impl VerifyingKey {
+    /// The key with these 32 bytes (RFC 8032, 5.1.2).
+    ///
+    /// # Errors
+    /// [`InvalidKey`] when they are no canonical point, or one of small order.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, InvalidKey> {
+        let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| InvalidKey::Point)?;
+        Self::admit(key)
+    }
+
+    /// The key in an SPKI PEM text.
+    ///
+    /// # Errors
+    /// [`InvalidKey`] with what is wrong.
+    pub fn from_pem(text: &str) -> Result<Self, InvalidKey> {
+        let key = ed25519_dalek::VerifyingKey::from_public_key_pem(text).map_err(|_| InvalidKey::Pem)?;
+        Self::admit(key)
+    }
+
+    /// The key in an SPKI PEM file.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file cannot be read or holds no such key.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let text = read_file(path, false)?;
+        Self::from_pem(&text).map_err(|source| KeyError::Public { path: path.to_owned(), source })
+    }
+
+    /// SPKI PEM, as `openssl pkey -pubout` writes it.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        self.0.to_public_key_pem(LineEnding::LF).expect("32 bytes have an SPKI encoding")
+    }
+
+    /// What names this key.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        KeyId(Digest::of(self.0.as_bytes()))
+    }
+
+    fn admit(key: ed25519_dalek::VerifyingKey) -> Result<Self, InvalidKey> {
+        if key.is_weak() {
+            Err(InvalidKey::Weak)
+        } else if key.to_edwards().compress().as_bytes() == key.as_bytes() {
+            Ok(Self(key))
+        } else {
+            Err(InvalidKey::Point)
+        }
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "VerifyingKey({})", self.id())
+    }
+}
+
+/// A private key. Its bytes are wiped when it is dropped and never shown.
+pub struct SigningKey(pub(super) ed25519_dalek::SigningKey);
+
+impl SigningKey {
+    /// The key that grows from a seed (RFC 8032, 5.1.5). Equal seeds are equal keys: the caller brings the randomness.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn verifying_key(&self) -> VerifyingKey {
+        VerifyingKey(self.0.verifying_key())
+    }
+
+    /// What names this key.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        self.verifying_key().id()
+    }
+
+    /// The key in a PKCS#8 PEM file that only its owner can read.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file cannot be read, is open to others, is encrypted, or holds no such key.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let text = read_file(path, true)?;
+        if text.contains("ENCRYPTED") {
+            return Err(KeyError::Encrypted(path.to_owned()));
+        }
+        ed25519_dalek::SigningKey::from_pkcs8_pem(&text)
+            .map(Self)
+            .map_err(|_| KeyError::Private(path.to_owned()))
+    }
+
+    /// PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it (version 1: the seed alone).
+    #[must_use]
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        let bytes = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
+        bytes.to_pkcs8_pem(LineEnding::LF).expect("32 bytes have a PKCS#8 encoding")
+    }
+
+    /// Writes the private key (mode 0600) and, beside it, the public key (`.pub.pem`); answers the latter's path.
+    /// Neither replaces a file.
+    ///
+    /// # Errors
+    /// [`KeyError::Exists`] when a name is taken, [`KeyError::Io`] for anything else the system reports.
+    pub fn write(&self, path: &Path) -> Result<PathBuf, KeyError> {
+        let public = public_path(path);
+        if let Some(taken) = [path, &public].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+            return Err(KeyError::Exists(taken.to_owned()));
+        }
+        create(path, self.to_pem().as_bytes(), 0o600)?;
+        create(&public, self.verifying_key().to_pem().as_bytes(), 0o644)?;
+        Ok(public)
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SigningKey({})", self.id())
+    }
+}
+
+/// Where the public half of a key file lies: `seal.pem` has `seal.pub.pem`.
+#[must_use]
+pub fn public_path(private: &Path) -> PathBuf {
+    private.with_extension("pub.pem")
+}
+
+fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
+    persist::create(path, bytes, mode).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
+        _ => KeyError::Io { path: path.to_owned(), source },
+    })
+}
+
+fn read_file(path: &Path, private: bool) -> Result<Zeroizing<String>, KeyError> {
+    let io = |source| KeyError::Io { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // A FIFO given as a key must not hang.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    let file = options.open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    #[cfg(unix)]
+    if private {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(KeyError::Mode { path: path.to_owned(), mode });
+        }
+    }
+    let _ = private;
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(io)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8410, 10.3: the private and public key of the standard's own example.
+    const RFC_8410_PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+    const RFC_8410_PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+
+    fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("key.pem");
+        persist::create(&path, text.as_bytes(), mode).unwrap();
+        (place, path)
+    }
+
+    #[test]
+    fn the_example_of_rfc_8410_is_read_and_written_back() {
+        let (_place, path) = file(RFC_8410_PRIVATE, 0o600);
+        let key = SigningKey::read(&path).unwrap();
+        assert_eq!(*key.to_pem(), RFC_8410_PRIVATE);
+        assert_eq!(key.verifying_key().to_pem(), RFC_8410_PUBLIC);
+        assert_eq!(VerifyingKey::from_pem(RFC_8410_PUBLIC).unwrap().id(), key.id());
+        assert_eq!(key.id().to_string().parse::<KeyId>().unwrap(), key.id());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_key_that_others_can_read_is_refused_with_its_mode() {
+        for mode in [0o640, 0o604, 0o644, 0o620] {
+            let (_place, path) = file(RFC_8410_PRIVATE, mode);
+            assert!(
+                matches!(SigningKey::read(&path), Err(KeyError::Mode { mode: seen, .. }) if seen == mode)
+            );
+        }
+    }
+
+    #[test]
+    fn an_encrypted_key_and_text_that_is_no_key_are_told_apart() {
+        let (_place, path) = file(&RFC_8410_PRIVATE.replace("PRIVATE", "ENCRYPTED PRIVATE"), 0o600);
+        assert!(matches!(SigningKey::read(&path), Err(KeyError::Encrypted(_))));
+        let (_place, path) = file("hello\n", 0o600);
+        assert!(matches!(SigningKey::read(&path), Err(KeyError::Private(_))));
+        let (_place, path) = file(RFC_8410_PUBLIC, 0o600);
+        assert!(matches!(SigningKey::read(&path), Err(KeyError::Private(_))));
+    }
+
+    #[test]
+    fn a_new_key_is_private_has_its_public_half_and_replaces_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("seal.pem");
+        let key = SigningKey::from_seed(&[7; 32]);
+        let public = key.write(&path).unwrap();
+        assert_eq!(public, place.path().join("seal.pub.pem"));
+        assert_eq!(SigningKey::read(&path).unwrap().id(), key.id());
+        assert_eq!(VerifyingKey::read(&public).unwrap(), key.verifying_key());
+        assert!(
+            matches!(SigningKey::from_seed(&[8; 32]).write(&path), Err(KeyError::Exists(taken)) if taken == path)
+        );
+        std::fs::remove_file(&path).unwrap();
+        assert!(
+            matches!(SigningKey::from_seed(&[8; 32]).write(&path), Err(KeyError::Exists(taken)) if taken == public)
+        );
+        assert!(!path.exists(), "a private key without its public half is not left behind");
+    }
+
+    #[test]
+    fn weak_and_non_canonical_public_keys_are_refused() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert_eq!(VerifyingKey::from_bytes(&identity), Err(InvalidKey::Weak));
+        // y = p + 3: a point, spelt with a coordinate above the prime.
+        let mut beyond = [0xff; 32];
+        beyond[0] = 0xf0;
+        beyond[31] = 0x7f;
+        assert!(VerifyingKey::from_bytes(&beyond).is_err());
+    }
+}

@@ -1,0 +1,1004 @@
+//! Packs: what is built is what is checked, and every attack has its exact set of codes.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bp::digest::Digest;
+use bp::pack::check::{self, Limits};
+use bp::pack::manifest::{Artifact, ClockSource, FileRole, Judge, PackId, Producer, Signing, Subject};
+use bp::pack::{BuildError, Input, InputKind, Ledger, Options, Pack, Pin, Statement, Terms, VerifyResult};
+use bp::report::{Outcome, pack_text};
+use bp::trust::{Role, Signer, SigningKey, TrustPolicy, seal};
+use serde_json::{Value, json};
+
+const SIDECAR: &[u8] = include_bytes!("../fixtures/pack/iris-sgd.sidecar.jsonl");
+const FILES: [&str; 10] = [
+    "README.md",
+    "checksums.sha256",
+    "manifest.json",
+    "manifest.json.sig",
+    "receipts/iris.jsonl",
+    "results/final_verdict.json",
+    "results/final_verdict.txt",
+    "sidecars/iris.jsonl",
+    "signer.pub.pem",
+    "verify/iris.json",
+];
+
+fn alice() -> SigningKey {
+    SigningKey::from_seed(&[1; 32])
+}
+
+fn mallory() -> SigningKey {
+    SigningKey::from_seed(&[2; 32])
+}
+
+fn producer() -> Producer {
+    Producer { name: "bp".into(), version: "0.1.0".into(), build: "test".into() }
+}
+
+fn judge() -> Judge {
+    Judge {
+        name: "bp".into(),
+        version: "0.1.0".into(),
+        rules: vec!["R1".into(), "R2".into()],
+        bounds_policy_sha256: Digest::of(b"bounds"),
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        created_at: "2026-01-31T12:00:00Z".parse().unwrap(),
+        created_at_source: ClockSource::Argument,
+        producer: producer(),
+        judge: judge(),
+        subject: Subject::default(),
+        parent_manifest_sha256: None,
+    }
+}
+
+fn iris() -> Input {
+    Input { name: "iris.jsonl".into(), kind: InputKind::of(SIDECAR), bytes: SIDECAR.to_vec() }
+}
+
+/// Not strict, no signer named.
+fn lax() -> Options {
+    Options {
+        strict: false,
+        allow_fail_verdict: true,
+        pins: vec![],
+        policy: TrustPolicy::default(),
+        limits: Limits::default(),
+        producer: producer(),
+        judge: judge(),
+    }
+}
+
+/// Strict, signed by Alice or by no one; whatever the judge of the day makes of the fixture.
+fn strict() -> Options {
+    Options { strict: true, pins: vec![Pin::Key(alice().verifying_key())], ..lax() }
+}
+
+/// A pack on disk that goes away with its scratch directory.
+struct Place {
+    scratch: tempfile::TempDir,
+    pack: PathBuf,
+}
+
+impl Place {
+    fn of(pack: &Pack) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = pack.write(scratch.path(), "demo").unwrap();
+        Self { scratch, pack: path }
+    }
+
+    fn sealed() -> Self {
+        Self::of(&Pack::of(vec![iris()], &terms(), Some(&alice())))
+    }
+
+    fn unsigned() -> Self {
+        Self::of(&Pack::of(vec![iris()], &terms(), None))
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.pack.join(path)
+    }
+
+    fn bytes(&self, path: &str) -> Vec<u8> {
+        fs::read(self.at(path)).unwrap()
+    }
+
+    fn put(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn flip(&self, path: &str, at: usize) {
+        let mut bytes = self.bytes(path);
+        bytes[at] ^= 1;
+        self.put(path, bytes);
+    }
+
+    fn statement(&self) -> Statement {
+        serde_json::from_slice(&self.bytes("manifest.json")).unwrap()
+    }
+
+    /// Seals whatever the manifest says, with the key and nothing else changed.
+    fn seal(&self, manifest: &[u8], key: &SigningKey) {
+        self.put("manifest.json", manifest);
+        self.put("manifest.json.sig", seal::sign(key, manifest));
+    }
+
+    /// Edits what the manifest says and seals it.
+    fn reseal_manifest(&self, key: &SigningKey, edit: impl FnOnce(&mut Statement)) {
+        let mut statement = self.statement();
+        edit(&mut statement);
+        self.seal(&statement.to_bytes(), key);
+    }
+
+    /// Makes manifest, ledger, id and seal fit the files as they now are: what a forger with a key would do.
+    fn reseal(&self, key: &SigningKey) {
+        self.put("signer.pub.pem", key.verifying_key().to_pem());
+        let mut statement = self.statement();
+        for artifact in &mut statement.artifacts {
+            let bytes = self.bytes(artifact.path.as_str());
+            (artifact.size_bytes, artifact.sha256) = (bytes.len() as u64, Digest::of(&bytes));
+        }
+        self.reseal_as(key, statement);
+    }
+
+    fn reseal_as(&self, key: &SigningKey, mut statement: Statement) {
+        statement.artifacts.sort_by(|one, other| one.path.cmp(&other.path));
+        let lines = statement.artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.sha256));
+        let ledger = lines.collect::<Ledger>().write();
+        statement.checksums_sha256_digest = Digest::of(&ledger);
+        let signing = statement.signing.as_ref().unwrap();
+        statement.signing = Some(Signing { key_id: key.id(), ..signing.clone() });
+        let files = statement.artifacts.iter().map(|artifact| (&artifact.path, &artifact.sha256));
+        statement.pack_id = PackId::of(&statement.created_at, Some(&key.id()), files);
+        // A forger would write the page with the new id too.
+        self.put("checksums.sha256", ledger);
+        self.seal(&statement.to_bytes(), key);
+    }
+
+    /// Seals a ledger of other text, with manifest and seal that fit it.
+    fn reseal_ledger(&self, key: &SigningKey, edit: impl FnOnce(&str) -> String) {
+        let ledger = edit(&String::from_utf8(self.bytes("checksums.sha256")).unwrap());
+        self.put("checksums.sha256", &ledger);
+        self.reseal_manifest(key, |statement| {
+            statement.checksums_sha256_digest = Digest::of(ledger.as_bytes())
+        });
+    }
+
+    fn check(&self, options: &Options) -> VerifyResult {
+        let result = check::directory(&self.pack, options).unwrap();
+        assert_schema(&result);
+        result
+    }
+
+    /// `CODE path` of every finding, in order of text.
+    fn found(&self, options: &Options) -> Vec<String> {
+        let result = self.check(options);
+        assert_eq!(result.ok, result.findings.is_empty());
+        assert!(!(result.proof_grade && !result.ok));
+        broken(&result)
+    }
+}
+
+fn broken(result: &VerifyResult) -> Vec<String> {
+    let texts = result.findings.iter().map(|finding| format!("{} {}", finding.law.code, finding.path));
+    texts.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn assert_schema(result: &VerifyResult) {
+    let schema: Value = serde_json::from_str(include_str!("../contracts/pack_verify.schema.json")).unwrap();
+    let document = serde_json::to_value(result).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}\n{document:#}");
+}
+
+#[allow(clippy::print_stderr, reason = "a skipped test must be heard")]
+fn has_openssl() -> bool {
+    let there = Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success());
+    if !there {
+        eprintln!("SKIPPED: no openssl on this machine");
+    }
+    there
+}
+
+// What is built.
+
+#[test]
+fn an_untouched_pack_holds_and_is_proof_grade_when_it_passes() {
+    let place = Place::sealed();
+    let result = place.check(&strict());
+    assert_eq!(broken(&result), Vec::<String>::new());
+    assert_eq!(result.exit_code(), 0);
+    assert_eq!(result.proof_grade, result.verdict == Some(Outcome::Pass));
+    assert!(result.checks.iter().all(|check| check.ok == Some(true)), "{:?}", result.checks);
+    assert!(result.not_checked.is_empty());
+    let mut files: Vec<String> = FILES.map(str::to_owned).to_vec();
+    files.sort();
+    assert_eq!(
+        Pack::of(vec![iris()], &terms(), Some(&alice()))
+            .files()
+            .keys()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        files
+    );
+}
+
+#[test]
+fn without_a_signer_of_the_recipient_a_pack_is_never_proof_grade() {
+    let place = Place::sealed();
+    let result = place.check(&lax());
+    assert_eq!((result.exit_code(), result.proof_grade), (0, false));
+    assert_eq!(
+        result.warnings.iter().map(|warning| warning.law.code).collect::<Vec<_>>(),
+        ["SIGNER_UNPINNED"]
+    );
+    assert_eq!(place.found(&Options { pins: vec![], ..strict() }), ["SIGNER_NOT_GIVEN manifest.json.sig"]);
+    assert!(!pack_text(&result).contains("proof grade"));
+}
+
+#[test]
+fn a_signer_is_pinned_by_key_by_id_or_by_the_trust_list() {
+    let place = Place::sealed();
+    let list = place.scratch.path().join("trust.toml");
+    let signer = |key: SigningKey, name: &str| Signer {
+        name: name.into(),
+        role: Role::Seal,
+        public_key: key.verifying_key(),
+        added_at: "2026-01-01T00:00:00Z".into(),
+    };
+    let policy = TrustPolicy::add(&list, signer(alice(), "Alice")).unwrap();
+    let by_id = Options { pins: vec![Pin::Id(alice().id())], ..strict() };
+    let by_list = Options { pins: vec![], policy, ..strict() };
+    for options in [strict(), by_id, by_list.clone()] {
+        assert_eq!(place.found(&options), Vec::<String>::new());
+    }
+    assert_eq!(place.check(&by_list).signer.name.as_deref(), Some("Alice"));
+    let others = TrustPolicy::add(&place.scratch.path().join("others.toml"), signer(mallory(), "M")).unwrap();
+    let by_others = Options { pins: vec![], policy: others, ..strict() };
+    assert_eq!(place.found(&by_others), ["SIGNER_NOT_PINNED manifest.json.sig"]);
+    // Named for this check, a signer stands alone: the list does not add to it.
+    let both = Options { pins: vec![Pin::Id(mallory().id())], ..by_list };
+    assert_eq!(place.found(&both), ["SIGNER_NOT_PINNED manifest.json.sig"]);
+}
+
+#[test]
+fn equal_inputs_key_and_time_make_equal_bytes() {
+    let other = Input { name: "a b.json".into(), kind: InputKind::Receipt, bytes: b"{}".to_vec() };
+    let one = Pack::of(vec![iris(), other.clone()], &terms(), Some(&alice()));
+    let same = Pack::of(vec![other.clone(), iris()], &terms(), Some(&alice()));
+    assert_eq!(one.files(), same.files());
+    let by_mallory = Pack::of(vec![iris(), other.clone()], &terms(), Some(&mallory()));
+    assert_ne!(one.pack_id, by_mallory.pack_id);
+    let later = Terms { created_at: "2026-01-31T12:00:01Z".parse().unwrap(), ..terms() };
+    assert_ne!(one.pack_id, Pack::of(vec![iris(), other], &later, Some(&alice())).pack_id);
+}
+
+#[test]
+fn nothing_to_judge_is_insufficient_and_said() {
+    let place = Place::of(&Pack::of(vec![], &terms(), Some(&alice())));
+    assert_eq!(place.statement().verdict, Outcome::Insufficient);
+    assert!(String::from_utf8(place.bytes("README.md")).unwrap().contains("there was nothing to judge"));
+    let demanding = Options { allow_fail_verdict: false, ..strict() };
+    assert_eq!(place.found(&demanding), ["VERDICT_NOT_PASS ."]);
+    let result = place.check(&strict());
+    assert_eq!((result.ok, result.proof_grade), (true, false));
+}
+
+#[test]
+fn a_pack_is_never_overwritten() {
+    let place = Place::sealed();
+    let pack = Pack::of(vec![], &terms(), None);
+    assert!(
+        matches!(pack.write(place.scratch.path(), "demo"), Err(BuildError::Exists(path)) if path == place.pack)
+    );
+    let staged = pack.stage(place.scratch.path(), "other").unwrap();
+    fs::create_dir(place.scratch.path().join("other")).unwrap();
+    assert!(matches!(staged.publish(), Err(BuildError::Exists(_))), "a name taken meanwhile");
+    for name in ["", ".", "..", ".hidden", "a/b", "a\n"] {
+        assert!(matches!(pack.stage(place.scratch.path(), name), Err(BuildError::Name(_))), "{name:?}");
+    }
+    assert_eq!(place.found(&strict()), Vec::<String>::new());
+}
+
+#[test]
+fn an_interrupted_build_leaves_nothing_under_the_final_name_and_the_next_cleans_up() {
+    let scratch = tempfile::tempdir().unwrap();
+    let names = || {
+        let entries = fs::read_dir(scratch.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>()
+    };
+    let pack = Pack::of(vec![iris()], &terms(), Some(&alice()));
+    // A build that was killed: its directory is there and nothing holds its lock.
+    fs::create_dir_all(scratch.path().join(".demo.partial-1-0/receipts")).unwrap();
+    fs::write(scratch.path().join(".demo.partial-1-0/receipts/half"), b"hal").unwrap();
+    // One that fails on its way removes itself.
+    drop(pack.stage(scratch.path(), "failed").unwrap());
+    assert_eq!(names(), [".demo.partial-1-0".to_owned()].into());
+    // One that is alive is left alone by the next.
+    let alive = pack.stage(scratch.path(), "demo").unwrap();
+    assert!(!scratch.path().join("demo").exists());
+    pack.write(scratch.path(), "demo").unwrap();
+    assert!(alive.path().join("manifest.json").exists());
+    assert!(matches!(alive.publish(), Err(BuildError::Exists(_))));
+    assert_eq!(names(), ["demo".to_owned()].into());
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_0644_and_directories_0755() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::sealed();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+    assert!(FILES.iter().all(|file| mode(&place.at(file)) == 0o644));
+    assert!([".", "receipts", "verify"].iter().all(|folder| mode(&place.at(folder)) == 0o755));
+}
+
+#[test]
+fn openssl_and_sha256sum_confirm_an_untouched_pack_as_its_readme_says() {
+    if !has_openssl() {
+        return;
+    }
+    let place = Place::sealed();
+    let readme = String::from_utf8(place.bytes("README.md")).unwrap();
+    let commands: Vec<&str> = readme
+        .lines()
+        .filter(|line| line.starts_with("openssl ") || line.starts_with("sha256sum "))
+        .collect();
+    assert_eq!(commands.len(), 3);
+    fs::write(place.scratch.path().join("signer.pem"), alice().verifying_key().to_pem()).unwrap();
+    let run = |command: &str| {
+        let command = command.replace("signer.pem", "../signer.pem");
+        Command::new("sh").args(["-c", &command]).current_dir(&place.pack).output().unwrap()
+    };
+    let outputs: Vec<_> = commands.iter().map(|command| run(command)).collect();
+    assert!(outputs.iter().all(|output| output.status.success()), "{outputs:?}");
+    let printed = String::from_utf8(outputs[1].stdout.clone()).unwrap();
+    assert!(printed.starts_with(&place.statement().checksums_sha256_digest.to_string()));
+    place.flip("manifest.json", 40);
+    assert!(!run(commands[0]).status.success());
+}
+
+#[test]
+fn openssl_reads_our_keys_and_we_read_its() {
+    if !has_openssl() {
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).current_dir(&scratch).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let ours = scratch.path().join("ours.pem");
+    alice().write(&ours).unwrap();
+    assert_eq!(run(&["pkey", "-in", "ours.pem", "-pubout"]), alice().verifying_key().to_pem().into_bytes());
+    run(&["genpkey", "-algorithm", "ed25519", "-out", "theirs.pem"]);
+    let theirs = SigningKey::read(&scratch.path().join("theirs.pem")).unwrap();
+    assert_eq!(run(&["pkey", "-in", "theirs.pem", "-pubout"]), theirs.verifying_key().to_pem().into_bytes());
+}
+
+#[test]
+fn text_from_outside_cannot_inject_into_the_readme() {
+    let subject = Subject { run_name: Some("a`|\n# PASS <b>".into()), ..Subject::default() };
+    let input = Input { name: "x`|\n# y.jsonl".into(), ..iris() };
+    let place = Place::of(&Pack::of(vec![input], &Terms { subject, ..terms() }, Some(&alice())));
+    let readme = String::from_utf8(place.bytes("README.md")).unwrap();
+    assert!(readme.contains("| run | `a???? PASS ?b?` |"), "{readme}");
+    assert!(readme.contains("`x-----y`"), "{readme}");
+    assert_eq!(place.found(&strict()), Vec::<String>::new());
+}
+
+// Attacks. Strict, with Alice named, unless said otherwise.
+
+#[test]
+fn one_byte_flipped_in_each_file() {
+    for (file, code) in [
+        ("README.md", "FILE_DIGEST_MISMATCH"),
+        ("receipts/iris.jsonl", "FILE_DIGEST_MISMATCH"),
+        ("results/final_verdict.json", "FILE_DIGEST_MISMATCH"),
+        ("results/final_verdict.txt", "FILE_DIGEST_MISMATCH"),
+        ("sidecars/iris.jsonl", "FILE_DIGEST_MISMATCH"),
+        ("signer.pub.pem", "FILE_DIGEST_MISMATCH"),
+        ("verify/iris.json", "FILE_DIGEST_MISMATCH"),
+        ("manifest.json.sig", "SEAL_BROKEN"),
+    ] {
+        let place = Place::sealed();
+        place.flip(file, 1);
+        assert_eq!(place.found(&strict()), [format!("{code} {file}")]);
+        assert_eq!(place.check(&strict()).exit_code(), 1);
+    }
+    assert_eq!(FILES.len(), 8 + 2, "the manifest and the ledger have tests of their own");
+}
+
+#[test]
+fn one_byte_flipped_at_every_place_of_the_manifest() {
+    let place = Place::sealed();
+    let whole = place.bytes("manifest.json");
+    for at in 0..whole.len() {
+        place.flip("manifest.json", at);
+        let result = place.check(&strict());
+        assert_eq!((result.exit_code(), result.proof_grade), (1, false), "byte {at}");
+        place.put("manifest.json", &whole);
+    }
+}
+
+#[test]
+fn a_digit_flipped_in_the_manifest_breaks_the_seal() {
+    let place = Place::sealed();
+    let text = String::from_utf8(place.bytes("manifest.json")).unwrap();
+    place.put("manifest.json", text.replace("2026-01-31", "2026-01-30"));
+    assert_eq!(place.found(&strict()), ["SEAL_BROKEN manifest.json.sig"]);
+}
+
+#[test]
+fn one_byte_flipped_in_the_ledger() {
+    let place = Place::sealed();
+    // The last hexadecimal digit of a line stays one, or not: either way the ledger is not the sealed one.
+    place.flip("checksums.sha256", 0);
+    let found = place.found(&strict());
+    assert!(found.contains(&"LEDGER_DIGEST_MISMATCH checksums.sha256".to_owned()), "{found:?}");
+    assert!(found.iter().all(|finding| finding.starts_with("LEDGER_")), "{found:?}");
+}
+
+#[test]
+fn a_file_added() {
+    for name in
+        ["extra.txt", "receipts/extra.jsonl", "new/deep/extra", ".DS_Store", "verify/.DS_Store", "a b"]
+    {
+        let place = Place::sealed();
+        place.put(name, b"extra");
+        assert_eq!(place.found(&strict()), [format!("FILE_UNEXPECTED {name}")]);
+        assert_eq!(place.found(&lax()), [format!("FILE_UNEXPECTED {name}")]);
+    }
+    for folder in ["signoffs/x.json", "timestamps/x.tsr", "__MACOSX/x", "metadata/manifest.json"] {
+        let place = Place::sealed();
+        place.put(folder, b"extra");
+        assert_eq!(place.found(&strict()), [format!("FILE_UNEXPECTED {folder}")]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_hides() {
+    use std::os::unix::ffi::OsStrExt as _;
+    for (name, shown) in [
+        (b"receipts/iris.jsonl\nREADME.md".as_slice(), "receipts/iris.jsonl\\u{a}README.md"),
+        (b"\x1b[31mred", "\\u{1b}[31mred"),
+        (b"a\\b", "a\\b"),
+        (b"caf\xff", "caf\u{fffd}"),
+        (b"e\xcc\x81", "e\u{301}"),
+    ] {
+        let place = Place::sealed();
+        let path = place.pack.join(std::ffi::OsStr::from_bytes(name));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"").unwrap();
+        // A slash in the name makes directories, of which each is looked at alone.
+        let found = place.found(&strict());
+        assert_eq!(found, [format!("FILE_NAME_UNSAFE {shown}")]);
+    }
+}
+
+#[test]
+fn a_case_twin() {
+    let place = Place::sealed();
+    place.put("readme.MD", b"twin");
+    assert_eq!(place.found(&strict()), ["FILE_NAME_CASE_TWIN readme.MD", "FILE_UNEXPECTED readme.MD"]);
+}
+
+#[test]
+fn a_file_removed() {
+    for (file, codes) in [
+        ("README.md", vec!["FILE_MISSING README.md"]),
+        ("receipts/iris.jsonl", vec!["DIRECTORY_EMPTY receipts", "FILE_MISSING receipts/iris.jsonl"]),
+        ("results/final_verdict.json", vec!["FILE_MISSING results/final_verdict.json"]),
+        ("results/final_verdict.txt", vec!["FILE_MISSING results/final_verdict.txt"]),
+        ("sidecars/iris.jsonl", vec!["DIRECTORY_EMPTY sidecars", "FILE_MISSING sidecars/iris.jsonl"]),
+        ("signer.pub.pem", vec!["FILE_MISSING signer.pub.pem"]),
+        ("verify/iris.json", vec!["DIRECTORY_EMPTY verify", "FILE_MISSING verify/iris.json"]),
+        ("manifest.json", vec!["MANIFEST_MISSING manifest.json"]),
+        ("manifest.json.sig", vec!["SEAL_MISSING manifest.json.sig"]),
+        ("checksums.sha256", vec!["LEDGER_MISSING checksums.sha256"]),
+    ] {
+        let place = Place::sealed();
+        fs::remove_file(place.at(file)).unwrap();
+        assert_eq!(place.found(&strict()), codes);
+        assert_eq!(place.check(&strict()).exit_code(), 1);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn every_file_replaced_by_a_link_or_a_fifo() {
+    let link = |outside: &Path, inside: &Path| std::os::unix::fs::symlink(outside, inside).unwrap();
+    let hard = |outside: &Path, inside: &Path| fs::hard_link(outside, inside).unwrap();
+    let fifo =
+        |_: &Path, inside: &Path| assert!(Command::new("mkfifo").arg(inside).status().unwrap().success());
+    let makers: [(&str, &dyn Fn(&Path, &Path)); 3] =
+        [("SYMLINK", &link), ("HARD_LINK", &hard), ("SPECIAL_FILE", &fifo)];
+    for file in FILES {
+        for (code, make) in makers {
+            let place = Place::sealed();
+            let outside = place.scratch.path().join("outside");
+            fs::rename(place.at(file), &outside).unwrap();
+            make(&outside, &place.at(file));
+            assert_eq!(place.found(&strict()), [format!("{code} {file}")]);
+            // Without a signer of the recipient, the key beside the pack is the only one at hand.
+            let keyless = (file == "signer.pub.pem").then(|| "SEAL_KEY_UNKNOWN manifest.json.sig".to_owned());
+            let codes: BTreeSet<_> = keyless.into_iter().chain([format!("{code} {file}")]).collect();
+            assert_eq!(place.found(&lax()), codes.into_iter().collect::<Vec<_>>());
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_a_fifo_or_an_empty_directory_added() {
+    let place = Place::sealed();
+    std::os::unix::fs::symlink("/nowhere", place.at("dangling")).unwrap();
+    std::os::unix::fs::symlink("/", place.at("verify/root")).unwrap();
+    std::os::unix::fs::symlink("README.md", place.at("inside")).unwrap();
+    assert!(Command::new("mkfifo").arg(place.at("pipe")).status().unwrap().success());
+    fs::create_dir_all(place.at("void/within")).unwrap();
+    let found = [
+        "DIRECTORY_EMPTY void/within",
+        "SPECIAL_FILE pipe",
+        "SYMLINK dangling",
+        "SYMLINK inside",
+        "SYMLINK verify/root",
+    ];
+    assert_eq!(place.found(&strict()), found);
+    assert_eq!(place.found(&lax()), found);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_replaced_by_a_link() {
+    let place = Place::sealed();
+    fs::rename(place.at("verify"), place.scratch.path().join("verify")).unwrap();
+    std::os::unix::fs::symlink("../verify", place.at("verify")).unwrap();
+    assert_eq!(place.found(&strict()), ["FILE_MISSING verify/iris.json", "SYMLINK verify"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn setuid_and_world_writable_modes() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (path, mode) in
+        [("README.md", 0o4755), ("README.md", 0o2755), ("README.md", 0o646), ("verify", 0o777)]
+    {
+        let place = Place::sealed();
+        fs::set_permissions(place.at(path), fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(place.found(&strict()), [format!("FILE_MODE {path}")], "{mode:o}");
+    }
+}
+
+#[test]
+fn an_unsealed_ledger_edit_names_line_and_digest() {
+    let place = Place::sealed();
+    let ledger = String::from_utf8(place.bytes("checksums.sha256")).unwrap();
+    let first = ledger.lines().next().unwrap();
+    place.put("checksums.sha256", format!("{first}\n{ledger}"));
+    assert_eq!(
+        place.found(&strict()),
+        ["LEDGER_DIGEST_MISMATCH checksums.sha256", "LEDGER_PATH_TWICE checksums.sha256"]
+    );
+}
+
+#[test]
+fn a_ledger_that_the_right_key_sealed_still_keeps_the_grammar() {
+    const ZERO: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+    type Edit = fn(&str) -> String;
+    let rows: [(&str, Edit, &[&str]); 11] = [
+        ("line-twice", |text| format!("{}\n{text}", text.lines().next().unwrap()), &["LEDGER_PATH_TWICE"]),
+        (
+            "line-twice-other-digest",
+            |text| format!("{text}{ZERO}  verify/iris.json\n"),
+            &["LEDGER_PATH_TWICE"],
+        ),
+        ("climbs", |text| format!("{ZERO}  ../../etc/hostname\n{text}"), &["LEDGER_PATH_UNSAFE"]),
+        ("absolute", |text| format!("{ZERO}  /etc/hostname\n{text}"), &["LEDGER_PATH_UNSAFE"]),
+        ("alias", |text| format!("{ZERO}  ./README.md\n{text}"), &["LEDGER_PATH_UNSAFE"]),
+        ("malformed-line", |text| format!("{text}not a line\n"), &["LEDGER_LINE_MALFORMED"]),
+        ("byte-order-mark", |text| format!("{text}\u{feff}\n"), &["LEDGER_LINE_MALFORMED"]),
+        (
+            "reordered",
+            |text| {
+                let mut lines: Vec<&str> = text.lines().collect();
+                lines.swap(0, 1);
+                format!("{}\n", lines.join("\n"))
+            },
+            &["LEDGER_UNSORTED"],
+        ),
+        ("cut", |text| text.trim_end().to_owned(), &["LEDGER_NO_FINAL_NEWLINE"]),
+        (
+            "case-twin",
+            |text| text.replace("  receipts", &format!("  rEADME.md\n{ZERO}  receipts")),
+            &["LEDGER_ARTIFACTS_DIFFER", "LEDGER_CASE_TWIN"],
+        ),
+        ("empty", |_| String::new(), &["LEDGER_ARTIFACTS_DIFFER"]),
+    ];
+    for (name, edit, codes) in rows {
+        let place = Place::sealed();
+        place.reseal_ledger(&alice(), edit);
+        let found: BTreeSet<String> =
+            place.found(&strict()).iter().map(|text| text.split(' ').next().unwrap().to_owned()).collect();
+        // The twin takes a digest that was another file's: both differ from the manifest.
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), codes, "{name}");
+    }
+}
+
+#[test]
+fn a_line_that_hides_a_file_by_being_malformed() {
+    let place = Place::sealed();
+    place.reseal_ledger(&alice(), |text| text.replace("  verify/", " *verify/"));
+    assert_eq!(
+        place.found(&strict()),
+        ["LEDGER_ARTIFACTS_DIFFER verify/iris.json", "LEDGER_LINE_MALFORMED checksums.sha256"]
+    );
+}
+
+#[test]
+fn a_manifest_written_again_is_found_even_when_the_right_key_seals_it() {
+    let place = Place::sealed();
+    let value: Value = serde_json::from_slice(&place.bytes("manifest.json")).unwrap();
+    let pretty = serde_json::to_vec_pretty(&value).unwrap();
+    place.put("manifest.json", &pretty);
+    assert_eq!(
+        place.found(&strict()),
+        ["MANIFEST_NOT_CANONICAL manifest.json", "SEAL_BROKEN manifest.json.sig"]
+    );
+    place.seal(&pretty, &alice());
+    assert_eq!(place.found(&strict()), ["MANIFEST_NOT_CANONICAL manifest.json"]);
+}
+
+#[test]
+fn a_manifest_that_two_readers_read_differently() {
+    let text = String::from_utf8(Place::sealed().bytes("manifest.json")).unwrap();
+    let member = |name: &str, value: &str| text.replacen('{', &format!("{{\"{name}\":{value},"), 1);
+    for (name, manifest, code) in [
+        ("repeated key", member("verdict", "\"PASS\""), "MANIFEST_NOT_STRICT_JSON"),
+        ("repeated key, other spelling", member("verd\\u0069ct", "\"PASS\""), "MANIFEST_NOT_STRICT_JSON"),
+        ("byte order mark", format!("\u{feff}{text}"), "MANIFEST_NOT_STRICT_JSON"),
+        ("two documents", format!("{text}{text}"), "MANIFEST_NOT_STRICT_JSON"),
+        ("depth bomb", "[".repeat(100_000), "MANIFEST_NOT_STRICT_JSON"),
+        ("empty", String::new(), "MANIFEST_NOT_STRICT_JSON"),
+        ("unknown member", member("note", "\"compliant\""), "MANIFEST_SHAPE"),
+        ("member left out", text.replace("\"suite\":null,", ""), "MANIFEST_SHAPE"),
+        ("nullable left out", text.replace("\"parent_manifest_sha256\":null,", ""), "MANIFEST_SHAPE"),
+        ("number of another kind", text.replace("\"receipts\":1", "\"receipts\":1.5"), "MANIFEST_SHAPE"),
+        (
+            "number too large",
+            text.replace("\"receipts\":1", "\"receipts\":18446744073709551615"),
+            "MANIFEST_SHAPE",
+        ),
+        ("other format", text.replace("bp-pack/1", "bp-pack/2"), "MANIFEST_FORMAT"),
+        ("no object", "[]".to_owned(), "MANIFEST_FORMAT"),
+        ("climbing artifact", text.replace("\"verify/iris.json\"", "\"../iris.json\""), "MANIFEST_SHAPE"),
+    ] {
+        let place = Place::sealed();
+        place.seal(manifest.as_bytes(), &alice());
+        assert_eq!(place.found(&strict()), [format!("{code} manifest.json")], "{name}");
+    }
+}
+
+#[test]
+fn seal_by_other_key() {
+    let place = Place::sealed();
+    let manifest = place.bytes("manifest.json");
+    place.put("manifest.json.sig", seal::sign(&mallory(), &manifest));
+    assert_eq!(place.found(&strict()), ["SEAL_BROKEN manifest.json.sig"]);
+    assert_eq!(place.found(&lax()), ["SEAL_BROKEN manifest.json.sig"]);
+    // With Mallory's key beside it, and the recipient not naming anyone.
+    place.put("signer.pub.pem", mallory().verifying_key().to_pem());
+    assert_eq!(
+        place.found(&lax()),
+        ["FILE_DIGEST_MISMATCH signer.pub.pem", "SEAL_BY_OTHER_KEY manifest.json.sig"]
+    );
+    // The pack says Alice; Mallory is trusted as well.
+    let both = Options {
+        pins: vec![Pin::Key(alice().verifying_key()), Pin::Key(mallory().verifying_key())],
+        ..strict()
+    };
+    assert_eq!(place.found(&both), ["SEAL_BY_OTHER_KEY manifest.json.sig"]);
+}
+
+#[test]
+fn a_seal_of_another_length() {
+    let place = Place::sealed();
+    let sealed = place.bytes("manifest.json.sig");
+    for bytes in [&sealed[..63], &[], &[&sealed[..], b"\n"].concat()] {
+        place.put("manifest.json.sig", bytes);
+        assert_eq!(place.found(&strict()), ["SEAL_LENGTH manifest.json.sig"]);
+    }
+}
+
+#[test]
+fn the_seal_of_another_pack_by_the_same_signer() {
+    let place = Place::sealed();
+    let other = Place::of(&Pack::of(vec![], &terms(), Some(&alice())));
+    place.put("manifest.json.sig", other.bytes("manifest.json.sig"));
+    assert_eq!(place.found(&strict()), ["SEAL_BROKEN manifest.json.sig"]);
+}
+
+#[test]
+fn unsigned() {
+    let place = Place::unsigned();
+    assert!(!place.at("signer.pub.pem").exists() && !place.at("manifest.json.sig").exists());
+    assert_eq!(place.found(&strict()), ["PACK_UNSIGNED ."]);
+    assert_eq!(place.found(&Options { pins: vec![], ..strict() }), ["PACK_UNSIGNED ."]);
+    let result = place.check(&lax());
+    assert_eq!((result.exit_code(), result.warnings[0].law.code), (0, "PACK_UNSIGNED"));
+    // A recipient who names a signer does not want an unsigned pack, strict or not.
+    assert_eq!(place.found(&Options { pins: strict().pins, ..lax() }), ["PACK_UNSIGNED ."]);
+    place.put("manifest.json.sig", [0; 64]);
+    assert_eq!(place.found(&lax()), ["SEAL_UNDECLARED manifest.json.sig"]);
+}
+
+#[test]
+fn a_verdict_edited_and_everything_sealed_by_another_key() {
+    let place = Place::sealed();
+    place.put("verify/iris.json", br#"{"format":"bp-verdict/1","forged":true}"#);
+    place.reseal(&mallory());
+    let result = place.check(&strict());
+    assert_eq!(broken(&result), ["SIGNER_NOT_PINNED manifest.json.sig"]);
+    assert_eq!(result.checks.iter().filter(|check| check.ok.is_none()).count(), 7, "no payload was read");
+    let found = place.found(&lax());
+    assert!(found.contains(&"VERDICT_NOT_REDERIVED verify/iris.json".to_owned()), "{found:?}");
+    // The forger did not write page one again, and it still shows the old id and key.
+    assert_eq!(found.len(), 2);
+}
+
+#[test]
+fn a_verdict_edited_and_everything_sealed_by_the_right_key() {
+    for (file, law) in [
+        ("verify/iris.json", "VERDICT_NOT_REDERIVED"),
+        ("receipts/iris.jsonl", "RECEIPT_NOT_REDERIVED"),
+        ("results/final_verdict.json", "RESULT_NOT_REDERIVED"),
+        ("results/final_verdict.txt", "RESULT_NOT_REDERIVED"),
+    ] {
+        let place = Place::sealed();
+        let id = place.statement().pack_id.to_string();
+        place.flip(file, 1);
+        place.reseal(&alice());
+        // Page one shows the new id, as a careful forger would have it.
+        let readme = String::from_utf8(place.bytes("README.md")).unwrap();
+        place.put("README.md", readme.replace(&id, &place.statement().pack_id.to_string()));
+        place.reseal(&alice());
+        assert_eq!(place.found(&strict()), [format!("{law} {file}")]);
+    }
+    let place = Place::sealed();
+    place.flip("README.md", 100);
+    place.reseal(&alice());
+    assert_eq!(place.found(&strict()), ["README_NOT_REDERIVED README.md"]);
+}
+
+#[test]
+fn a_manifest_that_lies_and_is_sealed_by_the_right_key() {
+    type Lie = fn(&mut Statement);
+    let rows: [(Lie, &str); 8] = [
+        (
+            |statement| {
+                let other = if statement.verdict == Outcome::Fail { Outcome::Pass } else { Outcome::Fail };
+                statement.verdict = other;
+            },
+            "MANIFEST_VERDICT_MISMATCH manifest.json",
+        ),
+        (|statement| statement.counts.passed += 1, "MANIFEST_VERDICT_MISMATCH manifest.json"),
+        (|statement| statement.judge.rules.clear(), "MANIFEST_JUDGE_MISMATCH manifest.json"),
+        (
+            |statement| statement.artifacts[0].role = FileRole::Receipt,
+            "MANIFEST_ARTIFACT_MISDESCRIBED README.md",
+        ),
+        (|statement| statement.artifacts[0].size_bytes += 1, "FILE_SIZE_MISMATCH README.md"),
+        (|statement| statement.artifacts.swap(0, 1), "MANIFEST_ARTIFACTS_UNSOUND manifest.json"),
+        (
+            |statement| statement.artifacts.insert(0, statement.artifacts[0].clone()),
+            "MANIFEST_ARTIFACTS_UNSOUND manifest.json",
+        ),
+        (
+            |statement| statement.created_at_source = ClockSource::SystemClock,
+            "README_NOT_REDERIVED README.md",
+        ),
+    ];
+    for (lie, finding) in rows {
+        let place = Place::sealed();
+        place.reseal_manifest(&alice(), lie);
+        let found = place.found(&strict());
+        assert!(found.contains(&finding.to_owned()), "{finding}: {found:?}");
+        let cascades = ["PACK_ID_MISMATCH manifest.json", "README_NOT_REDERIVED README.md"];
+        assert!(
+            found.iter().all(|text| text == finding || cascades.contains(&text.as_str())),
+            "{finding}: {found:?}"
+        );
+    }
+    let place = Place::sealed();
+    place.reseal_manifest(&alice(), |statement| statement.pack_id = "0".repeat(32).parse().unwrap());
+    assert_eq!(place.found(&strict()), ["PACK_ID_MISMATCH manifest.json", "README_NOT_REDERIVED README.md"]);
+}
+
+#[test]
+fn sealed_by_the_right_key_and_accounted_for_by_nothing() {
+    let place = Place::sealed();
+    place.put("notes/extra.txt", b"trust me");
+    let mut statement = place.statement();
+    statement.artifacts.push(Artifact {
+        path: "notes/extra.txt".parse().unwrap(),
+        size_bytes: 8,
+        sha256: Digest::of(b"trust me"),
+        role: FileRole::Document,
+        media_type: "text/plain".into(),
+    });
+    place.reseal_as(&alice(), statement);
+    assert_eq!(
+        place.found(&strict()),
+        ["FILE_UNACCOUNTED notes/extra.txt", "README_NOT_REDERIVED README.md"]
+    );
+}
+
+#[test]
+fn text_in_front_of_the_signers_key_sealed_by_the_right_key() {
+    let place = Place::sealed();
+    let text = format!("Approved by the CEO\n{}", alice().verifying_key().to_pem());
+    place.put("signer.pub.pem", &text);
+    let mut statement = place.statement();
+    for artifact in &mut statement.artifacts {
+        if artifact.path.as_str() == "signer.pub.pem" {
+            (artifact.size_bytes, artifact.sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
+        }
+    }
+    place.reseal_as(&alice(), statement);
+    assert_eq!(
+        place.found(&strict()),
+        ["README_NOT_REDERIVED README.md", "SIGNER_FILE_MISMATCH signer.pub.pem"]
+    );
+}
+
+#[test]
+fn a_key_that_only_its_id_is_known_of() {
+    let place = Place::sealed();
+    let by_id = Options { pins: vec![Pin::Id(alice().id())], ..strict() };
+    place.put("signer.pub.pem", mallory().verifying_key().to_pem());
+    assert_eq!(place.found(&by_id), ["SEAL_KEY_UNKNOWN manifest.json.sig"]);
+    fs::remove_file(place.at("signer.pub.pem")).unwrap();
+    assert_eq!(place.found(&by_id), ["SEAL_KEY_UNKNOWN manifest.json.sig"]);
+}
+
+#[test]
+fn a_result_left_out_before_sealing() {
+    let place = Place::sealed();
+    fs::remove_file(place.at("results/final_verdict.txt")).unwrap();
+    let mut statement = place.statement();
+    statement.artifacts.retain(|artifact| artifact.path.as_str() != "results/final_verdict.txt");
+    place.reseal_as(&alice(), statement);
+    assert_eq!(
+        place.found(&strict()),
+        ["FILE_NOT_SEALED results/final_verdict.txt", "README_NOT_REDERIVED README.md"]
+    );
+}
+
+#[test]
+fn a_pack_by_another_version_is_compared_by_outcome_and_that_is_said() {
+    let place = Place::sealed();
+    let newer = Producer { version: "9.0.0".into(), ..producer() };
+    let result = place.check(&Options { producer: newer, ..strict() });
+    assert_eq!(broken(&result), Vec::<String>::new());
+    assert_eq!(result.not_checked.len(), 1);
+    let how = |name: &str| json!(result.checks.iter().find(|check| check.name == name).unwrap().how);
+    assert_eq!(
+        [how("receipts"), how("verdicts"), how("readme")],
+        ["recomputed", "checked", "checked"].map(|how| json!(how))
+    );
+}
+
+#[test]
+fn an_empty_directory_and_no_directory() {
+    let scratch = tempfile::tempdir().unwrap();
+    let result = check::directory(scratch.path(), &strict()).unwrap();
+    assert_eq!(broken(&result), ["LEDGER_MISSING checksums.sha256", "MANIFEST_MISSING manifest.json"]);
+    assert!(check::directory(&scratch.path().join("none"), &strict()).is_err());
+    fs::write(scratch.path().join("file"), b"").unwrap();
+    assert!(check::directory(&scratch.path().join("file"), &strict()).is_err());
+}
+
+#[test]
+fn a_huge_sparse_file_costs_nothing() {
+    const HUGE: u64 = 200 << 30;
+    let sparse = |place: &Place, path: &str| {
+        let file = File::options().write(true).create(true).truncate(false).open(place.at(path)).unwrap();
+        file.set_len(HUGE).is_ok()
+    };
+    let place = Place::sealed();
+    if !sparse(&place, "README.md") {
+        return;
+    }
+    sparse(&place, "extra.bin");
+    assert_eq!(place.found(&strict()), ["FILE_SIZE_MISMATCH README.md", "FILE_UNEXPECTED extra.bin"]);
+    // Sealed at that size by the right key: the limit of the one who checks.
+    let place = Place::sealed();
+    sparse(&place, "README.md");
+    place.reseal_manifest(&alice(), |statement| statement.artifacts[0].size_bytes = HUGE);
+    let result = place.check(&strict());
+    assert_eq!(broken(&result), ["LIMIT_EXCEEDED README.md"]);
+    assert_eq!(result.exit_code(), 2);
+    for (file, code) in [
+        ("manifest.json", "LIMIT_EXCEEDED"),
+        ("checksums.sha256", "LIMIT_EXCEEDED"),
+        ("manifest.json.sig", "SEAL_LENGTH"),
+    ] {
+        let place = Place::sealed();
+        sparse(&place, file);
+        assert_eq!(place.found(&strict()), [format!("{code} {file}")]);
+    }
+}
+
+#[test]
+fn limits_say_what_they_stopped() {
+    let place = Place::sealed();
+    let small = |edit: fn(&mut Limits)| {
+        let mut options = strict();
+        edit(&mut options.limits);
+        let result = place.check(&options);
+        assert_eq!((result.exit_code(), result.proof_grade), (2, false));
+        assert!(!result.not_checked.is_empty() || result.findings.len() == 1);
+        broken(&result)
+    };
+    assert_eq!(small(|limits| limits.files = 5), ["LIMIT_EXCEEDED ."]);
+    assert_eq!(small(|limits| limits.depth = 0), ["LIMIT_EXCEEDED receipts"]);
+    assert_eq!(small(|limits| limits.path_bytes = 12), ["LIMIT_EXCEEDED checksums.sha256"]);
+    assert_eq!(small(|limits| limits.file_bytes = 10_000), ["LIMIT_EXCEEDED sidecars/iris.jsonl"]);
+    assert_eq!(
+        small(|limits| limits.index_bytes = 10),
+        ["LIMIT_EXCEEDED checksums.sha256", "LIMIT_EXCEEDED manifest.json"]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pack_named_through_a_link_or_dots_is_checked_like_any_other() {
+    let place = Place::sealed();
+    let link = place.scratch.path().join("link");
+    std::os::unix::fs::symlink(place.scratch.path(), &link).unwrap();
+    for path in [link.join("demo"), place.pack.join("../demo"), place.pack.join("verify/..")] {
+        assert_eq!(broken(&check::directory(&path, &strict()).unwrap()), Vec::<String>::new());
+    }
+}
+
+// The view.
+
+#[test]
+fn the_text_ends_in_the_verdict_and_says_proof_grade_only_when_it_is() {
+    let place = Place::sealed();
+    let result = place.check(&Options { allow_fail_verdict: false, ..strict() });
+    let text = pack_text(&result);
+    assert_eq!(text.lines().last().unwrap().contains("proof grade"), result.proof_grade, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    place.put("\u{202e}evil", b"");
+    fs::remove_file(place.at("README.md")).unwrap();
+    let text = pack_text(&place.check(&strict()));
+    assert!(
+        text.contains("FILE_MISSING") && text.contains("\\u{202e}evil") && !text.contains("proof grade"),
+        "{text}"
+    );
+    assert!(!text.contains("compliant") && !text.contains("certified"));
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[test]
+fn every_law_has_an_attack_here() {
+    // FILE_CHANGED needs a race (its unit test is in walk.rs); FILE_UNREADABLE needs a user who is not root.
+    let elsewhere = ["FILE_CHANGED", "FILE_UNREADABLE"];
+    let text = include_str!("pack.rs");
+    let untested: Vec<_> = bp::pack::law::LAWS.iter().filter(|law| !text.contains(law.code)).collect();
+    assert!(untested.is_empty(), "{untested:?}");
+    assert!(elsewhere.iter().all(|code| bp::pack::law::law(code).is_some()));
+}
