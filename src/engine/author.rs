@@ -1,6 +1,7 @@
 //! From an input to a receipt: one computed step with every factor named.
 
 use super::{Computed, Forward, Given, Loss, step};
+use crate::at;
 use crate::number::Real as _;
 use crate::pointer::Pointer;
 use crate::receipt::id::{ParamId, UnitId};
@@ -8,11 +9,10 @@ use crate::receipt::lower;
 use crate::receipt::net::{Flaw, Net, Place};
 use crate::receipt::version::{Block, ReceiptVersion};
 use crate::receipt::wire::{
-    self, Contribution, DualForm, Factor, FixtureStatus, HiddenSignal, JacobianTerm, Kind, LossKind, Ordered,
-    Optimizer, OutputSignal, PostUpdateForward, PostUpdateLoss, Receipt, Role, TopologyInput, Unit, Update,
-    UpdateOptimizer,
+    self, Contribution, DualForm, Factor, FixtureStatus, HiddenSignal, JacobianTerm, Kind, LossKind,
+    Optimizer, Ordered, OutputSignal, PostUpdateForward, PostUpdateLoss, Receipt, Role, TopologyInput, Unit,
+    Update, UpdateOptimizer,
 };
-use crate::at;
 
 /// Why no step can be computed from an input.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -264,7 +264,8 @@ fn updates(net: &Net, given: &Given<f64>, computed: &Computed<f64>, is_mazur: bo
             }
         }
     };
-    let learned = computed.changes.iter().enumerate().filter_map(|(index, change)| Some((index, change.as_ref()?)));
+    let learned =
+        computed.changes.iter().enumerate().filter_map(|(index, change)| Some((index, change.as_ref()?)));
     learned
         .map(|(parameter, change)| {
             let (kind, edge, role, from, to, factors) = place(parameter);

@@ -215,7 +215,11 @@ fn output_errors<R: Real>(net: &Net, given: &Given<R>, forward: &Forward<R>) -> 
         match net.loss {
             LossKind::HalfSquaredError => {
                 let derivative = activation::derivative(net.activation_output, cell.out);
-                OutputError { factors: vec![difference, derivative], signal: difference * derivative, dual: None }
+                OutputError {
+                    factors: vec![difference, derivative],
+                    signal: difference * derivative,
+                    dual: None,
+                }
             }
             LossKind::CrossEntropySoftmax => OutputError {
                 factors: vec![difference],

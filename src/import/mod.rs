@@ -8,8 +8,8 @@
 use serde::Deserialize as _;
 
 use crate::digest::Digest;
-use crate::engine::author::{self, AuthorError};
 use crate::engine;
+use crate::engine::author::{self, AuthorError};
 use crate::number::Tolerance;
 use crate::receipt::lower;
 use crate::receipt::net::Net;
@@ -225,7 +225,8 @@ impl Import {
     /// The pass with the new parameters: the sidecar's own, or the engine's.
     fn post_update(&self) -> Result<(PostUpdateForward, crate::receipt::wire::PostUpdateLoss), AuthorError> {
         let wire = &self.wire;
-        let stated = wire.post_update_forward.as_ref().and_then(|post| Some((&post.status, post.units.clone()?)));
+        let stated =
+            wire.post_update_forward.as_ref().and_then(|post| Some((&post.status, post.units.clone()?)));
         let stated = stated.map(|(status, units)| PostUpdateForward {
             status: status.clone(),
             required_before_promotion: None,
@@ -238,8 +239,9 @@ impl Import {
             return Ok((forward.clone(), loss.clone()));
         }
         let named = lower::named(wire.topology.clone());
-        let net = Net::resolve(&named)
-            .map_err(|flaws| AuthorError::Topology(flaws.into_iter().next().expect("a flaw is why it failed")))?;
+        let net = Net::resolve(&named).map_err(|flaws| {
+            AuthorError::Topology(flaws.into_iter().next().expect("a flaw is why it failed"))
+        })?;
         let given = author::given(
             &net,
             &wire.inputs,
@@ -271,11 +273,7 @@ fn explained(wire: &Sidecar) -> BiasPolicy {
             "each bias after the step is the bias before",
         ),
     };
-    BiasPolicy {
-        reason: Some(reason.to_owned()),
-        reconciliation: Some(reconciliation.to_owned()),
-        ..policy
-    }
+    BiasPolicy { reason: Some(reason.to_owned()), reconciliation: Some(reconciliation.to_owned()), ..policy }
 }
 
 /// The numeric policy of a sidecar that states none.

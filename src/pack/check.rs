@@ -21,7 +21,7 @@ use super::manifest::{
     Unsealed,
 };
 use super::path::PackPath;
-use super::plan::{Evidence, FinalVerdict, InputKind, Plan, Terms, word};
+use super::plan::{Evidence, FinalVerdict, InputKind, Plan, Terms};
 use super::walk::{self, Entry, Walk, shown};
 use super::{FINAL_VERDICT, LEDGER, MANIFEST, README, SEAL, SIGNER};
 use crate::digest::Digest;
@@ -359,7 +359,7 @@ impl Checker<'_> {
         self.derive(statement, &expected, intact);
         self.identity(statement);
         if self.verdict != Some(Outcome::Pass) && self.options.strict && !self.options.allow_fail_verdict {
-            let verdict = self.verdict.map_or("none", word);
+            let verdict = self.verdict.map_or("none", Outcome::name);
             self.find(&law::VERDICT_NOT_PASS, ".", format!("the verdict is {verdict}"));
         }
     }
@@ -861,7 +861,7 @@ impl Checker<'_> {
                 }
                 (Some(stored), Some(stem)) => {
                     let derived = plan.verdict().inputs.iter().find(|input| input.stem == stem);
-                    let derived = derived.map(|input| word(input.outcome));
+                    let derived = derived.map(|input| input.outcome.name());
                     let stated = stored.get("outcome").or_else(|| stored.get("verdict"));
                     stated.and_then(|stated| stated.as_str()).is_none_or(|stated| Some(stated) == derived)
                 }
@@ -885,8 +885,8 @@ impl Checker<'_> {
         if statement.verdict != derived.verdict {
             let message = format!(
                 "it states {}, the evidence gives {}",
-                word(statement.verdict),
-                word(derived.verdict)
+                statement.verdict.name(),
+                derived.verdict.name()
             );
             self.find(&law::MANIFEST_VERDICT_MISMATCH, MANIFEST, message);
         } else if statement.counts != derived.counts {

@@ -13,6 +13,7 @@ use super::path::PackPath;
 use crate::digest::Digest;
 use crate::json;
 use crate::report::Outcome;
+use crate::schema::{self, Schema};
 use crate::trust::{KeyId, SealError, VerifyingKey, seal};
 
 /// The format that this module reads and writes.
@@ -348,7 +349,10 @@ impl Unsealed {
             Some(other) => return Err(ManifestError::Format(other.to_string())),
             None => return Err(ManifestError::Format("not stated".to_owned())),
         }
-        // The closed schema `contracts/pack_manifest.schema.json` is put to `value` here, before the mirror below.
+        if let Err(violations) = schema::validate(Schema::PackManifest, &value) {
+            let told = violations.iter().map(ToString::to_string).collect::<Vec<_>>();
+            return Err(ManifestError::Shape(told.join("; ")));
+        }
         let claim: Statement =
             serde_json::from_value(value).map_err(|error| ManifestError::Shape(error.to_string()))?;
         let Counts { receipts, passed, failed, insufficient } = claim.counts;

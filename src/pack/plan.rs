@@ -14,8 +14,9 @@ use super::manifest::{
 use super::path::PackPath;
 use super::{FINAL_VERDICT, README, SIGNER};
 use crate::digest::Digest;
+use crate::import::Options;
 use crate::json;
-use crate::report::Outcome;
+use crate::report::{self, Outcome};
 use crate::trust::{KeyId, VerifyingKey};
 use crate::verify;
 
@@ -225,24 +226,14 @@ impl FinalVerdict {
 
     fn text(&self) -> String {
         let Counts { receipts, passed, failed, insufficient } = self.counts;
-        let mut text = format!("{}\n", word(self.verdict));
+        let mut text = format!("{}\n", self.verdict.name());
         text.push_str(&format!(
             "inputs {receipts}, passed {passed}, failed {failed}, insufficient {insufficient}\n"
         ));
         for input in &self.inputs {
-            text.push_str(&format!("{:<12}  {}\n", word(input.outcome), input.stem));
+            text.push_str(&format!("{:<12}  {}\n", input.outcome.name(), input.stem));
         }
         text
-    }
-}
-
-/// The word for an outcome, as the documents spell it.
-#[must_use]
-pub fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "PASS",
-        Outcome::Fail => "FAIL",
-        Outcome::Insufficient => "INSUFFICIENT",
     }
 }
 
@@ -268,14 +259,15 @@ impl Plan {
             let sha256 = Digest::of(&bytes);
             let judgement = match kind {
                 InputKind::Receipt => {
-                    let judgement = verify::receipt(&bytes);
+                    let judgement = report::judgement(&verify::receipt(&bytes));
                     add(format!("receipts/{stem}.jsonl"), FileRole::Receipt, bytes);
                     judgement
                 }
                 InputKind::Sidecar => {
-                    let (judgement, receipt) = verify::sidecar(&bytes, &timestamp);
+                    let verified = verify::sidecar(&bytes, None, &Options::at(&timestamp));
+                    let judgement = report::judgement(&verified);
                     add(format!("sidecars/{stem}.jsonl"), FileRole::Sidecar, bytes);
-                    if let Some(receipt) = receipt {
+                    if let Some(receipt) = verified.imported {
                         add(format!("receipts/{stem}.jsonl"), FileRole::Receipt, receipt);
                     }
                     judgement
@@ -359,7 +351,7 @@ fn readme(verdict: &FinalVerdict, terms: &Terms, pack_id: &PackId, key_id: Optio
         run: plain(subject.run_name.as_ref().or(subject.run_id.as_ref()).map_or("not named", String::as_str)),
         key: key_id.map_or_else(|| "none".to_owned(), KeyId::to_string),
         sealed: key_id.is_some(),
-        verdict: word(verdict.verdict),
+        verdict: verdict.verdict.name(),
         verdict_sentence: sentence(verdict),
         inputs: &verdict.inputs,
         open_points: open_points(verdict, terms, key_id.is_some()),
@@ -390,7 +382,7 @@ fn sentence(verdict: &FinalVerdict) -> String {
 fn open_points(verdict: &FinalVerdict, terms: &Terms, sealed: bool) -> Vec<String> {
     let mut points = Vec::new();
     for input in verdict.inputs.iter().filter(|input| input.outcome != Outcome::Pass) {
-        points.push(format!("`{}` came to {}: see `verify/{0}.json`.", input.stem, word(input.outcome)));
+        points.push(format!("`{}` came to {}: see `verify/{0}.json`.", input.stem, input.outcome.name()));
     }
     if !sealed {
         points.push("The pack is not sealed.".to_owned());

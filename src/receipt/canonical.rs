@@ -18,7 +18,9 @@ use crate::pointer::{Pointer, Token};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EmitError {
     /// A number that nine plain digits cannot hold.
-    #[error("{value:e} at {at} cannot be written: nine significant digits without an exponent reach from 1e-13 to 1e7")]
+    #[error(
+        "{value:e} at {at} cannot be written: nine significant digits without an exponent reach from 1e-13 to 1e7"
+    )]
     OutOfRange {
         /// Where.
         at: Pointer,
@@ -69,7 +71,8 @@ struct Order {
 impl Order {
     fn of(topology: &Topology) -> Self {
         let units = |names: [&str; 2]| names.map(UnitId::from).to_vec();
-        let mazur = || ["w1", "w2", "w3", "w4", "w5", "w6", "w7", "w8", "b1", "b2"].map(ParamId::from).to_vec();
+        let mazur =
+            || ["w1", "w2", "w3", "w4", "w5", "w6", "w7", "w8", "b1", "b2"].map(ParamId::from).to_vec();
         let named = topology.unit_order.clone();
         let (input, hidden, output) = named.map_or_else(
             || (units(["i1", "i2"]), units(["h1", "h2"]), units(["o1", "o2"])),
@@ -96,8 +99,7 @@ impl Writer {
     }
 
     fn number(&mut self, value: f64) -> Emit {
-        number::canonical(value, &mut self.out)
-            .map_err(|_| EmitError::OutOfRange { at: self.here(), value })
+        number::canonical(value, &mut self.out).map_err(|_| EmitError::OutOfRange { at: self.here(), value })
     }
 
     fn text(&mut self, text: &str) {
@@ -269,7 +271,9 @@ impl Writer {
             })?;
             if let (Some(batch), Some(samples)) = (&receipt.batch, &receipt.per_sample) {
                 writer.member("per_sample", |writer| {
-                    writer.map(batch.sample_order.iter(), samples, |writer, sample| writer.sample(&order, sample))
+                    writer.map(batch.sample_order.iter(), samples, |writer, sample| {
+                        writer.sample(&order, sample)
+                    })
                 })?;
             }
             writer.member("forward", |writer| writer.map(order.computed(), &receipt.forward, Self::unit))?;
@@ -495,9 +499,11 @@ impl Writer {
         let number = |writer: &mut Self, value: &f64| writer.number(*value);
         let loss = &receipt.loss;
         self.object(|writer| {
-            writer.member("per_output", |writer| writer.map(order.output.iter(), &loss.per_output, number))?;
+            writer
+                .member("per_output", |writer| writer.map(order.output.iter(), &loss.per_output, number))?;
             if let (Some(batch), Some(totals)) = (&receipt.batch, &loss.per_sample) {
-                writer.member("per_sample", |writer| writer.map(batch.sample_order.iter(), totals, number))?;
+                writer
+                    .member("per_sample", |writer| writer.map(batch.sample_order.iter(), totals, number))?;
             }
             writer.optional_text("reduction", loss.reduction.as_deref())?;
             writer.numbers("total", loss.total)

@@ -102,10 +102,7 @@ pub fn sidecar(wire: Sidecar, bias_policy: &BiasPolicy, recompute: Tolerance) ->
         backward: wire.backward,
         updates: wire.updates,
         parameters_after: wire.parameters_after,
-        post_update: post_update(
-            wire.post_update_forward.and_then(|post| post.units),
-            wire.post_update_loss,
-        ),
+        post_update: post_update(wire.post_update_forward.and_then(|post| post.units), wire.post_update_loss),
     };
     let claims = Claims {
         labels: None,
@@ -207,7 +204,9 @@ pub fn named(topology: Topology) -> Topology {
             hidden: units(["h1", "h2"]),
             output: units(["o1", "o2"]),
         }),
-        parameter_order: Some(parameters.iter().map(|parameter: &Parameter| ParamId::clone(&parameter.id)).collect()),
+        parameter_order: Some(
+            parameters.iter().map(|parameter: &Parameter| ParamId::clone(&parameter.id)).collect(),
+        ),
         parameters: Some(parameters),
         activation_hidden: Some(activation),
         activation_output: Some(activation),

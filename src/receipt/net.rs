@@ -268,7 +268,8 @@ impl<'a> Resolver<'a> {
     fn unit_names(&mut self) {
         let Some(order) = &self.topology.unit_order else { return };
         let mut seen = HashSet::new();
-        for (layer, units) in [("input", &order.input), ("hidden", &order.hidden), ("output", &order.output)] {
+        for (layer, units) in [("input", &order.input), ("hidden", &order.hidden), ("output", &order.output)]
+        {
             for (index, unit) in units.iter().enumerate() {
                 if !seen.insert(unit) {
                     let at = Pointer::of(&at!["topology", "unit_order", layer, index]);
@@ -287,7 +288,10 @@ impl<'a> Resolver<'a> {
         let mut seen = HashSet::new();
         for (index, (name, parameter)) in names.iter().zip(parameters).enumerate() {
             if *name != parameter.id || !seen.insert(name) {
-                self.flaw(TopologyLaw::ParameterOrder, Pointer::of(&at!["topology", "parameter_order", index]));
+                self.flaw(
+                    TopologyLaw::ParameterOrder,
+                    Pointer::of(&at!["topology", "parameter_order", index]),
+                );
             }
         }
     }
@@ -317,15 +321,14 @@ impl<'a> Resolver<'a> {
                 Role::HiddenToOutputWeight => {
                     ends(&hidden, &outputs).map(|(hidden, output)| Place::OutputWeight { hidden, output })
                 }
-                Role::HiddenBias => self
-                    .bias_unit(index, parameter, &hidden, sharing)
-                    .map(|unit| Place::HiddenBias { unit }),
-                Role::OutputBias => self
-                    .bias_unit(index, parameter, &outputs, sharing)
-                    .map(|unit| Place::OutputBias { unit }),
+                Role::HiddenBias => {
+                    self.bias_unit(index, parameter, &hidden, sharing).map(|unit| Place::HiddenBias { unit })
+                }
+                Role::OutputBias => {
+                    self.bias_unit(index, parameter, &outputs, sharing).map(|unit| Place::OutputBias { unit })
+                }
             };
-            let is_weight =
-                matches!(parameter.role, Role::InputToHiddenWeight | Role::HiddenToOutputWeight);
+            let is_weight = matches!(parameter.role, Role::InputToHiddenWeight | Role::HiddenToOutputWeight);
             if place.is_none() && is_weight {
                 self.flaw(TopologyLaw::Ends, Pointer::of(&at!["topology", "parameters", index]));
             }

@@ -4,8 +4,8 @@
 //! stand. Integers are read as the schema reads them: any number without a fraction.
 
 use indexmap::IndexMap;
-use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::Deserialize as DeriveDeserialize;
+use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
 use super::id::{ParamId, SampleId, TraceId, UnitId};
@@ -740,7 +740,11 @@ fn optional_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 fn whole(number: &serde_json::Number) -> Option<u64> {
     const LIMIT: f64 = 9_007_199_254_740_992.0;
     let value = number.as_f64()?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range and without a fraction")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "in range and without a fraction"
+    )]
     (value.fract().abs() <= 0.0 && (0.0..LIMIT).contains(&value)).then_some(value as u64)
 }
 

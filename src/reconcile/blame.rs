@@ -19,8 +19,7 @@ pub(super) fn trace(rules: &mut [(&'static Rule, Verdict)]) {
     for (_, verdict) in rules {
         let Verdict::Broken(findings) = verdict else { continue };
         for finding in findings {
-            finding.follows_from =
-                finding.inputs.iter().find_map(|input| first.get(input)).cloned();
+            finding.follows_from = finding.inputs.iter().find_map(|input| first.get(input)).cloned();
         }
     }
 }

@@ -30,7 +30,15 @@ impl Ledger {
             Origin::Imported { recompute: floor, .. } if recompute => floor,
             Origin::Imported { local, .. } => local,
         };
-        Self { rule, reading: step.reading, origin: step.origin, floor, compared: 0, blind: 0, findings: Vec::new() }
+        Self {
+            rule,
+            reading: step.reading,
+            origin: step.origin,
+            floor,
+            compared: 0,
+            blind: 0,
+            findings: Vec::new(),
+        }
     }
 
     /// A stored number with how well it is known.
@@ -72,7 +80,14 @@ impl Ledger {
 
     /// Compares two places that state one fact. The engine writes one number twice, so the copy equals the original to
     /// the last digit; a framework may have computed it twice, so there rounding and the declared tolerance apply.
-    pub fn same(&mut self, part: &'static str, at: &[Token<'_>], original: &[Token<'_>], copy: f64, value: f64) {
+    pub fn same(
+        &mut self,
+        part: &'static str,
+        at: &[Token<'_>],
+        original: &[Token<'_>],
+        copy: f64,
+        value: f64,
+    ) {
         match self.origin {
             Origin::Imported { .. } => self.number(part, at, &[original], copy, self.known(value)),
             Origin::Engine => self.identical(part, at, original, copy, value),
@@ -80,7 +95,14 @@ impl Ledger {
     }
 
     /// Compares a number that is declared once with a place that repeats it: equal to the last digit, whoever wrote it.
-    pub fn identical(&mut self, part: &'static str, at: &[Token<'_>], original: &[Token<'_>], copy: f64, value: f64) {
+    pub fn identical(
+        &mut self,
+        part: &'static str,
+        at: &[Token<'_>],
+        original: &[Token<'_>],
+        copy: f64,
+        value: f64,
+    ) {
         let gap = (copy - value).abs();
         if gap <= 0.0 {
             self.compared += 1;
@@ -101,7 +123,13 @@ impl Ledger {
     }
 
     /// Compares a text that may be missing.
-    pub fn optional_text(&mut self, part: &'static str, at: &[Token<'_>], stored: Option<&str>, expected: &str) {
+    pub fn optional_text(
+        &mut self,
+        part: &'static str,
+        at: &[Token<'_>],
+        stored: Option<&str>,
+        expected: &str,
+    ) {
         match stored {
             Some(stored) => self.text(part, at, stored, expected),
             None => self.find(part, at, &[], Evidence::Missing),
@@ -123,7 +151,13 @@ impl Ledger {
     }
 
     /// Enters a finding.
-    pub fn find(&mut self, part: &'static str, at: &[Token<'_>], inputs: &[&[Token<'_>]], evidence: Evidence) {
+    pub fn find(
+        &mut self,
+        part: &'static str,
+        at: &[Token<'_>],
+        inputs: &[&[Token<'_>]],
+        evidence: Evidence,
+    ) {
         self.findings.push(Finding {
             rule: self.rule,
             part,

@@ -1,7 +1,7 @@
 //! What checking a pack came to, as plain text of 80 columns.
 
 use crate::pack::check::{Check, Finding, How, SignerStatus, VerifyResult};
-use crate::pack::plan::word;
+use crate::report::Outcome;
 
 const WIDTH: usize = 80;
 
@@ -17,7 +17,7 @@ pub fn pack_text(result: &VerifyResult) -> String {
     lines.wrap("signer   ", &signer(result));
     let how = if result.verdict_how == How::Recomputed { "computed again here" } else { "the pack's word" };
     if let Some(verdict) = result.verdict {
-        lines.wrap("verdict  ", &format!("{} ({how})", word(verdict)));
+        lines.wrap("verdict  ", &format!("{} ({how})", verdict.name()));
     }
     lines.blank();
     result.checks.iter().for_each(|check| lines.wrap("", &check_line(check)));
@@ -67,7 +67,7 @@ fn check_line(check: &Check) -> String {
 }
 
 fn sentence(result: &VerifyResult) -> String {
-    let verdict = result.verdict.map_or("none", word);
+    let verdict = result.verdict.map_or("none", Outcome::name);
     if result.proof_grade {
         return "PASS, proof grade: every law holds, and the signer is one that you named.".to_owned();
     }

@@ -91,7 +91,11 @@ fn report_text(report: &Report, verbose: bool, out: &mut String) {
                 rest(findings.len(), told, out);
             }
             Verdict::Vacuous { .. } => {
-                line!(out, "  [----] rule {}: every bound is as large as the values; nothing decided", rule.id);
+                line!(
+                    out,
+                    "  [----] rule {}: every bound is as large as the values; nothing decided",
+                    rule.id
+                );
             }
             Verdict::Holds { compared, blind } if verbose => {
                 line!(out, "  [PASS] rule {}: {compared} compared, {blind} undecidable", rule.id);
@@ -135,7 +139,9 @@ fn evidence_text(evidence: &Evidence) -> String {
         Evidence::AboveCeiling { atol, rtol } => {
             format!("declared atol {atol:e}, rtol {rtol:e}: above what the judge allows")
         }
-        Evidence::Topology { law } => format!("no dense net with one hidden layer: {}", law.replace('_', " ")),
+        Evidence::Topology { law } => {
+            format!("no dense net with one hidden layer: {}", law.replace('_', " "))
+        }
         Evidence::Label { stated } => format!("the record says of itself {stated:?}"),
         Evidence::Digest { stored, derived } => {
             let derived = derived.as_deref().unwrap_or("none, for it has no canonical bytes");

@@ -119,7 +119,9 @@ impl From<&WriteError> for RecordError {
     fn from(error: &WriteError) -> Self {
         use crate::receipt::canonical::EmitError;
         let at = match error {
-            WriteError::Emit(EmitError::OutOfRange { at, .. } | EmitError::Missing { at }) => Some(at.clone()),
+            WriteError::Emit(EmitError::OutOfRange { at, .. } | EmitError::Missing { at }) => {
+                Some(at.clone())
+            }
             WriteError::Author(_) => None,
         };
         Self { code: "RECEIPT_NOT_WRITABLE", message: error.to_string(), offset: None, at }

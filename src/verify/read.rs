@@ -97,7 +97,10 @@ fn several(bytes: &[u8]) -> Option<ReadError> {
 
 impl Typed {
     fn checked(&self, schema: Schema) -> Result<(), Vec<Violation>> {
-        debug_assert!(matches!(self.key, "schema_version" | "format"), "records are typed by one of two keys");
+        debug_assert!(
+            matches!(self.key, "schema_version" | "format"),
+            "records are typed by one of two keys"
+        );
         schema::validate(schema, &self.value)
     }
 }

@@ -15,7 +15,13 @@ use crate::output::{Colour, Output};
 ///
 /// Exit status: 0 pass, 1 a finding, 2 cannot judge, 3 invalid argument.
 #[derive(Debug, Parser)]
-#[command(name = "bp", version, max_term_width = 80, subcommand_required = true, arg_required_else_help = false)]
+#[command(
+    name = "bp",
+    version,
+    max_term_width = 80,
+    subcommand_required = true,
+    arg_required_else_help = false
+)]
 #[command(after_help = "Examples:
   bp pack run                          pack a built-in real training step
   bp pack run trace.jsonl --out packs  judge a framework sidecar and pack it

@@ -6,9 +6,9 @@ use bp::pack::manifest::{ClockSource, Moment};
 /// The time of a run, and where it came from.
 pub(crate) fn moment(argument: Option<&str>) -> Result<(Moment, ClockSource), Failure> {
     if let Some(text) = argument {
-        let moment = text
-            .parse()
-            .map_err(|_| Failure::new(&error::INVALID_TIME, format!("{text:?} is not an RFC 3339 time in UTC")))?;
+        let moment = text.parse().map_err(|_| {
+            Failure::new(&error::INVALID_TIME, format!("{text:?} is not an RFC 3339 time in UTC"))
+        })?;
         return Ok((moment, ClockSource::Argument));
     }
     if let Some(value) = crate::source::variable("SOURCE_DATE_EPOCH") {
@@ -16,7 +16,9 @@ pub(crate) fn moment(argument: Option<&str>) -> Result<(Moment, ClockSource), Fa
             .to_str()
             .and_then(|text| text.parse().ok())
             .and_then(Moment::from_unix_seconds)
-            .ok_or_else(|| Failure::new(&error::INVALID_TIME, "SOURCE_DATE_EPOCH is not a number of seconds"))?;
+            .ok_or_else(|| {
+                Failure::new(&error::INVALID_TIME, "SOURCE_DATE_EPOCH is not a number of seconds")
+            })?;
         return Ok((moment, ClockSource::SourceDateEpoch));
     }
     #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]

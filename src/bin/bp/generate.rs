@@ -13,7 +13,8 @@ use crate::output::Output;
 
 pub(crate) fn generate(arguments: &Generate, output: &Output) -> Run {
     let seed = Seed::from(arguments.seed);
-    let receipt = author::receipt(&seed.input()).map_err(|error| Failure::of(&error::NOT_A_RECORD, &error))?;
+    let receipt =
+        author::receipt(&seed.input()).map_err(|error| Failure::of(&error::NOT_A_RECORD, &error))?;
     let text =
         canonical::emit(&receipt).map_err(|error| Failure::of(&error::RECEIPT_NOT_WRITABLE, &error))?;
     if arguments.check {

@@ -44,7 +44,8 @@ fn id(file: &Path) -> Result<KeyId, Failure> {
 
 fn tell(key: &Path, public: Option<&Path>, id: &KeyId, output: &Output) -> Run {
     if output.json {
-        output.envelope(&json!({ "ok": true, "key": key, "public_key": public, "key_id": id.to_string() }))?;
+        output
+            .envelope(&json!({ "ok": true, "key": key, "public_key": public, "key_id": id.to_string() }))?;
         return Ok(0);
     }
     let mut text = format!("key id  {id}\nkey     {}\n", key.display());

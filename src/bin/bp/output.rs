@@ -34,9 +34,7 @@ impl Output {
         let paint = match cli.color {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => {
-                crate::source::variable("NO_COLOR").is_none() && io::stderr().is_terminal()
-            }
+            Colour::Auto => crate::source::variable("NO_COLOR").is_none() && io::stderr().is_terminal(),
         };
         Self { json: cli.json, verbose: cli.verbose, quiet: cli.quiet, paint }
     }
@@ -64,15 +62,15 @@ impl Output {
     /// Data, on standard output.
     pub(crate) fn data(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        stdout
-            .write_all(bytes)
-            .and_then(|()| stdout.flush())
-            .map_err(|error| Failure::of(&error::IO_ERROR, &error).hint("standard output could not be written"))
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
+            Failure::of(&error::IO_ERROR, &error).hint("standard output could not be written")
+        })
     }
 
     /// One envelope on standard output.
     pub(crate) fn envelope(&self, envelope: &impl Serialize) -> Result<(), Failure> {
-        let mut text = serde_json::to_string(envelope).map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
+        let mut text =
+            serde_json::to_string(envelope).map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
         text.push('\n');
         self.data(text.as_bytes())
     }
@@ -81,7 +79,9 @@ impl Output {
     pub(crate) fn file_or_data(&self, path: Option<&Path>, bytes: &[u8]) -> Result<(), Failure> {
         match path {
             None => self.data(bytes),
-            Some(path) => bp::persist::replace(path, bytes, 0o644).map_err(|error| crate::source::failure(path, &error)),
+            Some(path) => {
+                bp::persist::replace(path, bytes, 0o644).map_err(|error| crate::source::failure(path, &error))
+            }
         }
     }
 

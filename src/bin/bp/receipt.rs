@@ -76,7 +76,6 @@ enum Status {
     Pass,
     Warn,
     Fail,
-    Skip,
 }
 
 impl Status {
@@ -89,7 +88,6 @@ impl Status {
             Self::Pass => "[PASS]",
             Self::Warn => "[WARN]",
             Self::Fail => "[FAIL]",
-            Self::Skip => "[----]",
         }
     }
 }
@@ -131,7 +129,7 @@ pub(crate) fn verify(command: Verify, output: &Output) -> Run {
 
 fn told(verified: &Verified, checks: &[Check], overall: Status, verbose: bool) -> String {
     let headline = match overall {
-        Status::Pass | Status::Skip => "verification passed",
+        Status::Pass => "verification passed",
         Status::Warn => "verification passed with warnings",
         Status::Fail => "verification failed",
     };
@@ -182,9 +180,11 @@ fn anchors(bytes: &[u8]) -> Result<Vec<Check>, Failure> {
         Some(offset) => format!("the file differs from the golden bytes at byte {offset}"),
         None => format!("the file has {} bytes, the golden {}", bytes.len(), golden.len()),
     });
-    let mut checks =
-        vec![Check { name: "byte-equal-vs-golden", status: Status::of(equal), message }];
-    let total = read::wire(bytes).ok().and_then(|read| read.record.ok()).and_then(|wire| wire.post_update_loss?.total);
+    let mut checks = vec![Check { name: "byte-equal-vs-golden", status: Status::of(equal), message }];
+    let total = read::wire(bytes)
+        .ok()
+        .and_then(|read| read.record.ok())
+        .and_then(|wire| wire.post_update_loss?.total);
     let anchor = match total {
         Some(total) if (total - PUBLISHED_POST_UPDATE_LOSS).abs() <= 1e-9 => (Status::Pass, None),
         Some(total) => {
@@ -201,8 +201,8 @@ fn anchors(bytes: &[u8]) -> Result<Vec<Check>, Failure> {
 
 /// The canonical bytes of the 2-2-2 step.
 fn mazur() -> Result<String, Failure> {
-    let receipt = author::receipt(&Seed::Mazur.input())
-        .map_err(|error| Failure::of(&error::NOT_A_RECORD, &error))?;
+    let receipt =
+        author::receipt(&Seed::Mazur.input()).map_err(|error| Failure::of(&error::NOT_A_RECORD, &error))?;
     canonical::emit(&receipt).map_err(|error| Failure::of(&error::RECEIPT_NOT_WRITABLE, &error))
 }
 
@@ -219,7 +219,11 @@ pub(crate) fn validate(file: &Path, output: &Output) -> Run {
     } else if violations.is_empty() {
         output.data(b"valid\n")?;
     } else {
-        let mut lines = vec![format!("{}: {} place(s) break the schema", PathBuf::from(file).display(), violations.len())];
+        let mut lines = vec![format!(
+            "{}: {} place(s) break the schema",
+            PathBuf::from(file).display(),
+            violations.len()
+        )];
         lines.extend(violations.iter().map(|violation| format!("  {violation}")));
         output.say(&lines.join("\n"));
     }

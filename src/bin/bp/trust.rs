@@ -35,7 +35,10 @@ pub(crate) fn new_key(path: &Path) -> Result<(SigningKey, PathBuf), Failure> {
 
 /// A signing key, and what to say about it: one that is named, else `$BP_SIGNING_KEY`, else the local default key,
 /// which is made on first use and put on the local trust list.
-pub(crate) fn signing_key(named: Option<&Path>, now: &Moment) -> Result<(SigningKey, Option<String>), Failure> {
+pub(crate) fn signing_key(
+    named: Option<&Path>,
+    now: &Moment,
+) -> Result<(SigningKey, Option<String>), Failure> {
     let from_environment = source::variable("BP_SIGNING_KEY").map(PathBuf::from);
     if let Some(path) = named.map(Path::to_owned).or(from_environment) {
         let key = SigningKey::read(&path).map_err(|error| key_failure(&error))?;

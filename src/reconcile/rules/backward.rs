@@ -48,7 +48,9 @@ pub(super) fn factor_names(
 /// The product of factors, left to right.
 pub(super) fn product(factors: &[Factor], ledger: &Ledger) -> Bounded {
     let mut values = factors.iter().map(|factor| ledger.known(factor.value));
-    values.next().map_or(Bounded::exact(f64::NAN), |first| values.fold(first, |product, value| product * value))
+    values
+        .next()
+        .map_or(Bounded::exact(f64::NAN), |first| values.fold(first, |product, value| product * value))
 }
 
 /// Rule 1. Parts: `product`; `difference`, the target minus the output; `derivative`, of the activation at the output.
@@ -104,7 +106,13 @@ pub(super) fn hidden_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
 }
 
 /// Compares a list of names with the names that the net gives, in order.
-fn names<T: AsRef<str>>(part: &'static str, at: &[Token<'_>], stored: &[T], expected: &[T], ledger: &mut Ledger) {
+fn names<T: AsRef<str>>(
+    part: &'static str,
+    at: &[Token<'_>],
+    stored: &[T],
+    expected: &[T],
+    ledger: &mut Ledger,
+) {
     if stored.len() != expected.len() {
         ledger.count(part, at, stored.len() as u64, expected.len() as u64);
         return;
@@ -125,7 +133,8 @@ pub(super) fn contributions(complete: &Complete<'_>, ledger: &mut Ledger) {
             let at = |key: &'static str| {
                 at!["backward", "hidden_error_signals", unit, "downstream_contributions", output, key]
             };
-            let derived = ledger.known(contribution.downstream_signal) * ledger.known(contribution.weight_value);
+            let derived =
+                ledger.known(contribution.downstream_signal) * ledger.known(contribution.weight_value);
             let inputs: [&[_]; 2] = [&at("downstream_signal"), &at("weight_value")];
             ledger.number("value", &at("value"), &inputs, contribution.value, derived);
             sum = sum + ledger.known(contribution.value);
@@ -139,7 +148,9 @@ pub(super) fn contributions(complete: &Complete<'_>, ledger: &mut Ledger) {
             ledger.same("source", &at("weight_value"), &original, contribution.weight_value, value);
         }
         let values: Vec<_> = (0..signal.downstream_contributions.len())
-            .map(|output| at!["backward", "hidden_error_signals", unit, "downstream_contributions", output, "value"])
+            .map(|output| {
+                at!["backward", "hidden_error_signals", unit, "downstream_contributions", output, "value"]
+            })
             .collect();
         let inputs: Vec<&[_]> = values.iter().map(|path| path.as_slice()).collect();
         let at = at!["backward", "hidden_error_signals", unit, "backpropagated_sum"];

@@ -25,7 +25,9 @@ pub(super) fn form(step: &Step, ledger: &mut Ledger) {
         Err(flaws) => {
             for flaw in flaws {
                 let (part, evidence) = match (flaw.law, flaw.counts) {
-                    (TopologyLaw::Size, Some((stored, expected))) => ("f", Evidence::Count { stored, expected }),
+                    (TopologyLaw::Size, Some((stored, expected))) => {
+                        ("f", Evidence::Count { stored, expected })
+                    }
                     (TopologyLaw::BiasUnits, Some((stored, expected))) => {
                         ("d", Evidence::Count { stored, expected })
                     }
@@ -85,7 +87,8 @@ fn biases(step: &Step, net: &Net, ledger: &mut Ledger) {
     let updated = |name: &str| {
         step.updates.iter().any(|update| update.kind == Kind::Bias && update.parameter_id.as_str() == name)
     };
-    let missing = net.parameters.iter().zip(&net.places).find(|(name, place)| place.is_bias() && !updated(name));
+    let missing =
+        net.parameters.iter().zip(&net.places).find(|(name, place)| place.is_bias() && !updated(name));
     if missing.is_some() {
         ledger.find("c", &at!["bias_policy", "mode"], &[], Evidence::Missing);
     }
@@ -187,7 +190,12 @@ pub(super) fn key_set<'n, K, V>(
 ) where
     K: AsRef<str> + std::hash::Hash + Eq + 'n,
 {
-    let path = |key: &str| [at, &[Token::Key(key)]].concat().iter().fold(crate::pointer::Pointer::default(), |pointer, token| pointer.join(*token));
+    let path = |key: &str| {
+        [at, &[Token::Key(key)]]
+            .concat()
+            .iter()
+            .fold(crate::pointer::Pointer::default(), |pointer, token| pointer.join(*token))
+    };
     let mut expected = 0;
     let mut known = std::collections::HashSet::new();
     for name in names {

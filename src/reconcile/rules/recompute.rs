@@ -58,7 +58,8 @@ pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
 /// Every receipt holds the pass with the new parameters; a sidecar may leave it out, whole.
 fn post_update_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
     let post = &step.post_update;
-    let wanted = step.is_receipt || post.forward.is_some() || post.per_output.is_some() || post.total.is_some();
+    let wanted =
+        step.is_receipt || post.forward.is_some() || post.per_output.is_some() || post.total.is_some();
     if !wanted {
         return;
     }
@@ -123,7 +124,13 @@ fn output_errors(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: 
         let (Some(dual), Some(derived)) = (&signal.dual_form, &derived.dual) else { continue };
         for (index, (term, derived)) in dual.jacobian_terms.iter().zip(&derived.terms).enumerate() {
             let at = at![
-                "backward", "output_error_signals", unit, "dual_form", "jacobian_terms", index, "term_value"
+                "backward",
+                "output_error_signals",
+                unit,
+                "dual_form",
+                "jacobian_terms",
+                index,
+                "term_value"
             ];
             ledger.number("backward", &at, &[], term.term_value, derived.term);
         }
@@ -151,13 +158,20 @@ fn hidden_errors(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: 
 
 fn changes(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: &mut Ledger) {
     for (parameter, name) in complete.net.parameters.iter().enumerate() {
-        let (Some((place, update)), Some(change)) = (complete.updates[parameter], &computed.changes[parameter])
+        let (Some((place, update)), Some(change)) =
+            (complete.updates[parameter], &computed.changes[parameter])
         else {
             continue;
         };
         ledger.number("updates", &at!["updates", place, "gradient"], &[], update.gradient, change.gradient);
         ledger.number("updates", &at!["updates", place, "update"], &[], update.update, change.update);
-        ledger.number("updates", &at!["updates", place, "weight_after"], &[], update.weight_after, change.after);
+        ledger.number(
+            "updates",
+            &at!["updates", place, "weight_after"],
+            &[],
+            update.weight_after,
+            change.after,
+        );
         let after = complete.after[parameter];
         ledger.number("updates", &at!["parameters_after", name], &[], after, change.after);
     }

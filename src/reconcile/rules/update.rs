@@ -28,8 +28,9 @@ pub(super) fn gradients(complete: &Complete<'_>, ledger: &mut Ledger) {
         };
         let factors = &update.optimizer.factors;
         factor_names("factors", &at!["updates", place, "optimizer", "factors"], factors, names, ledger);
-        let paths: Vec<_> =
-            (0..factors.len()).map(|factor| at!["updates", place, "optimizer", "factors", factor, "value"]).collect();
+        let paths: Vec<_> = (0..factors.len())
+            .map(|factor| at!["updates", place, "optimizer", "factors", factor, "value"])
+            .collect();
         let inputs: Vec<&[_]> = paths.iter().map(|path| path.as_slice()).collect();
         let derived = product(factors, ledger);
         ledger.number("product", &at!["updates", place, "gradient"], &inputs, update.gradient, derived);

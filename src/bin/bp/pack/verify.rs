@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bp::error::{self, Failure};
 use bp::pack::check::{self, Limits, Options, Pin};
-use bp::report::pack_text;
+use bp::report;
 use bp::trust::key::{KeyId, VerifyingKey};
 use bp::trust::policy::TrustPolicy;
 
@@ -36,7 +36,7 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
     if output.json {
         output.envelope(&result)?;
     } else {
-        output.say(&pack_text::render(&result));
+        output.say(&report::pack_text(&result));
     }
     Ok(result.exit_code())
 }
@@ -65,7 +65,8 @@ fn policy(arguments: &PackVerify) -> Result<TrustPolicy, Failure> {
 
 /// Refuses a result file inside the pack: writing it would change what is checked.
 fn outside(file: &Path, pack: &Path) -> Result<(), Failure> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder =
+        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let (Ok(folder), Ok(pack)) = (folder.canonicalize(), pack.canonicalize()) else { return Ok(()) };
     if folder.starts_with(&pack) {
         let message = format!("{} lies in the pack that is checked", file.display());
