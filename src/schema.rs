@@ -112,7 +112,7 @@ pub fn validate(schema: Schema, value: &Value) -> Result<(), Vec<Violation>> {
     if validator.is_valid(value) {
         return Ok(());
     }
-    Err(validator.iter_errors(value).flat_map(Violation::of).take(MAX_VIOLATIONS).collect())
+    Err(validator.iter_errors(value).flat_map(|error| Violation::of(&error)).take(MAX_VIOLATIONS).collect())
 }
 
 /// Every embedded schema: its file, from the top of the repository, and its text.
@@ -168,7 +168,7 @@ impl Retrieve for Table {
 
 impl Violation {
     /// What one error of the validator says: one violation, or one per property that does not belong.
-    fn of(error: ValidationError<'_>) -> Vec<Self> {
+    fn of(error: &ValidationError<'_>) -> Vec<Self> {
         let at = error.instance_path().iter().fold(Pointer::default(), |pointer, segment| match segment {
             LocationSegment::Property(key) => pointer.join(Token::Key(&key)),
             LocationSegment::Index(index) => pointer.join(Token::Index(index)),
@@ -209,7 +209,7 @@ impl Violation {
                 format!("required property {} is missing", shown(property))
             }
             ValidationErrorKind::Type { .. } => {
-                format!("{} has the wrong type, expected {}", found(), expected_types(&error))
+                format!("{} has the wrong type, expected {}", found(), expected_types(error))
             }
             ValidationErrorKind::Enum { options } => {
                 let options: Vec<_> = options.as_array().into_iter().flatten().map(shown).collect();

@@ -14,7 +14,7 @@ pub enum ReceiptVersion {
     V0_3_0,
     /// Records imported from a framework with their attestor, and mini-batches.
     V0_4_0,
-    /// Adam and AdamW with their state.
+    /// Adam and `AdamW` with their state.
     V0_5_0,
     /// Classical momentum.
     V0_6_0,
@@ -33,7 +33,7 @@ pub enum TraceVersion {
     V0_2_0,
     /// Mini-batches.
     V0_3_0,
-    /// Adam and AdamW with their state.
+    /// Adam and `AdamW` with their state.
     V0_4_0,
     /// Classical momentum.
     V0_5_0,
