@@ -225,16 +225,7 @@ impl Import {
     /// The pass with the new parameters: the sidecar's own, or the engine's.
     fn post_update(&self) -> Result<(PostUpdateForward, crate::receipt::wire::PostUpdateLoss), AuthorError> {
         let wire = &self.wire;
-        let stated =
-            wire.post_update_forward.as_ref().and_then(|post| Some((&post.status, post.units.clone()?)));
-        let stated = stated.map(|(status, units)| PostUpdateForward {
-            status: status.clone(),
-            required_before_promotion: None,
-            fields_required: None,
-            fill_specification: None,
-            note: None,
-            units,
-        });
+        let stated = wire.post_update_forward.clone();
         if let (Some(forward), Some(loss)) = (&stated, &wire.post_update_loss) {
             return Ok((forward.clone(), loss.clone()));
         }

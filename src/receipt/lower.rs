@@ -102,7 +102,7 @@ pub fn sidecar(wire: Sidecar, bias_policy: &BiasPolicy, recompute: Tolerance) ->
         backward: wire.backward,
         updates: wire.updates,
         parameters_after: wire.parameters_after,
-        post_update: post_update(wire.post_update_forward.and_then(|post| post.units), wire.post_update_loss),
+        post_update: post_update(wire.post_update_forward.map(|post| post.units), wire.post_update_loss),
     };
     let claims = Claims {
         labels: None,

@@ -122,8 +122,8 @@ pub struct Sidecar {
     pub updates: Vec<Update>,
     /// As in a receipt.
     pub parameters_after: Ordered<ParamId, f64>,
-    /// The forward pass with the new parameters, units under their own key.
-    pub post_update_forward: Option<SidecarPostUpdateForward>,
+    /// As in a receipt.
+    pub post_update_forward: Option<PostUpdateForward>,
     /// As in a receipt.
     pub post_update_loss: Option<PostUpdateLoss>,
 }
@@ -675,7 +675,7 @@ pub enum OptimizerState {
     },
 }
 
-/// The forward pass with the new parameters; in receipts the units stand beside `status`.
+/// The forward pass with the new parameters; the units stand beside `status`.
 #[derive(Debug, Clone, DeriveDeserialize)]
 pub struct PostUpdateForward {
     /// `filled`, or `pending_engine_first_run`.
@@ -691,16 +691,6 @@ pub struct PostUpdateForward {
     /// The units.
     #[serde(flatten)]
     pub units: Ordered<UnitId, Unit>,
-}
-
-/// The forward pass with the new parameters, as sidecars write it.
-#[derive(Debug, Clone, DeriveDeserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SidecarPostUpdateForward {
-    /// `filled`, or `pending_engine_first_run`.
-    pub status: String,
-    /// The units.
-    pub units: Option<Ordered<UnitId, Unit>>,
 }
 
 /// The loss with the new parameters.
