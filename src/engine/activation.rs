@@ -34,7 +34,7 @@ fn sigmoid<R: Real>(net: R) -> R {
     R::exact(1.0) / (R::exact(1.0) + (-net).exp())
 }
 
-/// e^(z_i - m) over the sum of all, m the largest z.
+/// `e^(z_i - m)` over the sum of all, m the largest z.
 ///
 /// The quotient does not depend on m, so m is a constant here: how well the largest z is known does not count twice.
 fn softmax<R: Real>(nets: &[R]) -> Vec<R> {

@@ -67,7 +67,7 @@ pub struct OutputError<R> {
     pub dual: Option<Dual<R>>,
 }
 
-/// The softmax error signal as the sum over j of y_j ((1 if j = u, else 0) - p_u).
+/// The softmax error signal as the sum over j of `y_j` ((1 if j = u, else 0) - `p_u`).
 #[derive(Debug, Clone)]
 pub struct Dual<R> {
     /// Terms in output order, O.
@@ -79,9 +79,9 @@ pub struct Dual<R> {
 /// One term of a [`Dual`].
 #[derive(Debug, Clone, Copy)]
 pub struct DualTerm<R> {
-    /// y_j.
+    /// `y_j`.
     pub target: R,
-    /// (1 if j = u, else 0) - p_u.
+    /// (1 if j = u, else 0) - `p_u`.
     pub delta: R,
     /// Their product.
     pub term: R,
@@ -168,7 +168,7 @@ pub fn step<R: Real>(net: &Net, given: &Given<R>) -> Computed<R> {
     Computed { forward, loss, output_errors, hidden_errors, changes, after, post_forward, post_loss }
 }
 
-/// The forward pass with given parameters: net = x_1 w_1 + ... + x_n w_n + b, summed left to right.
+/// The forward pass with given parameters: `net = x_1 w_1 + ... + x_n w_n + b`, summed left to right.
 fn forward<R: Real>(net: &Net, given: &Given<R>, parameters: &[R]) -> Forward<R> {
     let weighted = |sources: &[R], weight: &dyn Fn(usize) -> usize, bias: usize| {
         let sum = sources

@@ -4,8 +4,8 @@
 //! stand. Integers are read as the schema reads them: any number without a fraction.
 
 use indexmap::IndexMap;
-use serde::Deserialize as DeriveDeserialize;
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
 use super::id::{ParamId, SampleId, TraceId, UnitId};
@@ -14,7 +14,7 @@ use super::id::{ParamId, SampleId, TraceId, UnitId};
 pub type Ordered<K, V> = IndexMap<K, V>;
 
 /// One training step with every factor named (receipt 0.1.0 and later).
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// `0.N.0`.
@@ -78,7 +78,7 @@ pub struct Receipt {
 }
 
 /// One training step as a framework recorded it (framework-trace 0.1.0 and later).
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sidecar {
     /// `framework-trace.v0.N.0`.
@@ -129,7 +129,7 @@ pub struct Sidecar {
 }
 
 /// Lifecycle labels of a record.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FixtureStatus {
     /// Who wrote the record.
@@ -147,7 +147,7 @@ pub struct FixtureStatus {
 }
 
 /// A framework and the tool that read from it.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceFramework {
     /// `pytorch`, `jax`, `tensorflow`, `hand_derived` or `backprop_trace_engine`.
@@ -161,7 +161,7 @@ pub struct SourceFramework {
 }
 
 /// A tool, by name and version.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extractor {
     /// The tool's name.
@@ -171,7 +171,7 @@ pub struct Extractor {
 }
 
 /// Who stands for an imported record, and for which source bytes.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attestor {
     /// Who computed the step.
@@ -191,7 +191,7 @@ pub struct Attestor {
 }
 
 /// A role's holder.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// `framework`, `engine` or `hand_derivation`.
@@ -201,7 +201,7 @@ pub struct Identity {
 }
 
 /// The source of an import.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportProvenance {
     /// The sidecar's format.
@@ -213,7 +213,7 @@ pub struct ImportProvenance {
 }
 
 /// How numbers are written and compared.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumericPolicy {
     /// `decimal`.
@@ -232,7 +232,7 @@ pub struct NumericPolicy {
 }
 
 /// Layout of the canonical bytes; every value is a constant of the format.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ByteOutput {
     /// `jsonl`.
@@ -246,7 +246,7 @@ pub struct ByteOutput {
 }
 
 /// A declared tolerance: one absolute number, or both parts (0.2.0).
-#[derive(Debug, Clone, Copy, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(untagged)]
 pub enum PolicyTolerance {
     /// Absolute only.
@@ -256,7 +256,7 @@ pub enum PolicyTolerance {
 }
 
 /// An absolute and a relative part.
-#[derive(Debug, Clone, Copy, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WireTolerance {
     /// Absolute.
@@ -266,7 +266,7 @@ pub struct WireTolerance {
 }
 
 /// Whether biases learn.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BiasPolicy {
     /// Constant, or updated by the optimizer.
@@ -280,7 +280,7 @@ pub struct BiasPolicy {
 }
 
 /// Whether biases learn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BiasMode {
     /// They stay as they are.
@@ -292,7 +292,7 @@ pub enum BiasMode {
 /// Layers, units, parameters, activations and loss.
 ///
 /// 0.1.0 has `activation` and fixed names; later versions have everything else.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Topology {
     /// `["input", "hidden", "output"]`.
@@ -325,7 +325,7 @@ pub struct Topology {
 }
 
 /// Names of the units, layer by layer.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitOrder {
     /// Inputs.
@@ -337,7 +337,7 @@ pub struct UnitOrder {
 }
 
 /// What a parameter connects.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
     /// Its name.
@@ -353,7 +353,7 @@ pub struct Parameter {
 }
 
 /// The place of a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// A weight from an input to a hidden unit.
@@ -367,7 +367,7 @@ pub enum Role {
 }
 
 /// An activation function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
     /// 1 / (1 + e^-x).
@@ -381,7 +381,7 @@ pub enum Activation {
 }
 
 /// A loss function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
     /// (t - y)^2 / 2 per output.
@@ -391,7 +391,7 @@ pub enum LossKind {
 }
 
 /// How biases are shared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BiasSharing {
     /// One bias for all units of a layer.
@@ -401,7 +401,7 @@ pub enum BiasSharing {
 }
 
 /// Optimizer hyper-parameters (0.5.0; in sidecars, framework-trace 0.4.0).
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
     /// Which optimizer.
@@ -428,7 +428,7 @@ pub struct OptimizerConfig {
 }
 
 /// An optimizer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Optimizer {
     /// Stochastic gradient descent.
@@ -455,7 +455,7 @@ impl Optimizer {
 }
 
 /// A batch (0.4.0; in sidecars, framework-trace 0.3.0).
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
     /// Number of samples.
@@ -468,7 +468,7 @@ pub struct Batch {
 }
 
 /// One sample of a batch.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
     /// As in a receipt.
@@ -482,7 +482,7 @@ pub struct Sample {
 }
 
 /// A unit's input and output in a forward pass.
-#[derive(Debug, Clone, Copy, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unit {
     /// Weighted sum plus bias.
@@ -492,7 +492,7 @@ pub struct Unit {
 }
 
 /// Loss per output and in total.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Loss {
     /// Each output's part.
@@ -506,7 +506,7 @@ pub struct Loss {
 }
 
 /// Error signals of both layers, in descent direction: minus the derivative of the loss with respect to `net`.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backward {
     /// Per output.
@@ -516,7 +516,7 @@ pub struct Backward {
 }
 
 /// The error signal of an output.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputSignal {
     /// What it is the product of.
@@ -530,7 +530,7 @@ pub struct OutputSignal {
 }
 
 /// The softmax error signal as a sum over the Jacobian.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DualForm {
     /// One term per output.
@@ -544,19 +544,19 @@ pub struct DualForm {
 }
 
 /// One term of the sum.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JacobianTerm {
     /// The output j.
     pub target_unit: UnitId,
-    /// y_j and (1 if j = u, else 0) - p_u.
+    /// `y_j` and (1 if j = u, else 0) - `p_u`.
     pub factors: Vec<Factor>,
     /// Their product.
     pub term_value: f64,
 }
 
 /// The error signal of a hidden unit.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HiddenSignal {
     /// What each output sends back.
@@ -574,7 +574,7 @@ pub struct HiddenSignal {
 }
 
 /// What one output sends back to a hidden unit.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contribution {
     /// The output.
@@ -590,7 +590,7 @@ pub struct Contribution {
 }
 
 /// A factor of a product.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Factor {
     /// What it is.
@@ -602,7 +602,7 @@ pub struct Factor {
 }
 
 /// One parameter's update.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// Which parameter.
@@ -630,7 +630,7 @@ pub struct Update {
 }
 
 /// Weight or bias.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A weight.
@@ -640,7 +640,7 @@ pub enum Kind {
 }
 
 /// The optimizer's part of an update.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateOptimizer {
     /// Which optimizer.
@@ -658,7 +658,7 @@ pub struct UpdateOptimizer {
 }
 
 /// Optimizer state of one parameter.
-#[derive(Debug, Clone, Copy, DeriveDeserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum OptimizerState {
     /// First and second moment of Adam.
@@ -676,7 +676,7 @@ pub enum OptimizerState {
 }
 
 /// The forward pass with the new parameters; the units stand beside `status`.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct PostUpdateForward {
     /// `filled`, or `pending_engine_first_run`.
     pub status: String,
@@ -694,7 +694,7 @@ pub struct PostUpdateForward {
 }
 
 /// The loss with the new parameters.
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostUpdateLoss {
     /// `filled`, or `pending_engine_first_run`.
@@ -739,7 +739,7 @@ fn whole(number: &serde_json::Number) -> Option<u64> {
 }
 
 /// What a step is authored from (topology-input 0.4.0; built-in seeds may also use a softmax and the names of 0.1.0).
-#[derive(Debug, Clone, DeriveDeserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TopologyInput {
     /// The schema's address; without meaning.

@@ -9,6 +9,12 @@ use crate::receipt::step::{Origin, Reading, Step};
 /// Below this, a bound is rounding residue rather than a tolerance: the format's smallest number is 1e-13.
 const RESIDUE: f64 = 1e-16;
 
+/// Paths as the inputs of a comparison.
+#[must_use]
+pub fn inputs<'p, 't, const N: usize>(paths: &'p [[Token<'t>; N]]) -> Vec<&'p [Token<'t>]> {
+    paths.iter().map(<[Token<'t>; N]>::as_slice).collect()
+}
+
 /// How much of a record a rule compared, and what it found.
 #[derive(Debug)]
 pub struct Ledger {

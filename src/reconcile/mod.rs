@@ -59,12 +59,18 @@ pub fn reconcile(entry: &Entry) -> Report {
     let net = Net::resolve(&step.topology).ok();
 
     for_each(&mut open, |check, ledger| match check {
-        Check::Form(check) => ran(check(step, ledger)),
+        Check::Form(check) => {
+            check(step, ledger);
+            Stage::Ran
+        }
         _ => Stage::Elsewhere,
     });
     let net = net.filter(|_| clean(&open));
     for_each(&mut open, |check, ledger| match (check, &net) {
-        (Check::Keys(check), Some(net)) => ran(check(step, net, ledger)),
+        (Check::Keys(check), Some(net)) => {
+            check(step, net, ledger);
+            Stage::Ran
+        }
         (Check::Keys(_), None) => Stage::NotReached,
         _ => Stage::Elsewhere,
     });
@@ -76,17 +82,29 @@ pub fn reconcile(entry: &Entry) -> Report {
         (Check::Softmax(_), _) if !is_softmax => Stage::Elsewhere,
         (Check::Dual(_), _) if !has_duals => Stage::Elsewhere,
         (Check::Values(_) | Check::Softmax(_) | Check::Dual(_), None) => Stage::NotReached,
-        (Check::Values(check) | Check::Softmax(check), Some(complete)) => ran(check(complete, ledger)),
+        (Check::Values(check) | Check::Softmax(check), Some(complete)) => {
+            check(complete, ledger);
+            Stage::Ran
+        }
         (Check::Dual(check), Some(complete)) => match &duals {
-            Some(duals) => ran(check(complete, duals, ledger)),
+            Some(duals) => {
+                check(complete, duals, ledger);
+                Stage::Ran
+            }
             None => Stage::NotReached,
         },
         _ => Stage::Elsewhere,
     });
     let digest = claims.attestor.as_ref().and_then(|attestor| attestor.signed_subject_digest.as_deref());
     for_each(&mut open, |check, ledger| match (check, &claims.labels, digest) {
-        (Check::Labels(check), Some(labels), _) => ran(check(labels, claims, ledger)),
-        (Check::SubjectDigest(check), _, Some(digest)) => ran(check(digest, claims, ledger)),
+        (Check::Labels(check), Some(labels), _) => {
+            check(labels, claims, ledger);
+            Stage::Ran
+        }
+        (Check::SubjectDigest(check), _, Some(digest)) => {
+            check(digest, claims, ledger);
+            Stage::Ran
+        }
         _ => Stage::Elsewhere,
     });
 
@@ -100,10 +118,6 @@ enum Stage {
     Ran,
     NotReached,
     Elsewhere,
-}
-
-fn ran((): ()) -> Stage {
-    Stage::Ran
 }
 
 fn for_each(open: &mut [Open], mut stage: impl FnMut(&Check, &mut Ledger) -> Stage) {

@@ -22,10 +22,10 @@ pub(crate) fn import(arguments: &Import, output: &Output) -> Run {
     let verified = readable(verify::sidecar(&bytes, Some(framework), &options))?;
     let ok = verified.outcome() == Outcome::Pass;
     let to_stdout = arguments.out.is_none() && !output.json;
-    if let Some(receipt) = &verified.imported {
-        if to_stdout || arguments.out.is_some() {
-            output.file_or_data(arguments.out.as_deref(), receipt)?;
-        }
+    if let Some(receipt) = &verified.imported
+        && (to_stdout || arguments.out.is_some())
+    {
+        output.file_or_data(arguments.out.as_deref(), receipt)?;
     }
     if output.json {
         output.envelope(&json!({

@@ -1,5 +1,6 @@
 //! `keys`: make and show signing keys.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use bp::error::{self, Failure};
@@ -50,7 +51,7 @@ fn tell(key: &Path, public: Option<&Path>, id: &KeyId, output: &Output) -> Run {
     }
     let mut text = format!("key id  {id}\nkey     {}\n", key.display());
     if let Some(public) = public {
-        text.push_str(&format!("public  {}\n", public.display()));
+        let _ = writeln!(text, "public  {}", public.display());
     }
     output.data(text.as_bytes())?;
     Ok(0)

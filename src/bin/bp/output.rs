@@ -22,6 +22,7 @@ pub(crate) enum Colour {
 
 /// How this run speaks.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct Output {
     pub(crate) json: bool,
     pub(crate) verbose: bool,
@@ -60,6 +61,7 @@ impl Output {
     }
 
     /// Data, on standard output.
+    #[expect(clippy::unused_self, reason = "there is one way to write, and it is asked for here")]
     pub(crate) fn data(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {

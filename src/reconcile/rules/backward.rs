@@ -10,7 +10,7 @@ use crate::receipt::step::{Origin, Step};
 use crate::receipt::wire::{DualForm, Factor, LossKind, UnitOrder};
 use crate::reconcile::complete::Complete;
 use crate::reconcile::finding::Evidence;
-use crate::reconcile::ledger::Ledger;
+use crate::reconcile::ledger::{self, Ledger};
 
 /// Rule 1, part `keys`.
 pub(super) fn output_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
@@ -59,21 +59,22 @@ pub(super) fn output_signals(complete: &Complete<'_>, ledger: &mut Ledger) {
     for (index, name) in net.outputs.iter().enumerate() {
         let signal = complete.output_signals[index];
         let at = |rest: &'static str| at!["backward", "output_error_signals", name, rest];
-        let factor = |place: usize| at!["backward", "output_error_signals", name, "factors", place, "value"];
+        let factor_at =
+            |place: usize| at!["backward", "output_error_signals", name, "factors", place, "value"];
         let out_at = at!["forward", name, "out"];
         let out = ledger.known(complete.outputs[index].out);
         let target = ledger.known(complete.targets[index]);
 
-        let inputs: [&[_]; 2] = [&factor(0), &factor(1)];
+        let inputs: [&[_]; 2] = [&factor_at(0), &factor_at(1)];
         let derived = product(&signal.factors, ledger);
         ledger.number("product", &at("signal_value"), &inputs, signal.signal_value, derived);
         if let Some(difference) = signal.factors.first() {
             let inputs: [&[_]; 2] = [&at!["targets", name], &out_at];
-            ledger.number("difference", &factor(0), &inputs, difference.value, target - out);
+            ledger.number("difference", &factor_at(0), &inputs, difference.value, target - out);
         }
         if let Some(derivative) = signal.factors.get(1) {
             let derived = activation::derivative(net.activation_output, out);
-            ledger.number("derivative", &factor(1), &[&out_at], derivative.value, derived);
+            ledger.number("derivative", &factor_at(1), &[&out_at], derivative.value, derived);
         }
     }
 }
@@ -152,7 +153,7 @@ pub(super) fn contributions(complete: &Complete<'_>, ledger: &mut Ledger) {
                 at!["backward", "hidden_error_signals", unit, "downstream_contributions", output, "value"]
             })
             .collect();
-        let inputs: Vec<&[_]> = values.iter().map(|path| path.as_slice()).collect();
+        let inputs = ledger::inputs(&values);
         let at = at!["backward", "hidden_error_signals", unit, "backpropagated_sum"];
         ledger.number("sum", &at, &inputs, signal.backpropagated_sum, sum);
     }
@@ -197,14 +198,14 @@ pub(super) fn dual_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
 
 fn dual_shape(at: &[Token<'_>], dual: &DualForm, net: &Net, ledger: &mut Ledger) {
     names("order", &[at, &at!["summation_order"]].concat(), &dual.summation_order, &net.outputs, ledger);
-    let terms_at = [at, &at!["jacobian_terms"]].concat();
+    let list_at = [at, &at!["jacobian_terms"]].concat();
     if dual.jacobian_terms.len() != net.outputs.len() {
         let stored = dual.jacobian_terms.len() as u64;
-        ledger.count("order", &terms_at, stored, net.outputs.len() as u64);
+        ledger.count("order", &list_at, stored, net.outputs.len() as u64);
         return;
     }
     for (index, (term, output)) in dual.jacobian_terms.iter().zip(&net.outputs).enumerate() {
-        let term_at = [terms_at.as_slice(), &at![index]].concat();
+        let term_at = [list_at.as_slice(), &at![index]].concat();
         ledger.text("order", &[term_at.as_slice(), &at!["target_unit"]].concat(), &term.target_unit, output);
         let factors_at = [term_at.as_slice(), &at!["factors"]].concat();
         factor_names("factors", &factors_at, &term.factors, &["y_j", "delta_ju_minus_p_u"], ledger);
@@ -228,17 +229,25 @@ pub(super) fn duals(complete: &Complete<'_>, duals: &[&DualForm], ledger: &mut L
         let term_at = |term: usize, key: &'static str| {
             at!["backward", "output_error_signals", unit, "dual_form", "jacobian_terms", term, key]
         };
-        let factor_at = |term: usize, factor: usize| {
-            let factors = ["backward", "output_error_signals", unit, "dual_form", "jacobian_terms"];
-            let mut path: Vec<Token<'_>> = factors.into_iter().map(Token::Key).collect();
-            path.extend(at![term, "factors", factor, "value"]);
-            path
+        let operand_at = |term: usize, operand: usize| {
+            let block = "jacobian_terms";
+            at![
+                "backward",
+                "output_error_signals",
+                unit,
+                "dual_form",
+                block,
+                term,
+                "factors",
+                operand,
+                "value"
+            ]
         };
         let out_at = at!["forward", unit, "out"];
         let probability = ledger.known(complete.outputs[index].out);
         let mut sum = Bounded::exact(0.0);
         for (place, term) in dual.jacobian_terms.iter().enumerate() {
-            let (target_at, delta_at) = (factor_at(place, 0), factor_at(place, 1));
+            let (target_at, delta_at) = (operand_at(place, 0), operand_at(place, 1));
             let derived = product(&term.factors, ledger);
             let inputs: [&[_]; 2] = [&target_at, &delta_at];
             ledger.number("term", &term_at(place, "term_value"), &inputs, term.term_value, derived);
@@ -251,7 +260,7 @@ pub(super) fn duals(complete: &Complete<'_>, duals: &[&DualForm], ledger: &mut L
             }
         }
         let terms: Vec<_> = (0..dual.jacobian_terms.len()).map(|term| term_at(term, "term_value")).collect();
-        let inputs: Vec<&[_]> = terms.iter().map(|path| path.as_slice()).collect();
+        let inputs = ledger::inputs(&terms);
         ledger.number("sum", &at("summed_value"), &inputs, dual.summed_value, sum);
         let signal_at = at!["backward", "output_error_signals", unit, "signal_value"];
         let signal = ledger.known(complete.output_signals[index].signal_value);

@@ -6,7 +6,7 @@ use crate::number::{Bounded, Real as _};
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::reconcile::complete::Complete;
-use crate::reconcile::ledger::Ledger;
+use crate::reconcile::ledger::{self, Ledger};
 
 /// Rule 0.9.
 pub(super) fn units(step: &Step, net: &Net, ledger: &mut Ledger) {
@@ -30,6 +30,6 @@ pub(super) fn probabilities_sum(complete: &Complete<'_>, ledger: &mut Ledger) {
         .map(|unit| ledger.known(unit.out))
         .fold(Bounded::exact(0.0), |sum, out| sum + out);
     let paths: Vec<_> = complete.net.outputs.iter().map(|name| at!["forward", name, "out"]).collect();
-    let inputs: Vec<&[_]> = paths.iter().map(|path| path.as_slice()).collect();
+    let inputs = ledger::inputs(&paths);
     ledger.number("", &at!["forward"], &inputs, 1.0, sum);
 }

@@ -8,7 +8,7 @@ use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::receipt::wire::LossKind;
 use crate::reconcile::complete::Complete;
-use crate::reconcile::ledger::Ledger;
+use crate::reconcile::ledger::{self, Ledger};
 
 /// How far the targets of a cross-entropy may sum from 1, beyond their own rounding: the engine's own limit.
 const TARGET_SUM_SLACK: f64 = 1e-9;
@@ -31,7 +31,7 @@ pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
     }
     let total = sum(complete.per_output.iter().map(|part| ledger.known(*part)));
     let paths: Vec<_> = net.outputs.iter().map(|name| at!["loss", "per_output", name]).collect();
-    let inputs: Vec<&[_]> = paths.iter().map(|path| path.as_slice()).collect();
+    let inputs = ledger::inputs(&paths);
     ledger.number("total", &at!["loss", "total"], &inputs, complete.step.loss.total, total);
     if net.loss == LossKind::CrossEntropySoftmax {
         let targets = sum(complete.targets.iter().map(|target| ledger.known(*target)));

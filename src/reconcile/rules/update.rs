@@ -7,7 +7,7 @@ use crate::receipt::net::{Net, Place};
 use crate::receipt::step::Step;
 use crate::receipt::wire::Update;
 use crate::reconcile::complete::Complete;
-use crate::reconcile::ledger::Ledger;
+use crate::reconcile::ledger::{self, Ledger};
 
 /// Each parameter that learns: its index, the place of its update in the record, and the update.
 fn learned<'a>(complete: &'a Complete<'_>) -> impl Iterator<Item = (usize, usize, &'a Update)> {
@@ -31,7 +31,7 @@ pub(super) fn gradients(complete: &Complete<'_>, ledger: &mut Ledger) {
         let paths: Vec<_> = (0..factors.len())
             .map(|factor| at!["updates", place, "optimizer", "factors", factor, "value"])
             .collect();
-        let inputs: Vec<&[_]> = paths.iter().map(|path| path.as_slice()).collect();
+        let inputs = ledger::inputs(&paths);
         let derived = product(factors, ledger);
         ledger.number("product", &at!["updates", place, "gradient"], &inputs, update.gradient, derived);
     }
