@@ -1,5 +1,7 @@
 //! Packs: what is built is what is checked, and every attack has its exact set of codes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -169,7 +171,7 @@ impl Place {
         let ledger = edit(&String::from_utf8(self.bytes("checksums.sha256")).unwrap());
         self.put("checksums.sha256", &ledger);
         self.reseal_manifest(key, |statement| {
-            statement.checksums_sha256_digest = Digest::of(ledger.as_bytes())
+            statement.checksums_sha256_digest = Digest::of(ledger.as_bytes());
         });
     }
 
@@ -183,7 +185,7 @@ impl Place {
     fn found(&self, options: &Options) -> Vec<String> {
         let result = self.check(options);
         assert_eq!(result.ok, result.findings.is_empty());
-        assert!(!(result.proof_grade && !result.ok));
+        assert!(result.ok || !result.proof_grade);
         broken(&result)
     }
 }
@@ -421,6 +423,25 @@ fn one_byte_flipped_in_each_file() {
 }
 
 #[test]
+fn what_was_not_compared_is_not_said_to_hold() {
+    let place = Place::sealed();
+    place.flip("README.md", 1);
+    place.flip("results/final_verdict.txt", 1);
+    let result = place.check(&strict());
+    let check = |name: &str| {
+        let check = result.checks.iter().find(|check| check.name == name).unwrap();
+        (json!(check.how), check.ok, check.count)
+    };
+    assert_eq!(check("readme"), (json!("not_checked"), None, 0));
+    assert_eq!(check("results"), (json!("recomputed"), Some(false), 2));
+    assert_eq!(check("verdicts"), (json!("recomputed"), Some(true), 1));
+    let place = Place::sealed();
+    place.flip("sidecars/iris.jsonl", 1);
+    let result = place.check(&strict());
+    assert_eq!((json!(result.verdict_how), result.not_checked.len()), (json!("recorded"), 1));
+}
+
+#[test]
 fn one_byte_flipped_at_every_place_of_the_manifest() {
     let place = Place::sealed();
     let whole = place.bytes("manifest.json");
@@ -519,12 +540,12 @@ fn a_file_removed() {
 #[cfg(unix)]
 #[test]
 fn every_file_replaced_by_a_link_or_a_fifo() {
+    type Make<'a> = &'a dyn Fn(&Path, &Path);
     let link = |outside: &Path, inside: &Path| std::os::unix::fs::symlink(outside, inside).unwrap();
     let hard = |outside: &Path, inside: &Path| fs::hard_link(outside, inside).unwrap();
     let fifo =
         |_: &Path, inside: &Path| assert!(Command::new("mkfifo").arg(inside).status().unwrap().success());
-    let makers: [(&str, &dyn Fn(&Path, &Path)); 3] =
-        [("SYMLINK", &link), ("HARD_LINK", &hard), ("SPECIAL_FILE", &fifo)];
+    let makers: [(&str, Make<'_>); 3] = [("SYMLINK", &link), ("HARD_LINK", &hard), ("SPECIAL_FILE", &fifo)];
     for file in FILES {
         for (code, make) in makers {
             let place = Place::sealed();
@@ -815,6 +836,7 @@ fn a_manifest_that_lies_and_is_sealed_by_the_right_key() {
         place.reseal_manifest(&alice(), lie);
         let found = place.found(&strict());
         assert!(found.contains(&finding.to_owned()), "{finding}: {found:?}");
+        assert!(place.check(&strict()).checks.iter().any(|check| check.ok == Some(false)), "{finding}");
         let cascades = ["PACK_ID_MISMATCH manifest.json", "README_NOT_REDERIVED README.md"];
         assert!(
             found.iter().all(|text| text == finding || cascades.contains(&text.as_str())),

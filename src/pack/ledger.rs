@@ -77,7 +77,7 @@ impl Ledger {
             ledger.0.insert(path, digest);
         }
         if body.is_none() && !bytes.is_empty() {
-            let line = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = bytes.split(|byte| *byte == b'\n').count();
             problems.push(Problem { line, defect: Defect::NoFinalNewline, text: String::new() });
         }
         (ledger, problems)
@@ -158,5 +158,20 @@ mod tests {
             assert_eq!(defects(&text), found, "{text:?}");
         }
         assert_eq!(Ledger::parse(&[0xff; 70]).1.len(), 2);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn bytes_without_a_problem_are_those_that_would_be_written(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
+            paths in proptest::collection::vec("[a-zA-Z./ é\u{301}]{0,6}", 0..4),
+        ) {
+            let lines: Vec<String> = paths.iter().map(|path| format!("{HEX}  {path}\n")).collect();
+            for bytes in [bytes, lines.concat().into_bytes()] {
+                let (ledger, problems) = Ledger::parse(&bytes);
+                let case_twin = problems.iter().any(|problem| problem.defect == Defect::CaseTwin);
+                proptest::prop_assert_eq!(problems.is_empty(), ledger.write() == bytes && !case_twin);
+            }
+        }
     }
 }

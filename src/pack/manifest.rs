@@ -87,10 +87,10 @@ impl PackId {
         files: impl IntoIterator<Item = (&'a PackPath, &'a Digest)>,
     ) -> Self {
         let key = key_id.map_or_else(|| "unsigned".to_owned(), KeyId::to_string);
-        let mut text = format!("bp-pack-id/1\n{created_at}\n{key}\n");
-        for (path, digest) in files.into_iter().filter(|(path, _)| path.as_str() != super::README) {
-            text.push_str(&format!("{digest}  {path}\n"));
-        }
+        let head = format!("bp-pack-id/1\n{created_at}\n{key}\n");
+        let sealed = files.into_iter().filter(|(path, _)| path.as_str() != super::README);
+        let lines = sealed.map(|(path, digest)| format!("{digest}  {path}\n"));
+        let text: String = std::iter::once(head).chain(lines).collect();
         Self(Digest::of(text.as_bytes()).to_string()[..32].to_owned())
     }
 }
