@@ -713,6 +713,18 @@ fn a_manifest_that_two_readers_read_differently() {
 }
 
 #[test]
+fn a_manifest_of_many_megabytes_ends_at_its_first_wrong_byte() {
+    let place = Place::sealed();
+    let bomb = format!("{{\"format\":\"bp-pack/1\",\"artifacts\":[{}[]]}}", "[],".repeat(8 << 20));
+    place.put("manifest.json", &bomb);
+    let start = std::time::Instant::now();
+    assert_eq!(place.found(&strict()), ["MANIFEST_SHAPE manifest.json"]);
+    assert!(start.elapsed().as_secs() < 5);
+    place.put("manifest.json", format!("{bomb}{bomb}"));
+    assert_eq!(place.found(&strict()), ["LIMIT_EXCEEDED manifest.json"]);
+}
+
+#[test]
 fn seal_by_other_key() {
     let place = Place::sealed();
     let manifest = place.bytes("manifest.json");
@@ -857,7 +869,7 @@ fn sealed_by_the_right_key_and_accounted_for_by_nothing() {
         path: "notes/extra.txt".parse().unwrap(),
         size_bytes: 8,
         sha256: Digest::of(b"trust me"),
-        role: FileRole::Document,
+        role: FileRole::Result,
         media_type: "text/plain".into(),
     });
     place.reseal_as(&alice(), statement);

@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::path::{InvalidPath, PackPath};
 use crate::digest::Digest;
 
+/// No more problems than this are kept: a ledger of a million broken lines is as broken as one of a thousand.
+pub const MAX_PROBLEMS: usize = 1000;
+
 /// Paths and the digests of their files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger(BTreeMap<PackPath, Digest>);
@@ -39,7 +42,8 @@ pub struct Problem {
 }
 
 impl Ledger {
-    /// The ledger in these bytes, and every line that breaks the grammar. A line with a digest and a sound path counts,
+    /// The ledger in these bytes, and the lines that break the grammar, at most
+    /// [`MAX_PROBLEMS`] of them. A line with a digest and a sound path counts,
     /// whatever its order; where a path comes twice, the first line counts.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> (Self, Vec<Problem>) {
@@ -53,8 +57,10 @@ impl Ledger {
         for (index, raw) in lines.enumerate().filter(|_| !bytes.is_empty()) {
             let line = index + 1;
             let mut note = |defect| {
-                let text = String::from_utf8_lossy(raw).into_owned();
-                problems.push(Problem { line, defect, text });
+                if problems.len() < MAX_PROBLEMS {
+                    let text = String::from_utf8_lossy(&raw[..raw.len().min(400)]).into_owned();
+                    problems.push(Problem { line, defect, text });
+                }
             };
             let (digest, path) = match split(raw) {
                 Ok(entry) => entry,
@@ -158,6 +164,7 @@ mod tests {
             assert_eq!(defects(&text), found, "{text:?}");
         }
         assert_eq!(Ledger::parse(&[0xff; 70]).1.len(), 2);
+        assert_eq!(Ledger::parse(&[b'\n'; 1 << 20]).1.len(), MAX_PROBLEMS);
     }
 
     proptest::proptest! {

@@ -287,7 +287,7 @@ impl Plan {
         add(FINAL_VERDICT.to_owned(), FileRole::Result, json::canonical(&verdict));
         add("results/final_verdict.txt".to_owned(), FileRole::Result, verdict.text().into_bytes());
         if let Some(signer) = signer {
-            add(SIGNER.to_owned(), FileRole::PublicKey, signer.to_pem().into_bytes());
+            add(SIGNER.to_owned(), FileRole::SignerKey, signer.to_pem().into_bytes());
         }
         Self { files, verdict }
     }
@@ -302,7 +302,7 @@ impl Plan {
     /// Adds page one.
     pub fn add_readme(&mut self, terms: &Terms, pack_id: &PackId, key_id: Option<&KeyId>) {
         let bytes = readme(&self.verdict, terms, pack_id, key_id).into_bytes();
-        self.files.insert(PackPath::known(README), Planned { bytes, role: FileRole::Document });
+        self.files.insert(PackPath::known(README), Planned { bytes, role: FileRole::Readme });
     }
 
     /// The files, by path.

@@ -1,7 +1,7 @@
 //! What checking a pack came to, as plain text of 80 columns.
 
-use crate::pack::check::{Check, Finding, How, SignerStatus, VerifyResult};
 use crate::pack::plan::word;
+use crate::pack::result::{Check, Finding, How, SignerStatus, VerifyResult};
 
 const WIDTH: usize = 80;
 
