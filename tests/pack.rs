@@ -1,5 +1,7 @@
 //! Packs: what is built is what is checked, and every attack has its exact set of codes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,11 +11,12 @@ use bp::digest::Digest;
 use bp::pack::check::{self, Limits};
 use bp::pack::manifest::{Artifact, ClockSource, FileRole, Judge, PackId, Producer, Signing, Subject};
 use bp::pack::{BuildError, Input, InputKind, Ledger, Options, Pack, Pin, Statement, Terms, VerifyResult};
-use bp::report::{Outcome, pack_text};
+use bp::pack::text;
+use bp::report::Outcome;
 use bp::trust::{Role, Signer, SigningKey, TrustPolicy, seal};
 use serde_json::{Value, json};
 
-const SIDECAR: &[u8] = include_bytes!("../fixtures/pack/iris-sgd.sidecar.jsonl");
+const SIDECAR: &[u8] = include_bytes!("../fixtures/good/jax-sgd-step.sidecar.jsonl");
 const FILES: [&str; 10] = [
     "README.md",
     "checksums.sha256",
@@ -169,7 +172,7 @@ impl Place {
         let ledger = edit(&String::from_utf8(self.bytes("checksums.sha256")).unwrap());
         self.put("checksums.sha256", &ledger);
         self.reseal_manifest(key, |statement| {
-            statement.checksums_sha256_digest = Digest::of(ledger.as_bytes())
+            statement.checksums_sha256_digest = Digest::of(ledger.as_bytes());
         });
     }
 
@@ -183,7 +186,7 @@ impl Place {
     fn found(&self, options: &Options) -> Vec<String> {
         let result = self.check(options);
         assert_eq!(result.ok, result.findings.is_empty());
-        assert!(!(result.proof_grade && !result.ok));
+        assert!(result.ok || !result.proof_grade);
         broken(&result)
     }
 }
@@ -243,7 +246,7 @@ fn without_a_signer_of_the_recipient_a_pack_is_never_proof_grade() {
         ["SIGNER_UNPINNED"]
     );
     assert_eq!(place.found(&Options { pins: vec![], ..strict() }), ["SIGNER_NOT_GIVEN manifest.json.sig"]);
-    assert!(!pack_text(&result).contains("proof grade"));
+    assert!(!text::render(&result).contains("proof grade"));
 }
 
 #[test]
@@ -421,6 +424,25 @@ fn one_byte_flipped_in_each_file() {
 }
 
 #[test]
+fn what_was_not_compared_is_not_said_to_hold() {
+    let place = Place::sealed();
+    place.flip("README.md", 1);
+    place.flip("results/final_verdict.txt", 1);
+    let result = place.check(&strict());
+    let check = |name: &str| {
+        let check = result.checks.iter().find(|check| check.name == name).unwrap();
+        (json!(check.how), check.ok, check.count)
+    };
+    assert_eq!(check("readme"), (json!("not_checked"), None, 0));
+    assert_eq!(check("results"), (json!("recomputed"), Some(false), 2));
+    assert_eq!(check("verdicts"), (json!("recomputed"), Some(true), 1));
+    let place = Place::sealed();
+    place.flip("sidecars/iris.jsonl", 1);
+    let result = place.check(&strict());
+    assert_eq!((json!(result.verdict_how), result.not_checked.len()), (json!("recorded"), 1));
+}
+
+#[test]
 fn one_byte_flipped_at_every_place_of_the_manifest() {
     let place = Place::sealed();
     let whole = place.bytes("manifest.json");
@@ -519,12 +541,12 @@ fn a_file_removed() {
 #[cfg(unix)]
 #[test]
 fn every_file_replaced_by_a_link_or_a_fifo() {
+    type Make<'a> = &'a dyn Fn(&Path, &Path);
     let link = |outside: &Path, inside: &Path| std::os::unix::fs::symlink(outside, inside).unwrap();
     let hard = |outside: &Path, inside: &Path| fs::hard_link(outside, inside).unwrap();
     let fifo =
         |_: &Path, inside: &Path| assert!(Command::new("mkfifo").arg(inside).status().unwrap().success());
-    let makers: [(&str, &dyn Fn(&Path, &Path)); 3] =
-        [("SYMLINK", &link), ("HARD_LINK", &hard), ("SPECIAL_FILE", &fifo)];
+    let makers: [(&str, Make<'_>); 3] = [("SYMLINK", &link), ("HARD_LINK", &hard), ("SPECIAL_FILE", &fifo)];
     for file in FILES {
         for (code, make) in makers {
             let place = Place::sealed();
@@ -692,6 +714,18 @@ fn a_manifest_that_two_readers_read_differently() {
 }
 
 #[test]
+fn a_manifest_of_many_megabytes_ends_at_its_first_wrong_byte() {
+    let place = Place::sealed();
+    let bomb = format!("{{\"format\":\"bp-pack/1\",\"artifacts\":[{}[]]}}", "[],".repeat(8 << 20));
+    place.put("manifest.json", &bomb);
+    let start = std::time::Instant::now();
+    assert_eq!(place.found(&strict()), ["MANIFEST_SHAPE manifest.json"]);
+    assert!(start.elapsed().as_secs() < 5);
+    place.put("manifest.json", format!("{bomb}{bomb}"));
+    assert_eq!(place.found(&strict()), ["LIMIT_EXCEEDED manifest.json"]);
+}
+
+#[test]
 fn seal_by_other_key() {
     let place = Place::sealed();
     let manifest = place.bytes("manifest.json");
@@ -815,6 +849,7 @@ fn a_manifest_that_lies_and_is_sealed_by_the_right_key() {
         place.reseal_manifest(&alice(), lie);
         let found = place.found(&strict());
         assert!(found.contains(&finding.to_owned()), "{finding}: {found:?}");
+        assert!(place.check(&strict()).checks.iter().any(|check| check.ok == Some(false)), "{finding}");
         let cascades = ["PACK_ID_MISMATCH manifest.json", "README_NOT_REDERIVED README.md"];
         assert!(
             found.iter().all(|text| text == finding || cascades.contains(&text.as_str())),
@@ -835,7 +870,7 @@ fn sealed_by_the_right_key_and_accounted_for_by_nothing() {
         path: "notes/extra.txt".parse().unwrap(),
         size_bytes: 8,
         sha256: Digest::of(b"trust me"),
-        role: FileRole::Document,
+        role: FileRole::Result,
         media_type: "text/plain".into(),
     });
     place.reseal_as(&alice(), statement);
@@ -955,7 +990,7 @@ fn limits_say_what_they_stopped() {
     assert_eq!(small(|limits| limits.files = 5), ["LIMIT_EXCEEDED ."]);
     assert_eq!(small(|limits| limits.depth = 0), ["LIMIT_EXCEEDED receipts"]);
     assert_eq!(small(|limits| limits.path_bytes = 12), ["LIMIT_EXCEEDED checksums.sha256"]);
-    assert_eq!(small(|limits| limits.file_bytes = 10_000), ["LIMIT_EXCEEDED sidecars/iris.jsonl"]);
+    assert_eq!(small(|limits| limits.file_bytes = 10_000), ["LIMIT_EXCEEDED receipts/iris.jsonl", "LIMIT_EXCEEDED sidecars/iris.jsonl"]);
     assert_eq!(
         small(|limits| limits.index_bytes = 10),
         ["LIMIT_EXCEEDED checksums.sha256", "LIMIT_EXCEEDED manifest.json"]
@@ -979,12 +1014,12 @@ fn a_pack_named_through_a_link_or_dots_is_checked_like_any_other() {
 fn the_text_ends_in_the_verdict_and_says_proof_grade_only_when_it_is() {
     let place = Place::sealed();
     let result = place.check(&Options { allow_fail_verdict: false, ..strict() });
-    let text = pack_text(&result);
+    let text = text::render(&result);
     assert_eq!(text.lines().last().unwrap().contains("proof grade"), result.proof_grade, "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     place.put("\u{202e}evil", b"");
     fs::remove_file(place.at("README.md")).unwrap();
-    let text = pack_text(&place.check(&strict()));
+    let text = text::render(&place.check(&strict()));
     assert!(
         text.contains("FILE_MISSING") && text.contains("\\u{202e}evil") && !text.contains("proof grade"),
         "{text}"

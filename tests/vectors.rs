@@ -2,6 +2,8 @@
 //!
 //! They lie in the shared data folder: `BP_SHARED_DATA`, or `../shared/data` from the project's root.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::PathBuf;
 

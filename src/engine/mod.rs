@@ -7,8 +7,6 @@
 //! Shapes: I inputs, H hidden units, O outputs; vectors follow the order of the [`Net`].
 
 pub mod activation;
-pub mod author;
-pub mod seed;
 
 use crate::number::Real;
 use crate::receipt::net::{Net, Place};

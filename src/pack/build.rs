@@ -88,12 +88,11 @@ impl Pack {
         let manifest_sha256 = Digest::of(&manifest);
 
         let mut files = plan.into_files();
-        let root = |name: &str| name.parse::<PackPath>().expect("a sound path");
         if let Some(key) = key {
-            files.insert(root(SEAL), seal::sign(key, &manifest).to_vec());
+            files.insert(PackPath::known(SEAL), seal::sign(key, &manifest).to_vec());
         }
-        files.insert(root(LEDGER), ledger);
-        files.insert(root(MANIFEST), manifest);
+        files.insert(PackPath::known(LEDGER), ledger);
+        files.insert(PackPath::known(MANIFEST), manifest);
         Self { files, pack_id, manifest_sha256, verdict }
     }
 

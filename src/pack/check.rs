@@ -12,16 +12,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
-use serde::Serialize;
 
-use super::law::{self, Effect, Law};
-use super::ledger::{Defect, Ledger};
-use super::manifest::{
-    Artifact, ClockSource, Judge, Manifest, ManifestError, Moment, PackId, Producer, Statement, Subject,
-    Unsealed,
-};
+use super::law::{self, Law};
+use super::ledger::{Defect, Ledger, MAX_PROBLEMS};
+use super::manifest::{Artifact, Judge, Manifest, ManifestError, PackId, Producer, Statement, Unsealed};
 use super::path::PackPath;
 use super::plan::{Evidence, FinalVerdict, InputKind, Plan, Terms};
+use super::result::{
+    Check, FORMAT, Finding, How, JudgeFacts, PackFacts, SignerFacts, SignerStatus, VerifyResult,
+};
 use super::walk::{self, Entry, Walk, shown};
 use super::{FINAL_VERDICT, LEDGER, MANIFEST, README, SEAL, SIGNER};
 use crate::digest::Digest;
@@ -29,8 +28,6 @@ use crate::json;
 use crate::report::Outcome;
 use crate::trust::{KeyId, SEAL_BYTES, SealError, TrustPolicy, VerifyingKey};
 
-/// The format of [`VerifyResult`].
-pub const FORMAT: &str = "bp-pack-verify/1";
 /// A public key file is no longer than this.
 const MAX_SIGNER_BYTES: u64 = 4096;
 
@@ -57,7 +54,7 @@ impl Default for Limits {
             files: 200_000,
             file_bytes: 1 << 30,
             total_bytes: 8 << 30,
-            index_bytes: 64 << 20,
+            index_bytes: 32 << 20,
             depth: 16,
             path_bytes: 1024,
         }
@@ -109,142 +106,6 @@ pub struct OpenError {
     pub path: PathBuf,
     /// What the system said.
     pub source: io::Error,
-}
-
-/// How a result was obtained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum How {
-    /// Re-derived here from the evidence.
-    Recomputed,
-    /// Compared here: digests, shape, seal.
-    Checked,
-    /// The pack's word.
-    Recorded,
-    /// Not looked at.
-    NotChecked,
-}
-
-/// One group of laws, and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// The group.
-    pub name: &'static str,
-    /// How its result was obtained.
-    pub how: How,
-    /// Whether every law of it holds; null when it was not checked.
-    pub ok: Option<bool>,
-    /// How many things were compared.
-    pub count: u64,
-}
-
-/// A law that is broken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The law, as its code.
-    #[serde(rename = "code")]
-    pub law: &'static Law,
-    /// Where in the pack; `.` for the pack as a whole.
-    pub path: String,
-    /// What is seen there.
-    pub message: String,
-}
-
-/// Whom the recipient can take for the signer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SignerStatus {
-    /// The seal holds under a key that the recipient named.
-    Pinned,
-    /// The seal holds under a key that only the pack vouches for.
-    Unpinned,
-    /// There is no seal.
-    Unsigned,
-    /// There is a seal, and it does not hold or was not checked.
-    Unverified,
-}
-
-/// What is known of the signer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SignerFacts {
-    /// The key that the manifest names.
-    pub key_id: Option<KeyId>,
-    /// Whom the recipient can take it for.
-    pub status: SignerStatus,
-    /// The name in the recipient's trust list.
-    pub name: Option<String>,
-}
-
-/// What the manifest says of the pack. The pack's word, except the digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PackFacts {
-    /// The pack's id.
-    pub id: PackId,
-    /// The digest of the manifest: the pack's identity.
-    pub manifest_sha256: Digest,
-    /// When it was made.
-    pub created_at: Moment,
-    /// Where that time comes from.
-    pub created_at_source: ClockSource,
-    /// The program that made it.
-    pub producer: Producer,
-    /// What judged it.
-    pub judge: JudgeFacts,
-    /// What it is about.
-    pub subject: Subject,
-    /// The pack before it.
-    pub parent_manifest_sha256: Option<Digest>,
-}
-
-/// The judge that a manifest names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct JudgeFacts {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-}
-
-/// What checking a pack came to: `bp-pack-verify/1`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VerifyResult {
-    /// Always [`FORMAT`].
-    pub format: &'static str,
-    /// No finding.
-    pub ok: bool,
-    /// Whether it was checked strictly.
-    pub strict: bool,
-    /// Strict, no finding, the signer pinned, and the verdict PASS.
-    pub proof_grade: bool,
-    /// What the manifest says; null when there is none to read.
-    pub pack: Option<PackFacts>,
-    /// What is known of the signer.
-    pub signer: SignerFacts,
-    /// What the inputs come to.
-    pub verdict: Option<Outcome>,
-    /// How the verdict was obtained.
-    pub verdict_how: How,
-    /// Every group of laws, in order.
-    pub checks: Vec<Check>,
-    /// Every broken law.
-    pub findings: Vec<Finding>,
-    /// What would be a finding in strict verification.
-    pub warnings: Vec<Finding>,
-    /// What was not checked, and why.
-    pub not_checked: Vec<String>,
-}
-
-impl VerifyResult {
-    /// 0: no finding; 1: a finding; 2: nothing found, but part of the pack could not be judged.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        let broken = self.findings.iter().any(|finding| finding.law.effect == Effect::Broken);
-        match (self.findings.is_empty(), broken) {
-            (true, _) => 0,
-            (false, true) => 1,
-            (false, false) => 2,
-        }
-    }
 }
 
 /// The groups of laws, in the order of the checks.
@@ -311,6 +172,13 @@ struct Intact {
     kept: BTreeMap<PackPath, Vec<u8>>,
 }
 
+/// What follows from the evidence.
+struct Derived {
+    plan: Plan,
+    /// Whether the pack was made by this version, so that bytes and not outcomes are compared.
+    same_tool: bool,
+}
+
 struct Checker<'a> {
     dir: Dir,
     options: &'a Options,
@@ -356,8 +224,8 @@ impl Checker<'_> {
         let ledger = self.ledger(&walk, Some(statement));
         let expected = self.files(&walk, statement, ledger.as_ref());
         let intact = self.digests(&walk, &expected);
-        self.derive(statement, &expected, intact);
-        self.identity(statement);
+        let derived = self.derive(statement, &expected, intact);
+        self.identity(statement, &expected, derived.as_ref());
         if self.verdict != Some(Outcome::Pass) && self.options.strict && !self.options.allow_fail_verdict {
             let verdict = self.verdict.map_or("none", Outcome::name);
             self.find(&law::VERDICT_NOT_PASS, ".", format!("the verdict is {verdict}"));
@@ -393,12 +261,12 @@ impl Checker<'_> {
         }
     }
 
-    fn find(&mut self, law: &'static Law, path: &str, message: String) {
-        self.findings.push(Finding { law, path: shown(path), message: shown(&message) });
+    fn find(&mut self, law: &'static Law, path: &str, message: impl AsRef<str>) {
+        self.findings.push(Finding { law, path: shown(path), message: shown(message.as_ref()) });
     }
 
-    fn warn(&mut self, law: &'static Law, path: &str, message: String) {
-        self.warnings.push(Finding { law, path: shown(path), message: shown(&message) });
+    fn warn(&mut self, law: &'static Law, path: &str, message: impl AsRef<str>) {
+        self.warnings.push(Finding { law, path: shown(path), message: shown(message.as_ref()) });
     }
 
     fn skip(&mut self, sentence: impl Into<String>) {
@@ -420,7 +288,7 @@ impl Checker<'_> {
             self.find(&law::LIMIT_EXCEEDED, name, message);
             return None;
         }
-        match walk::read(&self.dir, &root_path(name), entry.size_bytes, true) {
+        match walk::read(&self.dir, &PackPath::known(name), entry.size_bytes, true) {
             Ok((_, bytes)) => Some(bytes),
             Err((law, message)) => {
                 self.find(law, name, message);
@@ -431,8 +299,8 @@ impl Checker<'_> {
 
     fn manifest(&mut self, walk: &Walk) -> Option<Unsealed> {
         let before = self.findings.len();
-        let Some(entry) = walk.entries.get(&root_path(MANIFEST)).copied() else {
-            self.find(&law::MANIFEST_MISSING, MANIFEST, "there is none".to_owned());
+        let Some(entry) = walk.entries.get(&PackPath::known(MANIFEST)).copied() else {
+            self.find(&law::MANIFEST_MISSING, MANIFEST, "there is none");
             self.done("manifest", How::Checked, 0, before);
             return None;
         };
@@ -451,7 +319,7 @@ impl Checker<'_> {
             }
         };
         if !unsealed.is_canonical() {
-            let message = "the bytes are not the canonical form of what they say".to_owned();
+            let message = "the bytes are not the canonical form of what they say";
             self.find(&law::MANIFEST_NOT_CANONICAL, MANIFEST, message);
         }
         let claim = unsealed.claim();
@@ -494,14 +362,14 @@ impl Checker<'_> {
     }
 
     fn open(&mut self, walk: &Walk, unsealed: Unsealed, named: bool) -> Standing {
-        let entry = walk.entries.get(&root_path(SEAL)).copied();
+        let entry = walk.entries.get(&PackPath::known(SEAL)).copied();
         let Some(key_id) = unsealed.claim().key_id().copied() else {
             self.signer.status = SignerStatus::Unsigned;
             if entry.is_some() {
-                let message = "the manifest says that the pack is not sealed".to_owned();
+                let message = "the manifest says that the pack is not sealed";
                 self.find(&law::SEAL_UNDECLARED, SEAL, message);
             }
-            let message = "nothing shows who made the pack, or that it was not changed since".to_owned();
+            let message = "nothing shows who made the pack, or that it was not changed since";
             if named {
                 self.find(&law::PACK_UNSIGNED, ".", message);
             } else {
@@ -587,7 +455,7 @@ impl Checker<'_> {
 
     /// The key in the pack's own signer.pub.pem. Never a root of trust.
     fn key_beside(&self, walk: &Walk) -> Option<VerifyingKey> {
-        let path = root_path(SIGNER);
+        let path = PackPath::known(SIGNER);
         let entry =
             walk.entries.get(&path).filter(|entry| entry.regular && entry.size_bytes <= MAX_SIGNER_BYTES)?;
         let (_, bytes) = walk::read(&self.dir, &path, entry.size_bytes, true).ok()?;
@@ -630,8 +498,8 @@ impl Checker<'_> {
     /// Reads the ledger and puts its grammar to it. Answers it when it is the one that the manifest binds.
     fn ledger(&mut self, walk: &Walk, statement: Option<&Statement>) -> Option<Ledger> {
         let before = self.findings.len();
-        let Some(entry) = walk.entries.get(&root_path(LEDGER)).copied() else {
-            self.find(&law::LEDGER_MISSING, LEDGER, "there is none".to_owned());
+        let Some(entry) = walk.entries.get(&PackPath::known(LEDGER)).copied() else {
+            self.find(&law::LEDGER_MISSING, LEDGER, "there is none");
             self.done("ledger", How::Checked, 0, before);
             return None;
         };
@@ -643,6 +511,11 @@ impl Checker<'_> {
             self.find(&law::LEDGER_DIGEST_MISMATCH, LEDGER, message);
         }
         let (ledger, problems) = Ledger::parse(&bytes);
+        if problems.len() >= MAX_PROBLEMS {
+            self.skip(format!(
+                "of the lines of the ledger that break its grammar, {MAX_PROBLEMS} are listed"
+            ));
+        }
         for problem in problems {
             let (law, reason) = match problem.defect {
                 Defect::Malformed => (&law::LEDGER_LINE_MALFORMED, "malformed".to_owned()),
@@ -668,7 +541,7 @@ impl Checker<'_> {
         ledger: Option<&Ledger>,
     ) -> BTreeMap<PackPath, Artifact> {
         let before = self.findings.len();
-        let root_files: BTreeSet<PackPath> = [MANIFEST, SEAL, LEDGER].map(root_path).into();
+        let root_files: BTreeSet<PackPath> = [MANIFEST, SEAL, LEDGER].map(PackPath::known).into();
         let listed = statement.artifacts.iter().filter(|artifact| !root_files.contains(&artifact.path));
         let expected: BTreeMap<PackPath, Artifact> =
             listed.map(|artifact| (artifact.path.clone(), artifact.clone())).collect();
@@ -680,16 +553,12 @@ impl Checker<'_> {
                 expected.contains_key(path) || ledger.is_some_and(|ledger| ledger.digest(path).is_some());
             // What is no regular file has its finding from the structure.
             if !sealed && !root_files.contains(path) && walk.entries[path].regular {
-                self.find(
-                    &law::FILE_UNEXPECTED,
-                    path.as_str(),
-                    "not among the sealed files; not read".to_owned(),
-                );
+                self.find(&law::FILE_UNEXPECTED, path.as_str(), "not among the sealed files; not read");
             }
         }
         for (path, artifact) in &expected {
             match walk.entries.get(path) {
-                None => self.find(&law::FILE_MISSING, path.as_str(), "sealed, and not there".to_owned()),
+                None => self.find(&law::FILE_MISSING, path.as_str(), "sealed, and not there"),
                 Some(entry) if entry.regular && entry.size_bytes != artifact.size_bytes => {
                     let (seen, stated) = (entry.size_bytes, artifact.size_bytes);
                     let message = format!("{seen} bytes long, {stated} were sealed; not read");
@@ -709,10 +578,10 @@ impl Checker<'_> {
                 Some(_) => "the manifest states another digest",
                 None => "in the ledger, not in the manifest",
             };
-            self.find(&law::LEDGER_ARTIFACTS_DIFFER, path.as_str(), message.to_owned());
+            self.find(&law::LEDGER_ARTIFACTS_DIFFER, path.as_str(), message);
         }
         for path in expected.keys().filter(|path| ledger.digest(path).is_none()) {
-            let message = "in the manifest, not in the ledger".to_owned();
+            let message = "in the manifest, not in the ledger";
             self.find(&law::LEDGER_ARTIFACTS_DIFFER, path.as_str(), message);
         }
     }
@@ -765,14 +634,19 @@ impl Checker<'_> {
     }
 
     /// Judges the evidence again and compares everything that follows from it.
-    fn derive(&mut self, statement: &Statement, expected: &BTreeMap<PackPath, Artifact>, mut intact: Intact) {
+    fn derive(
+        &mut self,
+        statement: &Statement,
+        expected: &BTreeMap<PackPath, Artifact>,
+        mut intact: Intact,
+    ) -> Option<Derived> {
         let damaged =
             expected.keys().find(|path| evidence_of(path).is_some() && !intact.digests.contains_key(*path));
         if let Some(path) = damaged {
             self.skip(format!(
                 "{path} is not the evidence that was sealed, so no verdict was computed again"
             ));
-            return;
+            return None;
         }
         let mut evidence = Evidence::default();
         let imported: BTreeSet<String> =
@@ -803,7 +677,7 @@ impl Checker<'_> {
             ));
         }
         self.compare(&plan, expected, &intact, same_tool);
-        self.manifest_fields(&plan, statement, expected, same_tool);
+        Some(Derived { plan, same_tool })
     }
 
     fn compare(
@@ -818,15 +692,19 @@ impl Checker<'_> {
             [("receipts", How::Recomputed), ("verdicts", how), ("results", how), ("readme", how)]
         {
             let before = self.findings.len();
-            let mut count = 0;
+            let unread = |path: &str| !intact.digests.contains_key(&PackPath::known(path));
+            // Page one by another version is in no plan.
+            let (mut count, mut damaged) = (0, group == "readme" && !same_tool && unread(README));
             let in_group = |path: &&PackPath| derivation(path).0 == group;
             for path in plan.files().keys().filter(in_group) {
-                count += 1;
                 if !expected.contains_key(path) {
-                    let message = "follows from the evidence, and is not among the sealed files".to_owned();
+                    let message = "follows from the evidence, and is not among the sealed files";
                     self.find(&law::FILE_NOT_SEALED, path.as_str(), message);
                 } else if let Some(digest) = intact.digests.get(path) {
+                    count += 1;
                     self.compare_file(plan, path, digest, intact, how);
+                } else {
+                    damaged = true;
                 }
             }
             let known = |path: &&PackPath| {
@@ -839,10 +717,18 @@ impl Checker<'_> {
             let unaccounted: Vec<_> =
                 expected.keys().filter(in_group).filter(|path| !known(path) && !keyless(path)).collect();
             for path in unaccounted {
-                let message = "sealed, but nothing says what it is".to_owned();
+                let message = "sealed, but nothing says what it is";
                 self.find(&law::FILE_UNACCOUNTED, path.as_str(), message);
             }
-            self.done(group, how, count, before);
+            // A group is not said to hold when a file of it was lost or changed, and so was not compared.
+            let ok = !damaged && self.findings.len() == before;
+            let compared = count > 0 || !damaged;
+            self.checks.push(Check {
+                name: group,
+                how: if compared { how } else { How::NotChecked },
+                ok: compared.then_some(ok),
+                count,
+            });
         }
     }
 
@@ -870,16 +756,15 @@ impl Checker<'_> {
             }
         };
         if !equal {
-            self.find(law, path.as_str(), "not what the evidence gives when it is judged here".to_owned());
+            self.find(law, path.as_str(), "not what the evidence gives when it is judged here");
         }
     }
 
     fn manifest_fields(
         &mut self,
-        plan: &Plan,
+        Derived { plan, same_tool }: &Derived,
         statement: &Statement,
         expected: &BTreeMap<PackPath, Artifact>,
-        same_tool: bool,
     ) {
         let derived = plan.verdict();
         if statement.verdict != derived.verdict {
@@ -890,10 +775,10 @@ impl Checker<'_> {
             );
             self.find(&law::MANIFEST_VERDICT_MISMATCH, MANIFEST, message);
         } else if statement.counts != derived.counts {
-            let message = "its counts are not those of the evidence".to_owned();
+            let message = "its counts are not those of the evidence";
             self.find(&law::MANIFEST_VERDICT_MISMATCH, MANIFEST, message);
         }
-        if same_tool && statement.judge != self.options.judge {
+        if *same_tool && statement.judge != self.options.judge {
             let message = format!("judge {} has other rules or another policy", statement.judge.version);
             self.find(&law::MANIFEST_JUDGE_MISMATCH, MANIFEST, message);
         }
@@ -901,27 +786,32 @@ impl Checker<'_> {
             let described = file.artifact(path);
             let stated = expected.get(path).map(|artifact| (artifact.role, artifact.media_type.as_str()));
             if stated.is_some_and(|stated| stated != (described.role, &described.media_type)) {
-                let message = "another role or media type than that of its place".to_owned();
+                let message = "another role or media type than that of its place";
                 self.find(&law::MANIFEST_ARTIFACT_MISDESCRIBED, path.as_str(), message);
             }
         }
     }
 
-    /// The id against the files that the manifest lists.
-    fn identity(&mut self, statement: &Statement) {
+    /// What the manifest says of the pack against what its files and its evidence give.
+    fn identity(
+        &mut self,
+        statement: &Statement,
+        expected: &BTreeMap<PackPath, Artifact>,
+        derived: Option<&Derived>,
+    ) {
         let before = self.findings.len();
+        if let Some(derived) = derived {
+            self.manifest_fields(derived, statement, expected);
+        }
         let files = statement.artifacts.iter().map(|artifact| (&artifact.path, &artifact.sha256));
         let id = PackId::of(&statement.created_at, statement.key_id(), files);
         if id != statement.pack_id {
             let message = format!("it states {}, its files give {id}", statement.pack_id);
             self.find(&law::PACK_ID_MISMATCH, MANIFEST, message);
         }
-        self.done("identity", How::Recomputed, 1, before);
+        let how = if derived.is_some() { How::Recomputed } else { How::Checked };
+        self.done("identity", how, 1, before);
     }
-}
-
-fn root_path(name: &str) -> PackPath {
-    name.parse().expect("a sound path")
 }
 
 /// What kind of evidence lies at a path, and its stem.

@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::path::{InvalidPath, PackPath};
 use crate::digest::Digest;
 
+/// No more problems than this are kept: a ledger of a million broken lines is as broken as one of a thousand.
+pub const MAX_PROBLEMS: usize = 1000;
+
 /// Paths and the digests of their files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger(BTreeMap<PackPath, Digest>);
@@ -39,7 +42,8 @@ pub struct Problem {
 }
 
 impl Ledger {
-    /// The ledger in these bytes, and every line that breaks the grammar. A line with a digest and a sound path counts,
+    /// The ledger in these bytes, and the lines that break the grammar, at most
+    /// [`MAX_PROBLEMS`] of them. A line with a digest and a sound path counts,
     /// whatever its order; where a path comes twice, the first line counts.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> (Self, Vec<Problem>) {
@@ -53,8 +57,10 @@ impl Ledger {
         for (index, raw) in lines.enumerate().filter(|_| !bytes.is_empty()) {
             let line = index + 1;
             let mut note = |defect| {
-                let text = String::from_utf8_lossy(raw).into_owned();
-                problems.push(Problem { line, defect, text });
+                if problems.len() < MAX_PROBLEMS {
+                    let text = String::from_utf8_lossy(&raw[..raw.len().min(400)]).into_owned();
+                    problems.push(Problem { line, defect, text });
+                }
             };
             let (digest, path) = match split(raw) {
                 Ok(entry) => entry,
@@ -77,7 +83,7 @@ impl Ledger {
             ledger.0.insert(path, digest);
         }
         if body.is_none() && !bytes.is_empty() {
-            let line = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = bytes.split(|byte| *byte == b'\n').count();
             problems.push(Problem { line, defect: Defect::NoFinalNewline, text: String::new() });
         }
         (ledger, problems)
@@ -158,5 +164,21 @@ mod tests {
             assert_eq!(defects(&text), found, "{text:?}");
         }
         assert_eq!(Ledger::parse(&[0xff; 70]).1.len(), 2);
+        assert_eq!(Ledger::parse(&"\n".repeat(1 << 20).into_bytes()).1.len(), MAX_PROBLEMS);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn bytes_without_a_problem_are_those_that_would_be_written(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
+            paths in proptest::collection::vec("[a-zA-Z./ é\u{301}]{0,6}", 0..4),
+        ) {
+            let lines: Vec<String> = paths.iter().map(|path| format!("{HEX}  {path}\n")).collect();
+            for bytes in [bytes, lines.concat().into_bytes()] {
+                let (ledger, problems) = Ledger::parse(&bytes);
+                let case_twin = problems.iter().any(|problem| problem.defect == Defect::CaseTwin);
+                proptest::prop_assert_eq!(problems.is_empty(), ledger.write() == bytes && !case_twin);
+            }
+        }
     }
 }

@@ -18,6 +18,8 @@ use crate::trust::{KeyId, SealError, VerifyingKey, seal};
 
 /// The format that this module reads and writes.
 pub const FORMAT: &str = "bp-pack/1";
+/// Bytes that are no manifest are read as JSON, to say what is wrong with them, up to this length.
+const MAX_DIAGNOSED_BYTES: usize = 1 << 20;
 /// The largest integer that every JSON reader keeps (RFC 8785, 3.2.2.3; RFC 7493).
 const MAX_INTEGER: u64 = (1 << 53) - 1;
 
@@ -34,7 +36,13 @@ impl Moment {
     /// The moment so many seconds after 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn from_unix_seconds(seconds: i64) -> Option<Self> {
-        jiff::Timestamp::from_second(seconds).ok().map(Self)
+        let moment = jiff::Timestamp::from_second(seconds).ok().map(Self)?;
+        moment.has_four_digit_year().then_some(moment)
+    }
+
+    /// RFC 3339 knows the years 0000 to 9999 only.
+    fn has_four_digit_year(self) -> bool {
+        self.to_string().as_bytes().get(4) == Some(&b'-')
     }
 
     /// The seconds since 1970-01-01T00:00:00Z, fractions cut.
@@ -54,8 +62,12 @@ impl FromStr for Moment {
     type Err = InvalidMoment;
 
     fn from_str(text: &str) -> Result<Self, InvalidMoment> {
-        let moment = text.parse().map(Self).map_err(|_| InvalidMoment)?;
-        if moment.to_string() == text { Ok(moment) } else { Err(InvalidMoment) }
+        let moment: Self = text.parse().map(Self).map_err(|_| InvalidMoment)?;
+        if moment.to_string() == text && moment.has_four_digit_year() {
+            Ok(moment)
+        } else {
+            Err(InvalidMoment)
+        }
     }
 }
 
@@ -88,10 +100,10 @@ impl PackId {
         files: impl IntoIterator<Item = (&'a PackPath, &'a Digest)>,
     ) -> Self {
         let key = key_id.map_or_else(|| "unsigned".to_owned(), KeyId::to_string);
-        let mut text = format!("bp-pack-id/1\n{created_at}\n{key}\n");
-        for (path, digest) in files.into_iter().filter(|(path, _)| path.as_str() != super::README) {
-            text.push_str(&format!("{digest}  {path}\n"));
-        }
+        let head = format!("bp-pack-id/1\n{created_at}\n{key}\n");
+        let sealed = files.into_iter().filter(|(path, _)| path.as_str() != super::README);
+        let lines = sealed.map(|(path, digest)| format!("{digest}  {path}\n"));
+        let text: String = std::iter::once(head).chain(lines).collect();
         Self(Digest::of(text.as_bytes()).to_string()[..32].to_owned())
     }
 }
@@ -211,10 +223,10 @@ pub enum FileRole {
     Verdict,
     /// What all inputs together came to.
     Result,
-    /// Text for a reader.
-    Document,
+    /// Page one.
+    Readme,
     /// The signer's public key.
-    PublicKey,
+    SignerKey,
 }
 
 /// One sealed file.
@@ -343,6 +355,12 @@ impl Unsealed {
     /// # Errors
     /// [`ManifestError`] for bytes that are no manifest.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, ManifestError> {
+        // Straight into the closed shape first: what cannot be a manifest ends at its first wrong byte and costs no memory.
+        if let Err(error) = serde_json::from_slice::<Statement>(&bytes)
+            && bytes.len() > MAX_DIAGNOSED_BYTES
+        {
+            return Err(ManifestError::Shape(error.to_string()));
+        }
         let value = json::parse(&bytes)?;
         match value.get("format") {
             Some(Value::String(format)) if format == FORMAT => {}
@@ -432,6 +450,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Moment>(), Err(InvalidMoment), "{text}");
         }
+        assert_eq!("-000001-01-01T00:00:00Z".parse::<Moment>(), Err(InvalidMoment));
+        assert_eq!(Moment::from_unix_seconds(-100_000_000_000), None);
         assert_eq!(Moment::from_unix_seconds(0).unwrap().to_string(), "1970-01-01T00:00:00Z");
     }
 

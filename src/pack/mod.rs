@@ -13,14 +13,17 @@ pub mod ledger;
 pub mod manifest;
 pub mod path;
 pub mod plan;
+pub mod text;
+pub mod result;
 mod walk;
 
 pub use build::{BuildError, Pack, Staged};
-pub use check::{Options, Pin, VerifyResult};
+pub use check::{Limits, OpenError, Options, Pin};
 pub use ledger::Ledger;
 pub use manifest::{Manifest, Moment, Statement, Unsealed};
 pub use path::PackPath;
 pub use plan::{Input, InputKind, Plan, Terms};
+pub use result::{Check, Finding, VerifyResult};
 
 /// The sealed statement.
 pub const MANIFEST: &str = "manifest.json";

@@ -37,6 +37,11 @@ pub enum InvalidPath {
 }
 
 impl PackPath {
+    /// A path that the layout itself spells.
+    pub(super) fn known(text: &str) -> Self {
+        text.parse().expect("folders, stems and names of the layout make sound paths")
+    }
+
     /// The text form.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -75,10 +75,12 @@ impl Evidence {
         let mut taken = BTreeSet::new();
         for Input { name, kind, bytes } in inputs {
             let stem = stem_of(&name);
-            let numbered = (2_u64..).map(|number| format!("{stem}-{number}"));
-            let free =
-                std::iter::once(stem.clone()).chain(numbered).find(|stem| taken.insert(stem.to_lowercase()));
-            evidence.0.insert(free.expect("numbers do not end"), (kind, bytes));
+            let (mut free, mut number) = (stem.clone(), 1_u64);
+            while !taken.insert(free.to_lowercase()) {
+                number += 1;
+                free = format!("{stem}-{number}");
+            }
+            evidence.0.insert(free, (kind, bytes));
         }
         evidence
     }
@@ -226,14 +228,12 @@ impl FinalVerdict {
 
     fn text(&self) -> String {
         let Counts { receipts, passed, failed, insufficient } = self.counts;
-        let mut text = format!("{}\n", self.verdict.name());
-        text.push_str(&format!(
-            "inputs {receipts}, passed {passed}, failed {failed}, insufficient {insufficient}\n"
-        ));
-        for input in &self.inputs {
-            text.push_str(&format!("{:<12}  {}\n", input.outcome.name(), input.stem));
-        }
-        text
+        let head = format!(
+            "{}\ninputs {receipts}, passed {passed}, failed {failed}, insufficient {insufficient}\n",
+            self.verdict.name()
+        );
+        let lines = self.inputs.iter().map(|input| format!("{:<12}  {}\n", input.outcome.name(), input.stem));
+        std::iter::once(head).chain(lines).collect()
     }
 }
 
@@ -251,8 +251,7 @@ impl Plan {
         let timestamp = created_at.to_string();
         let mut files = BTreeMap::new();
         let mut add = |path: String, role, bytes| {
-            let path: PackPath = path.parse().expect("stems and folders make sound paths");
-            files.insert(path, Planned { bytes, role });
+            files.insert(PackPath::known(&path), Planned { bytes, role });
         };
         let mut inputs = Vec::new();
         for (stem, (kind, bytes)) in evidence.0 {
@@ -280,7 +279,7 @@ impl Plan {
         add(FINAL_VERDICT.to_owned(), FileRole::Result, json::canonical(&verdict));
         add("results/final_verdict.txt".to_owned(), FileRole::Result, verdict.text().into_bytes());
         if let Some(signer) = signer {
-            add(SIGNER.to_owned(), FileRole::PublicKey, signer.to_pem().into_bytes());
+            add(SIGNER.to_owned(), FileRole::SignerKey, signer.to_pem().into_bytes());
         }
         Self { files, verdict }
     }
@@ -295,8 +294,7 @@ impl Plan {
     /// Adds page one.
     pub fn add_readme(&mut self, terms: &Terms, pack_id: &PackId, key_id: Option<&KeyId>) {
         let bytes = readme(&self.verdict, terms, pack_id, key_id).into_bytes();
-        let path = README.parse().expect("a sound path");
-        self.files.insert(path, Planned { bytes, role: FileRole::Document });
+        self.files.insert(PackPath::known(README), Planned { bytes, role: FileRole::Readme });
     }
 
     /// The files, by path.
@@ -412,13 +410,14 @@ mod tests {
     #[test]
     fn stems_are_plain_and_unique_also_where_case_is_ignored() {
         assert_eq!(stems(&["runs/a.jsonl", "a.json", "A.jsonl"]), ["A", "a-2", "a-3"]);
-        assert_eq!(stems(&["..\u{1b}[31m|`x`.jsonl"]), ["31m--x-"].map(|stem| stem.to_owned()));
+        assert_eq!(stems(&["..\u{1b}[31m|`x`.jsonl"]), ["31m--x-"]);
         assert_eq!(stems(&["..", "", "日本"]), ["input", "input-2", "input-3"]);
         assert!(stems(&[&"x".repeat(500)]).iter().all(|stem| is_stem(stem)));
     }
 
     #[test]
     fn one_failure_fails_all_and_nothing_is_no_pass() {
+        use Outcome::{Fail, Insufficient, Pass};
         let verdict = |outcomes: &[Outcome]| {
             let judged = |outcome: &Outcome| Judged {
                 stem: "x".into(),
@@ -428,7 +427,6 @@ mod tests {
             };
             FinalVerdict::of(outcomes.iter().map(judged).collect()).verdict
         };
-        use Outcome::{Fail, Insufficient, Pass};
         assert_eq!(verdict(&[]), Insufficient);
         assert_eq!(verdict(&[Pass, Pass]), Pass);
         assert_eq!(verdict(&[Pass, Insufficient]), Insufficient);

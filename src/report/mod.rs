@@ -1,10 +1,8 @@
 //! What a judgement comes to, for machines and for people: the verdict document and its text.
 
-mod pack_text;
 pub mod text;
 pub mod verdict;
 
-pub use pack_text::pack_text;
 pub use verdict::{BOUNDS_POLICY, Judgement, judgement};
 
 pub use crate::verify::Outcome;

@@ -136,6 +136,9 @@ impl VerifyingKey {
     }
 
     /// SPKI PEM, as `openssl pkey -pubout` writes it.
+    ///
+    /// # Panics
+    /// Never: 32 bytes have an SPKI encoding.
     #[must_use]
     pub fn to_pem(&self) -> String {
         self.0.to_public_key_pem(LineEnding::LF).expect("32 bytes have an SPKI encoding")
@@ -201,6 +204,9 @@ impl SigningKey {
     }
 
     /// PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it (version 1: the seed alone).
+    ///
+    /// # Panics
+    /// Never: 32 bytes have a PKCS#8 encoding.
     #[must_use]
     pub fn to_pem(&self) -> Zeroizing<String> {
         let bytes = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };

@@ -11,7 +11,7 @@ pub mod read;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::engine::author::AuthorError;
+use crate::author::AuthorError;
 use crate::import::{Framework, Options};
 use crate::receipt::canonical::{self, EmitError};
 use crate::receipt::lower;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use bp::engine::seed::Seed;
+use bp::author::seed::Seed;
 use bp::error::{self, Failure};
 use bp::import::Framework;
 

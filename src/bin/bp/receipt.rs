@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use bp::engine::author;
-use bp::engine::seed::Seed;
+use bp::author;
+use bp::author::seed::Seed;
 use bp::error::{self, Failure};
 use bp::receipt::canonical;
 use bp::report::verdict::{self, Document};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bp::error::{self, Failure};
 use bp::pack::check::{self, Limits, Options, Pin};
-use bp::report;
+use bp::pack::text;
 use bp::trust::key::{KeyId, VerifyingKey};
 use bp::trust::policy::TrustPolicy;
 
@@ -36,7 +36,7 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
     if output.json {
         output.envelope(&result)?;
     } else {
-        output.say(&report::pack_text(&result));
+        output.say(&text::render(&result));
     }
     Ok(result.exit_code())
 }

@@ -1,13 +1,13 @@
 //! What checking a pack came to, as plain text of 80 columns.
 
-use crate::pack::check::{Check, Finding, How, SignerStatus, VerifyResult};
 use crate::report::Outcome;
+use crate::pack::result::{Check, Finding, How, SignerStatus, VerifyResult};
 
 const WIDTH: usize = 80;
 
 /// The text. Its last line is the verdict sentence.
 #[must_use]
-pub fn pack_text(result: &VerifyResult) -> String {
+pub fn render(result: &VerifyResult) -> String {
     let mut lines = Lines::default();
     if let Some(pack) = &result.pack {
         lines.wrap("pack     ", &pack.id.to_string());
@@ -20,18 +20,24 @@ pub fn pack_text(result: &VerifyResult) -> String {
         lines.wrap("verdict  ", &format!("{} ({how})", verdict.name()));
     }
     lines.blank();
-    result.checks.iter().for_each(|check| lines.wrap("", &check_line(check)));
+    for check in &result.checks {
+        lines.wrap("", &check_line(check));
+    }
     for (title, findings) in [("findings", &result.findings), ("warnings", &result.warnings)] {
         if !findings.is_empty() {
             lines.blank();
             lines.wrap("", title);
-            findings.iter().for_each(|finding| lines.finding(finding));
+            for finding in findings {
+                lines.finding(finding);
+            }
         }
     }
     if !result.not_checked.is_empty() {
         lines.blank();
         lines.wrap("", "not checked");
-        result.not_checked.iter().for_each(|sentence| lines.wrap("  ", sentence));
+        for sentence in &result.not_checked {
+            lines.wrap("  ", sentence);
+        }
     }
     lines.blank();
     lines.wrap("", &sentence(result));

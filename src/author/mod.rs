@@ -1,6 +1,8 @@
-//! From an input to a receipt: one computed step with every factor named.
+//! From an input to a receipt: one computed step with every factor named. Authors receipts; judges none.
 
-use super::{Computed, Forward, Given, Loss, step};
+pub mod seed;
+
+use crate::engine::{Computed, Forward, Given, Loss, step};
 use crate::at;
 use crate::number::Real as _;
 use crate::pointer::Pointer;

@@ -1,0 +1,148 @@
+//! What checking a pack came to, as data: `bp-pack-verify/1`, whose shape `contracts/pack_verify.schema.json` freezes.
+
+use serde::Serialize;
+
+use super::law::{Effect, Law};
+use super::manifest::{ClockSource, Moment, PackId, Producer, Subject};
+use crate::digest::Digest;
+use crate::report::Outcome;
+use crate::trust::KeyId;
+
+/// The format of [`VerifyResult`].
+pub const FORMAT: &str = "bp-pack-verify/1";
+
+/// How a result was obtained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// Re-derived here from the evidence.
+    Recomputed,
+    /// Compared here: digests, shape, seal.
+    Checked,
+    /// The pack's word.
+    Recorded,
+    /// Not looked at.
+    NotChecked,
+}
+
+/// One group of laws, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The group.
+    pub name: &'static str,
+    /// How its result was obtained.
+    pub how: How,
+    /// Whether every law of it holds; null when it was not checked.
+    pub ok: Option<bool>,
+    /// How many things were compared.
+    pub count: u64,
+}
+
+/// A law that is broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The law, as its code.
+    #[serde(rename = "code")]
+    pub law: &'static Law,
+    /// Where in the pack; `.` for the pack as a whole.
+    pub path: String,
+    /// What is seen there.
+    pub message: String,
+}
+
+/// Whom the recipient can take for the signer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignerStatus {
+    /// The seal holds under a key that the recipient named.
+    Pinned,
+    /// The seal holds under a key that only the pack vouches for.
+    Unpinned,
+    /// There is no seal.
+    Unsigned,
+    /// There is a seal, and it does not hold or was not checked.
+    Unverified,
+}
+
+/// What is known of the signer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignerFacts {
+    /// The key that the manifest names.
+    pub key_id: Option<KeyId>,
+    /// Whom the recipient can take it for.
+    pub status: SignerStatus,
+    /// The name in the recipient's trust list.
+    pub name: Option<String>,
+}
+
+/// What the manifest says of the pack. The pack's word, except the digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackFacts {
+    /// The pack's id.
+    pub id: PackId,
+    /// The digest of the manifest: the pack's identity.
+    pub manifest_sha256: Digest,
+    /// When it was made.
+    pub created_at: Moment,
+    /// Where that time comes from.
+    pub created_at_source: ClockSource,
+    /// The program that made it.
+    pub producer: Producer,
+    /// What judged it.
+    pub judge: JudgeFacts,
+    /// What it is about.
+    pub subject: Subject,
+    /// The pack before it.
+    pub parent_manifest_sha256: Option<Digest>,
+}
+
+/// The judge that a manifest names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JudgeFacts {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What checking a pack came to: `bp-pack-verify/1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyResult {
+    /// Always [`FORMAT`].
+    pub format: &'static str,
+    /// No finding.
+    pub ok: bool,
+    /// Whether it was checked strictly.
+    pub strict: bool,
+    /// Strict, no finding, the signer pinned, and the verdict PASS.
+    pub proof_grade: bool,
+    /// What the manifest says; null when there is none to read.
+    pub pack: Option<PackFacts>,
+    /// What is known of the signer.
+    pub signer: SignerFacts,
+    /// What the inputs come to.
+    pub verdict: Option<Outcome>,
+    /// How the verdict was obtained.
+    pub verdict_how: How,
+    /// Every group of laws, in order.
+    pub checks: Vec<Check>,
+    /// Every broken law.
+    pub findings: Vec<Finding>,
+    /// What would be a finding in strict verification.
+    pub warnings: Vec<Finding>,
+    /// What was not checked, and why.
+    pub not_checked: Vec<String>,
+}
+
+impl VerifyResult {
+    /// 0: no finding; 1: a finding; 2: nothing found, but part of the pack could not be judged.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let broken = self.findings.iter().any(|finding| finding.law.effect == Effect::Broken);
+        match (self.findings.is_empty(), broken) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        }
+    }
+}
