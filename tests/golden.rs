@@ -1,8 +1,8 @@
 //! What the engine authors: canonical bytes, by digest.
 
-use bp::digest::Digest;
 use bp::author;
 use bp::author::seed::Seed;
+use bp::digest::Digest;
 use bp::receipt::canonical;
 
 #[test]

@@ -10,8 +10,8 @@ use std::process::Command;
 use bp::digest::Digest;
 use bp::pack::check::{self, Limits};
 use bp::pack::manifest::{Artifact, ClockSource, FileRole, Judge, PackId, Producer, Signing, Subject};
-use bp::pack::{BuildError, Input, InputKind, Ledger, Options, Pack, Pin, Statement, Terms, VerifyResult};
 use bp::pack::text;
+use bp::pack::{BuildError, Input, InputKind, Ledger, Options, Pack, Pin, Statement, Terms, VerifyResult};
 use bp::report::Outcome;
 use bp::trust::{Role, Signer, SigningKey, TrustPolicy, seal};
 use serde_json::{Value, json};
@@ -990,7 +990,10 @@ fn limits_say_what_they_stopped() {
     assert_eq!(small(|limits| limits.files = 5), ["LIMIT_EXCEEDED ."]);
     assert_eq!(small(|limits| limits.depth = 0), ["LIMIT_EXCEEDED receipts"]);
     assert_eq!(small(|limits| limits.path_bytes = 12), ["LIMIT_EXCEEDED checksums.sha256"]);
-    assert_eq!(small(|limits| limits.file_bytes = 10_000), ["LIMIT_EXCEEDED receipts/iris.jsonl", "LIMIT_EXCEEDED sidecars/iris.jsonl"]);
+    assert_eq!(
+        small(|limits| limits.file_bytes = 10_000),
+        ["LIMIT_EXCEEDED receipts/iris.jsonl", "LIMIT_EXCEEDED sidecars/iris.jsonl"]
+    );
     assert_eq!(
         small(|limits| limits.index_bytes = 10),
         ["LIMIT_EXCEEDED checksums.sha256", "LIMIT_EXCEEDED manifest.json"]

@@ -20,20 +20,21 @@ const ARROWS: &[(&str, &str)] = &[
     // The pipeline, in the order data flows.
     ("receipt", "small"),
     ("engine", "number receipt"),
+    ("author", "small receipt engine"),
     ("reconcile", "small receipt engine"),
-    ("import", "small receipt engine"),
-    ("report", "small receipt reconcile"),
-    ("verify", "small receipt engine reconcile import report"),
+    ("import", "small receipt engine author"),
+    ("verify", "small receipt engine author reconcile import"),
+    ("report", "small receipt reconcile verify"),
     // Evidence beside receipts.
     ("tensor", "small"),
-    ("step", "small tensor reconcile report"),
+    ("step", "small tensor reconcile verify report"),
     ("run", "small"),
     ("annex", "small run"),
     // Packs take reports as bytes and values, and never reach into the rules.
     ("trust", "small persist"),
     ("store", "small persist"),
     ("contract", "small"),
-    ("pack", "small persist trust store run annex contract verify report"),
+    ("pack", "small persist trust store run annex contract import verify report"),
 ];
 
 /// What `small` stands for.

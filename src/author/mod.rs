@@ -2,8 +2,8 @@
 
 pub mod seed;
 
-use crate::engine::{Computed, Forward, Given, Loss, step};
 use crate::at;
+use crate::engine::{Computed, Forward, Given, Loss, step};
 use crate::number::Real as _;
 use crate::pointer::Pointer;
 use crate::receipt::id::{ParamId, UnitId};

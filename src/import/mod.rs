@@ -7,9 +7,9 @@
 
 use serde::Deserialize as _;
 
+use crate::author::{self, AuthorError};
 use crate::digest::Digest;
 use crate::engine;
-use crate::author::{self, AuthorError};
 use crate::number::Tolerance;
 use crate::receipt::lower;
 use crate::receipt::net::Net;

@@ -13,8 +13,8 @@ pub mod ledger;
 pub mod manifest;
 pub mod path;
 pub mod plan;
-pub mod text;
 pub mod result;
+pub mod text;
 mod walk;
 
 pub use build::{BuildError, Pack, Staged};

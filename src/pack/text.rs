@@ -1,7 +1,7 @@
 //! What checking a pack came to, as plain text of 80 columns.
 
-use crate::report::Outcome;
 use crate::pack::result::{Check, Finding, How, SignerStatus, VerifyResult};
+use crate::report::Outcome;
 
 const WIDTH: usize = 80;
 

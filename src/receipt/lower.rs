@@ -3,8 +3,8 @@
 use super::id::{ParamId, UnitId};
 use super::step::{Claims, Entry, Origin, PostUpdate, Reading, Step};
 use super::wire::{
-    Activation, Attestor, BiasMode, BiasPolicy, BiasSharing, Parameter, PolicyTolerance, PostUpdateLoss,
-    Receipt, Role, Sidecar, SourceFramework, Topology, UnitOrder, WireTolerance,
+    Attestor, BiasMode, BiasPolicy, BiasSharing, Parameter, PolicyTolerance, PostUpdateLoss, Receipt, Role,
+    Sidecar, SourceFramework, Topology, UnitOrder, WireTolerance,
 };
 use crate::digest::Digest;
 use crate::number::Tolerance;
@@ -235,19 +235,5 @@ pub fn bias_policy_of(wire: &Sidecar) -> BiasPolicy {
         reason: None,
         updated_in_step: learns,
         reconciliation: None,
-    }
-}
-
-/// The activation of a layer, by name.
-impl Activation {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sigmoid => "sigmoid",
-            Self::Identity => "identity",
-            Self::Relu => "relu",
-            Self::Softmax => "softmax",
-        }
     }
 }

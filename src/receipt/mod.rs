@@ -8,6 +8,7 @@
 pub mod canonical;
 pub mod id;
 pub mod lower;
+mod names;
 pub mod net;
 pub mod step;
 pub mod version;

@@ -441,19 +441,6 @@ pub enum Optimizer {
     Adamw,
 }
 
-impl Optimizer {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sgd => "sgd",
-            Self::SgdMomentum => "sgd_momentum",
-            Self::Adam => "adam",
-            Self::Adamw => "adamw",
-        }
-    }
-}
-
 /// A batch (0.4.0; in sidecars, framework-trace 0.3.0).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

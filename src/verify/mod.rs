@@ -10,8 +10,8 @@ pub mod read;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
 use crate::author::AuthorError;
+use crate::digest::Digest;
 use crate::import::{Framework, Options};
 use crate::receipt::canonical::{self, EmitError};
 use crate::receipt::lower;

@@ -1,8 +1,8 @@
 //! `generate`: the receipt of a built-in step.
 
-use bp::digest::Digest;
 use bp::author;
 use bp::author::seed::Seed;
+use bp::digest::Digest;
 use bp::error::{self, Failure};
 use bp::receipt::canonical;
 use serde_json::json;

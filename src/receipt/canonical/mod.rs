@@ -3,16 +3,19 @@
 //! Maps follow the topology's order, whatever order they stand in; keys that the topology does not name are left out,
 //! so a record with such keys is not canonical.
 
-use super::id::{ParamId, UnitId};
-use super::wire::{
-    Activation, Attestor, BiasMode, BiasPolicy, BiasSharing, ByteOutput, DualForm, Factor, FixtureStatus,
-    HiddenSignal, Identity, Kind, Loss, LossKind, NumericPolicy, OptimizerConfig, OptimizerState, Ordered,
-    OutputSignal, PolicyTolerance, PostUpdateForward, PostUpdateLoss, Receipt, Role, Sample, SourceFramework,
-    Topology, Unit, UnitOrder, Update,
-};
+mod writer;
+
+use writer::Writer;
+
 use crate::at;
-use crate::number;
-use crate::pointer::{Pointer, Token};
+use crate::pointer::Pointer;
+use crate::receipt::id::{ParamId, UnitId};
+use crate::receipt::wire::{
+    Activation, Attestor, BiasMode, BiasPolicy, BiasSharing, ByteOutput, DualForm, Factor, FixtureStatus,
+    HiddenSignal, Identity, Loss, NumericPolicy, OptimizerConfig, OptimizerState, OutputSignal,
+    PolicyTolerance, PostUpdateForward, PostUpdateLoss, Receipt, Sample, SourceFramework, Topology, Unit,
+    UnitOrder, Update,
+};
 
 /// Why a receipt has no canonical bytes.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -48,18 +51,6 @@ pub fn emit(receipt: &Receipt) -> Result<String, EmitError> {
 
 type Emit = Result<(), EmitError>;
 
-/// One step of the place that is being written.
-enum Step {
-    Key(&'static str),
-    Name(String),
-    Index(usize),
-}
-
-struct Writer {
-    out: String,
-    path: Vec<Step>,
-}
-
 /// Names of units and of parameters in the order in which maps are written.
 struct Order {
     input: Vec<UnitId>,
@@ -88,147 +79,6 @@ impl Order {
 }
 
 impl Writer {
-    fn here(&self) -> Pointer {
-        self.path.iter().fold(Pointer::default(), |pointer, step| {
-            pointer.join(match step {
-                Step::Key(key) => Token::Key(key),
-                Step::Name(name) => Token::Key(name),
-                Step::Index(index) => Token::Index(*index),
-            })
-        })
-    }
-
-    fn number(&mut self, value: f64) -> Emit {
-        number::canonical(value, &mut self.out).map_err(|_| EmitError::OutOfRange { at: self.here(), value })
-    }
-
-    fn text(&mut self, text: &str) {
-        self.out.push('"');
-        for character in text.chars() {
-            match character {
-                '"' => self.out.push_str("\\\""),
-                '\\' => self.out.push_str("\\\\"),
-                '\u{8}' => self.out.push_str("\\b"),
-                '\t' => self.out.push_str("\\t"),
-                '\n' => self.out.push_str("\\n"),
-                '\u{c}' => self.out.push_str("\\f"),
-                '\r' => self.out.push_str("\\r"),
-                control if control < ' ' => {
-                    self.out.push_str("\\u00");
-                    for shift in [4, 0] {
-                        let digit = (u32::from(control) >> shift) & 0xf;
-                        self.out.push(char::from_digit(digit, 16).unwrap_or('0'));
-                    }
-                }
-                plain => self.out.push(plain),
-            }
-        }
-        self.out.push('"');
-    }
-
-    /// The comma before every member but the first, then the member's name.
-    fn separate(&mut self) {
-        if !self.out.is_empty() && !self.out.ends_with(['{', '[']) {
-            self.out.push(',');
-        }
-    }
-
-    fn member(&mut self, key: &'static str, write: impl FnOnce(&mut Self) -> Emit) -> Emit {
-        self.separate();
-        self.text(key);
-        self.out.push(':');
-        self.path.push(Step::Key(key));
-        write(self)?;
-        self.path.pop();
-        Ok(())
-    }
-
-    fn object(&mut self, write: impl FnOnce(&mut Self) -> Emit) -> Emit {
-        self.out.push('{');
-        write(self)?;
-        self.out.push('}');
-        Ok(())
-    }
-
-    fn texts(&mut self, key: &'static str, text: &str) -> Emit {
-        self.member(key, |writer| {
-            writer.text(text);
-            Ok(())
-        })
-    }
-
-    fn optional_text(&mut self, key: &'static str, text: Option<&str>) -> Emit {
-        text.map_or(Ok(()), |text| self.texts(key, text))
-    }
-
-    fn required_text(&mut self, key: &'static str, text: Option<&str>) -> Emit {
-        let text = text.ok_or_else(|| EmitError::Missing { at: self.here().join(Token::Key(key)) })?;
-        self.texts(key, text)
-    }
-
-    fn numbers(&mut self, key: &'static str, value: f64) -> Emit {
-        self.member(key, |writer| writer.number(value))
-    }
-
-    fn integer(&mut self, key: &'static str, value: u64) -> Emit {
-        self.member(key, |writer| {
-            writer.out.push_str(&value.to_string());
-            Ok(())
-        })
-    }
-
-    fn truth(&mut self, key: &'static str, value: bool) -> Emit {
-        self.member(key, |writer| {
-            writer.out.push_str(if value { "true" } else { "false" });
-            Ok(())
-        })
-    }
-
-    fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T) -> Emit) -> Emit {
-        self.out.push('[');
-        for (index, item) in items.iter().enumerate() {
-            self.separate();
-            self.path.push(Step::Index(index));
-            write(self, item)?;
-            self.path.pop();
-        }
-        self.out.push(']');
-        Ok(())
-    }
-
-    fn names<T: AsRef<str>>(&mut self, key: &'static str, names: &[T]) -> Emit {
-        self.member(key, |writer| {
-            writer.list(names, |writer, name| {
-                writer.text(name.as_ref());
-                Ok(())
-            })
-        })
-    }
-
-    /// A map's members in a given order.
-    fn map<'k, K, V>(
-        &mut self,
-        order: impl Iterator<Item = &'k K>,
-        map: &Ordered<K, V>,
-        mut write: impl FnMut(&mut Self, &V) -> Emit,
-    ) -> Emit
-    where
-        K: AsRef<str> + std::hash::Hash + Eq + 'k,
-    {
-        self.object(|writer| {
-            order.into_iter().try_for_each(|name| {
-                writer.separate();
-                writer.text(name.as_ref());
-                writer.out.push(':');
-                writer.path.push(Step::Name(name.as_ref().to_owned()));
-                let value = map.get(name).ok_or_else(|| EmitError::Missing { at: writer.here() })?;
-                write(writer, value)?;
-                writer.path.pop();
-                Ok(())
-            })
-        })
-    }
-
     fn receipt(&mut self, receipt: &Receipt) -> Emit {
         let order = Order::of(&receipt.topology);
         let number = |writer: &mut Self, value: &f64| writer.number(*value);
@@ -613,17 +463,7 @@ impl Writer {
         let post = post.ok_or_else(|| EmitError::Missing { at: self.here() })?;
         self.object(|writer| {
             writer.texts("status", &post.status)?;
-            order.computed().try_for_each(|name| {
-                let at = writer.here().join(Token::Key(name));
-                let unit = post.units.get(name).ok_or(EmitError::Missing { at })?;
-                writer.separate();
-                writer.text(name);
-                writer.out.push(':');
-                writer.path.push(Step::Name(name.to_string()));
-                writer.unit(unit)?;
-                writer.path.pop();
-                Ok(())
-            })
+            writer.members(order.computed(), &post.units, Self::unit)
         })
     }
 
@@ -638,51 +478,5 @@ impl Writer {
             writer.member("per_output", |writer| writer.map(order.output.iter(), per_output, number))?;
             writer.numbers("total", post.total.ok_or_else(|| missing(here("total")))?)
         })
-    }
-}
-
-impl Role {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::InputToHiddenWeight => "input_to_hidden_weight",
-            Self::HiddenToOutputWeight => "hidden_to_output_weight",
-            Self::HiddenBias => "hidden_bias",
-            Self::OutputBias => "output_bias",
-        }
-    }
-}
-
-impl LossKind {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::HalfSquaredError => "half_squared_error",
-            Self::CrossEntropySoftmax => "cross_entropy_softmax",
-        }
-    }
-}
-
-impl BiasSharing {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PerLayer => "per_layer",
-            Self::PerNeuron => "per_neuron",
-        }
-    }
-}
-
-impl Kind {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Weight => "weight",
-            Self::Bias => "bias",
-        }
     }
 }

@@ -1,0 +1,157 @@
+//! The bytes: ledger, the set of files, their digests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Checker, Intact};
+use crate::digest::Digest;
+use crate::pack::law;
+use crate::pack::ledger::{Defect, Ledger, MAX_PROBLEMS};
+use crate::pack::manifest::{Artifact, Statement};
+use crate::pack::path::PackPath;
+use crate::pack::result::How;
+use crate::pack::walk::{self, Walk};
+use crate::pack::{FINAL_VERDICT, LEDGER, MANIFEST, SEAL};
+
+impl Checker<'_> {
+    /// Reads the ledger and puts its grammar to it. Answers it when it is the one that the manifest binds.
+    pub(super) fn ledger(&mut self, walk: &Walk, statement: Option<&Statement>) -> Option<Ledger> {
+        let before = self.findings.len();
+        let Some(entry) = walk.entries.get(&PackPath::known(LEDGER)).copied() else {
+            self.find(&law::LEDGER_MISSING, LEDGER, "there is none");
+            self.done("ledger", How::Checked, 0, before);
+            return None;
+        };
+        let bytes = self.root(entry, LEDGER, self.options.limits.index_bytes)?;
+        let digest = Digest::of(&bytes);
+        let stated = statement.map(|statement| statement.checksums_sha256_digest);
+        if let Some(stated) = stated.filter(|stated| *stated != digest) {
+            let message = format!("its digest is {digest}, the manifest states {stated}");
+            self.find(&law::LEDGER_DIGEST_MISMATCH, LEDGER, message);
+        }
+        let (ledger, problems) = Ledger::parse(&bytes);
+        if problems.len() >= MAX_PROBLEMS {
+            self.skip(format!(
+                "of the lines of the ledger that break its grammar, {MAX_PROBLEMS} are listed"
+            ));
+        }
+        for problem in problems {
+            let (law, reason) = match problem.defect {
+                Defect::Malformed => (&law::LEDGER_LINE_MALFORMED, "malformed".to_owned()),
+                Defect::UnsafePath(reason) => (&law::LEDGER_PATH_UNSAFE, reason.to_string()),
+                Defect::Twice => (&law::LEDGER_PATH_TWICE, "listed before".to_owned()),
+                Defect::Unsorted => (&law::LEDGER_UNSORTED, "belongs further up".to_owned()),
+                Defect::CaseTwin => {
+                    (&law::LEDGER_CASE_TWIN, "equal to an earlier path but for case".to_owned())
+                }
+                Defect::NoFinalNewline => (&law::LEDGER_NO_FINAL_NEWLINE, "the line does not end".to_owned()),
+            };
+            self.find(law, LEDGER, format!("line {}: {reason}: {}", problem.line, problem.text));
+        }
+        self.done("ledger", How::Checked, ledger.iter().count() as u64, before);
+        (stated == Some(digest)).then_some(ledger)
+    }
+
+    /// Holds disk, manifest and ledger against each other. Answers what the manifest lists.
+    pub(super) fn files(
+        &mut self,
+        walk: &Walk,
+        statement: &Statement,
+        ledger: Option<&Ledger>,
+    ) -> BTreeMap<PackPath, Artifact> {
+        let before = self.findings.len();
+        let root_files: BTreeSet<PackPath> = [MANIFEST, SEAL, LEDGER].map(PackPath::known).into();
+        let listed = statement.artifacts.iter().filter(|artifact| !root_files.contains(&artifact.path));
+        let expected: BTreeMap<PackPath, Artifact> =
+            listed.map(|artifact| (artifact.path.clone(), artifact.clone())).collect();
+        if let Some(ledger) = ledger {
+            self.ledger_equals_artifacts(ledger, &expected);
+        }
+        for path in walk.entries.keys() {
+            let sealed =
+                expected.contains_key(path) || ledger.is_some_and(|ledger| ledger.digest(path).is_some());
+            // What is no regular file has its finding from the structure.
+            if !sealed && !root_files.contains(path) && walk.entries[path].regular {
+                self.find(&law::FILE_UNEXPECTED, path.as_str(), "not among the sealed files; not read");
+            }
+        }
+        for (path, artifact) in &expected {
+            match walk.entries.get(path) {
+                None => self.find(&law::FILE_MISSING, path.as_str(), "sealed, and not there"),
+                Some(entry) if entry.regular && entry.size_bytes != artifact.size_bytes => {
+                    let (seen, stated) = (entry.size_bytes, artifact.size_bytes);
+                    let message = format!("{seen} bytes long, {stated} were sealed; not read");
+                    self.find(&law::FILE_SIZE_MISMATCH, path.as_str(), message);
+                }
+                Some(_) => {}
+            }
+        }
+        self.done("files", How::Checked, expected.len() as u64, before);
+        expected
+    }
+
+    pub(super) fn ledger_equals_artifacts(
+        &mut self,
+        ledger: &Ledger,
+        expected: &BTreeMap<PackPath, Artifact>,
+    ) {
+        for (path, digest) in ledger.iter() {
+            let message = match expected.get(path) {
+                Some(artifact) if artifact.sha256 == *digest => continue,
+                Some(_) => "the manifest states another digest",
+                None => "in the ledger, not in the manifest",
+            };
+            self.find(&law::LEDGER_ARTIFACTS_DIFFER, path.as_str(), message);
+        }
+        for path in expected.keys().filter(|path| ledger.digest(path).is_none()) {
+            let message = "in the manifest, not in the ledger";
+            self.find(&law::LEDGER_ARTIFACTS_DIFFER, path.as_str(), message);
+        }
+    }
+
+    /// Reads every sealed file once and answers those whose bytes are the sealed ones.
+    pub(super) fn digests(&mut self, walk: &Walk, expected: &BTreeMap<PackPath, Artifact>) -> Intact {
+        let before = self.findings.len();
+        let limits = self.options.limits.clone();
+        let mut intact = Intact::default();
+        let mut total_bytes = 0_u64;
+        for (path, artifact) in expected {
+            let Some(entry) = walk.entries.get(path) else { continue };
+            if !entry.regular || entry.size_bytes != artifact.size_bytes {
+                continue;
+            }
+            if entry.size_bytes > limits.file_bytes {
+                let message = format!(
+                    "{} bytes long, over the limit of {}; not read",
+                    entry.size_bytes, limits.file_bytes
+                );
+                self.find(&law::LIMIT_EXCEEDED, path.as_str(), message);
+                continue;
+            }
+            total_bytes = total_bytes.saturating_add(entry.size_bytes);
+            if total_bytes > limits.total_bytes {
+                let message =
+                    format!("over {} bytes in all; from here on nothing is read", limits.total_bytes);
+                self.find(&law::LIMIT_EXCEEDED, path.as_str(), message);
+                break;
+            }
+            let keep = super::derive::evidence_of(path).is_some()
+                || path.as_str() == FINAL_VERDICT
+                || path.stem("verify", "json").is_some();
+            match walk::read(&self.dir, path, entry.size_bytes, keep) {
+                Ok((digest, bytes)) if digest == artifact.sha256 => {
+                    intact.digests.insert(path.clone(), digest);
+                    if keep {
+                        intact.kept.insert(path.clone(), bytes);
+                    }
+                }
+                Ok((digest, _)) => {
+                    let message = format!("its digest is {digest}, {} was sealed", artifact.sha256);
+                    self.find(&law::FILE_DIGEST_MISMATCH, path.as_str(), message);
+                }
+                Err((law, message)) => self.find(law, path.as_str(), message),
+            }
+        }
+        self.done("digests", How::Checked, intact.digests.len() as u64, before);
+        intact
+    }
+}

@@ -1,0 +1,298 @@
+//! The checker: every law of a pack, put to a directory in order, and all findings collected.
+//!
+//! ```text
+//! structure -> manifest -> seal, signer -> ledger -> disk = manifest = ledger -> digests
+//!           -> judge the evidence again -> verdicts, results, README, manifest fields as they follow from it
+//! ```
+//! A file is read once: it is hashed, judged and compared from the same bytes. With a signer that the recipient named,
+//! nothing beyond manifest, seal and ledger is read until the seal holds.
+
+mod bytes;
+mod derive;
+mod seal;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cap_std::fs::Dir;
+
+use crate::digest::Digest;
+use crate::pack::law::{self, Law};
+use crate::pack::manifest::{Judge, Manifest, Producer, Statement, Unsealed};
+use crate::pack::path::PackPath;
+use crate::pack::plan::Plan;
+use crate::pack::result::{Check, FORMAT, Finding, How, PackFacts, SignerFacts, SignerStatus, VerifyResult};
+use crate::pack::walk::{self, Entry, Walk, shown};
+use crate::report::Outcome;
+use crate::trust::{KeyId, TrustPolicy, VerifyingKey};
+
+/// A public key file is no longer than this.
+const MAX_SIGNER_BYTES: u64 = 4096;
+
+/// How much of a pack is looked at. What lies beyond is not checked, and said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Names in the pack, directories included.
+    pub files: u64,
+    /// The length of one file.
+    pub file_bytes: u64,
+    /// The length of all files together.
+    pub total_bytes: u64,
+    /// The length of the manifest, and of the ledger.
+    pub index_bytes: u64,
+    /// Directories within each other.
+    pub depth: usize,
+    /// The length of one path.
+    pub path_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            files: 200_000,
+            file_bytes: 1 << 30,
+            total_bytes: 8 << 30,
+            index_bytes: 32 << 20,
+            depth: 16,
+            path_bytes: 1024,
+        }
+    }
+}
+
+/// A signer that the recipient names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pin {
+    /// By the key itself.
+    Key(VerifyingKey),
+    /// By its id: the key may then come from the pack, if it has this id.
+    Id(KeyId),
+}
+
+impl Pin {
+    fn id(&self) -> KeyId {
+        match self {
+            Self::Key(key) => key.id(),
+            Self::Id(id) => *id,
+        }
+    }
+}
+
+/// What the recipient demands and brings.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether a seal by a named signer and a PASS are demanded, and warnings are findings.
+    pub strict: bool,
+    /// Whether, in strict verification, a pack that did not pass may be checked as evidence.
+    pub allow_fail_verdict: bool,
+    /// The signers that the recipient named for this check.
+    pub pins: Vec<Pin>,
+    /// The recipient's trust list.
+    pub policy: TrustPolicy,
+    /// How much is looked at.
+    pub limits: Limits,
+    /// The program that checks, as it would sign itself as producer.
+    pub producer: Producer,
+    /// The judge that checks.
+    pub judge: Judge,
+}
+
+/// A pack that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {source}", path = path.display())]
+pub struct OpenError {
+    /// The directory.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// The groups of laws, in the order of the checks.
+const CHECKS: [&str; 12] = [
+    "structure",
+    "manifest",
+    "seal",
+    "signer",
+    "ledger",
+    "files",
+    "digests",
+    "receipts",
+    "verdicts",
+    "results",
+    "readme",
+    "identity",
+];
+
+/// Checks the pack in a directory.
+///
+/// # Errors
+/// [`OpenError`] when there is no such directory, or it cannot be opened.
+pub fn directory(path: &Path, options: &Options) -> Result<VerifyResult, OpenError> {
+    let dir = Dir::open_ambient_dir(path, cap_std::ambient_authority())
+        .map_err(|source| OpenError { path: path.to_owned(), source })?;
+    let signer = SignerFacts { key_id: None, status: SignerStatus::Unverified, name: None };
+    let mut checker = Checker {
+        dir,
+        options,
+        pack: None,
+        signer,
+        key: None,
+        verdict: None,
+        verdict_how: How::NotChecked,
+        derived: false,
+        checks: Vec::new(),
+        findings: Vec::new(),
+        warnings: Vec::new(),
+        not_checked: Vec::new(),
+    };
+    checker.run();
+    Ok(checker.result())
+}
+
+/// What the manifest is worth: once the seal holds, a manifest; else a claim.
+enum Standing {
+    Sealed(Box<Manifest>),
+    Claimed(Box<Unsealed>),
+}
+
+impl Standing {
+    fn statement(&self) -> &Statement {
+        match self {
+            Self::Sealed(manifest) => manifest,
+            Self::Claimed(unsealed) => unsealed.claim(),
+        }
+    }
+}
+
+/// Sealed files whose bytes are the sealed ones.
+#[derive(Default)]
+struct Intact {
+    digests: BTreeMap<PackPath, Digest>,
+    kept: BTreeMap<PackPath, Vec<u8>>,
+}
+
+/// What follows from the evidence.
+struct Derived {
+    plan: Plan,
+    /// Whether the pack was made by this version, so that bytes and not outcomes are compared.
+    same_tool: bool,
+}
+
+struct Checker<'a> {
+    dir: Dir,
+    options: &'a Options,
+    pack: Option<PackFacts>,
+    signer: SignerFacts,
+    /// The public key of the signer, where it is at hand.
+    key: Option<VerifyingKey>,
+    verdict: Option<Outcome>,
+    verdict_how: How,
+    /// Whether the evidence was judged again.
+    derived: bool,
+    checks: Vec<Check>,
+    findings: Vec<Finding>,
+    warnings: Vec<Finding>,
+    not_checked: Vec<String>,
+}
+
+impl Checker<'_> {
+    fn run(&mut self) {
+        let limits = &self.options.limits;
+        let mut walk = Walk::of(&self.dir, limits);
+        for (law, path, message) in std::mem::take(&mut walk.seen) {
+            self.findings.push(Finding { law, path, message });
+        }
+        self.done("structure", How::Checked, walk.count, 0);
+        if !walk.whole {
+            self.skip("the pack was not looked at as a whole, so nothing in it was checked");
+            return;
+        }
+        let Some(unsealed) = self.manifest(&walk) else {
+            self.ledger(&walk, None);
+            self.skip("without a manifest that can be read, files and verdicts are held against nothing");
+            return;
+        };
+        let Some(standing) = self.seal(&walk, unsealed) else {
+            self.ledger(&walk, None);
+            self.skip("the seal does not hold for a signer that you named, so nothing beyond manifest, seal and ledger was read");
+            return;
+        };
+        let statement = standing.statement();
+        self.verdict = Some(statement.verdict);
+        self.verdict_how = How::Recorded;
+        let ledger = self.ledger(&walk, Some(statement));
+        let expected = self.files(&walk, statement, ledger.as_ref());
+        let intact = self.digests(&walk, &expected);
+        let derived = self.derive(statement, &expected, intact);
+        self.identity(statement, &expected, derived.as_ref());
+        if self.verdict != Some(Outcome::Pass) && self.options.strict && !self.options.allow_fail_verdict {
+            let verdict = self.verdict.map_or("none", Outcome::name);
+            self.find(&law::VERDICT_NOT_PASS, ".", format!("the verdict is {verdict}"));
+        }
+    }
+
+    fn result(mut self) -> VerifyResult {
+        if self.options.strict {
+            self.findings.append(&mut self.warnings);
+        }
+        let done = |name: &'static str| {
+            let found = self.checks.iter().find(|check| check.name == name).cloned();
+            found.unwrap_or(Check { name, how: How::NotChecked, ok: None, count: 0 })
+        };
+        let ok = self.findings.is_empty();
+        VerifyResult {
+            format: FORMAT,
+            ok,
+            strict: self.options.strict,
+            proof_grade: ok
+                && self.options.strict
+                && self.derived
+                && self.signer.status == SignerStatus::Pinned
+                && self.verdict == Some(Outcome::Pass),
+            checks: CHECKS.into_iter().map(done).collect(),
+            pack: self.pack,
+            signer: self.signer,
+            verdict: self.verdict,
+            verdict_how: self.verdict_how,
+            findings: self.findings,
+            warnings: self.warnings,
+            not_checked: self.not_checked,
+        }
+    }
+
+    fn find(&mut self, law: &'static Law, path: &str, message: impl AsRef<str>) {
+        self.findings.push(Finding { law, path: shown(path), message: shown(message.as_ref()) });
+    }
+
+    fn warn(&mut self, law: &'static Law, path: &str, message: impl AsRef<str>) {
+        self.warnings.push(Finding { law, path: shown(path), message: shown(message.as_ref()) });
+    }
+
+    fn skip(&mut self, sentence: impl Into<String>) {
+        self.not_checked.push(sentence.into());
+    }
+
+    /// Records a group of laws; `before` is the number of findings when it began.
+    fn done(&mut self, name: &'static str, how: How, count: u64, before: usize) {
+        self.checks.push(Check { name, how, ok: Some(self.findings.len() == before), count });
+    }
+
+    /// The bytes of a root file that is read before anything is trusted. None when there is a finding instead.
+    fn root(&mut self, entry: Entry, name: &str, limit: u64) -> Option<Vec<u8>> {
+        if !entry.regular {
+            return None;
+        }
+        if entry.size_bytes > limit {
+            let message = format!("{} bytes long, over the limit of {limit}; not read", entry.size_bytes);
+            self.find(&law::LIMIT_EXCEEDED, name, message);
+            return None;
+        }
+        match walk::read(&self.dir, &PackPath::known(name), entry.size_bytes, true) {
+            Ok((_, bytes)) => Some(bytes),
+            Err((law, message)) => {
+                self.find(law, name, message);
+                None
+            }
+        }
+    }
+}
