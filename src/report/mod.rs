@@ -1,9 +1,11 @@
 //! What a judgement comes to, for machines and for people: the verdict document and its text.
 
+mod fold;
 mod pack_text;
 pub mod text;
 pub mod verdict;
 
+pub use fold::{Long, WIDTH, fold};
 pub use pack_text::pack_text;
 pub use verdict::{BOUNDS_POLICY, Judgement, judgement};
 
