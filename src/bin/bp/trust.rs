@@ -21,7 +21,12 @@ pub(crate) fn list() -> Result<PathBuf, Failure> {
 
 /// A key file that cannot be used.
 pub(crate) fn key_failure(error: &KeyError) -> Failure {
-    Failure::of(&error::KEY_ERROR, error)
+    let failure = Failure::of(&error::KEY_ERROR, error);
+    match error {
+        KeyError::Exists(_) => failure.hint("Choose another --out."),
+        KeyError::Mode { path, .. } => failure.hint(format!("chmod 600 {}", path.display())),
+        _ => failure,
+    }
 }
 
 /// A new key from the system's randomness, written where nothing stands yet.
