@@ -44,6 +44,12 @@ codes! {
     INVALID_FLAG 3 false
         "A flag does not exist or has a value that it cannot have."
         "See the command's --help.";
+    MISSING_FILE_ARG 2 false
+        "The command needs a file, and none is named."
+        "Name the file, or - for standard input.";
+    UNKNOWN_FRAMEWORK 2 false
+        "There is no importer for that framework."
+        "The frameworks are pytorch, jax and tensorflow.";
     ENOENT 2 false
         "A file does not exist."
         "Check the path.";
@@ -55,7 +61,7 @@ codes! {
         "Name a file.";
     IO_ERROR 2 true
         "Reading or writing failed."
-        "See the cause; try again once it is gone.";
+        "Try again once the cause is gone.";
     STDIN_IS_TTY 2 false
         "Standard input was asked for and is a terminal."
         "Pipe a file in, or name one.";
@@ -67,7 +73,7 @@ codes! {
         "Give one record.";
     INVALID_JSON 2 false
         "The input is not strict JSON: the grammar, no repeated key, no overflow, one value."
-        "Look at the byte offset that the message names.";
+        "Look at the byte that the message names; bytes are counted from 0.";
     INPUT_TOO_LARGE 2 false
         "The input is larger than one record may be."
         "Split the input.";
@@ -85,28 +91,28 @@ codes! {
         "Use a newer bp. Nothing was judged.";
     IMPORT_FAILED 2 false
         "The sidecar cannot be imported."
-        "See the message; `bp import` takes the framework that recorded it.";
+        "Give `bp import` the framework that recorded it, and look at the place that the message names.";
     SCHEMA_VIOLATION 1 false
         "The document breaks its schema."
-        "See the places that the message names.";
+        "Mend the places that the message names.";
     RECEIPT_NOT_WRITABLE 2 false
         "A number of the step does not fit the receipt format."
         "Nine plain digits reach from 1e-13 to 1e7; nothing was written.";
     KEY_ERROR 2 false
-        "A key file cannot be used."
-        "See the message.";
+        "A key file cannot be read, used or written."
+        "A key is Ed25519 in PEM, as `bp keys new` makes it; a private half may be read by its owner alone.";
     TRUST_ERROR 2 false
         "The trust list cannot be used."
-        "See the message.";
+        "Mend the place that the message names, or give --trust-policy FILE or --signer KEY.";
     PACK_EXISTS 2 false
         "A pack of that name exists, and packs are never overwritten."
         "Choose another --name or --out.";
     PACK_NOT_WRITTEN 2 true
         "The pack could not be written; nothing stands under its final name."
-        "See the cause.";
+        "Try again once the cause is gone.";
     PACK_UNREADABLE 2 false
         "There is no pack there that could be opened."
-        "Name the pack's folder.";
+        "Name the pack's folder, the one that holds manifest.json.";
     INVALID_TIME 3 false
         "A time is not RFC 3339, or `SOURCE_DATE_EPOCH` is not a number of seconds."
         "Write it like 2026-01-31T12:00:00Z.";
@@ -140,11 +146,13 @@ impl Failure {
         Self { code, message: message.into(), hint: None, causes: Vec::new() }
     }
 
-    /// A failure from a library error: its message, and the messages of its sources.
+    /// A failure from a library error: its message, and what its sources say beyond that.
     #[must_use]
     pub fn of(code: &'static Code, error: &dyn std::error::Error) -> Self {
-        let causes = std::iter::successors(error.source(), |error| error.source());
-        Self { causes: causes.map(ToString::to_string).collect(), ..Self::new(code, error.to_string()) }
+        let message = error.to_string();
+        let causes = std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string);
+        let causes = causes.filter(|cause| !message.ends_with(cause)).collect();
+        Self { causes, ..Self::new(code, message) }
     }
 
     /// This failure with a hint of its own.

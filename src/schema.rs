@@ -32,6 +32,12 @@ pub enum Schema {
     TopologyInput,
     /// The manifest of a pack.
     PackManifest,
+    /// What judging one input came to.
+    Verdict,
+    /// What checking a pack came to.
+    PackVerify,
+    /// What a command says when it could not do what was asked.
+    Error,
 }
 
 /// One place where a document breaks its schema.
@@ -79,7 +85,7 @@ macro_rules! embedded {
 }
 
 #[rustfmt::skip]
-static TABLE: [Embedded; 21] = embedded! {
+static TABLE: [Embedded; 24] = embedded! {
     None, "urn:bp:schema:blocks", "schemas/blocks.schema.json";
     None, "urn:bp:schema:receipt", "schemas/receipt.schema.json";
     None, "urn:bp:schema:framework-trace", "schemas/framework-trace.schema.json";
@@ -101,6 +107,9 @@ static TABLE: [Embedded; 21] = embedded! {
     Some(Schema::FrameworkTrace(TraceVersion::V0_8_0)), "urn:bp:schema:framework-trace:0.8.0", "schemas/framework-trace.v0.8.0.schema.json";
     Some(Schema::TopologyInput), "urn:bp:schema:topology-input:0.4.0", "schemas/topology-input.v0.4.0.schema.json";
     Some(Schema::PackManifest), "urn:bp:contract:pack-manifest:1", "contracts/pack_manifest.schema.json";
+    Some(Schema::Verdict), "urn:bp:contract:verdict:1", "contracts/verdict.schema.json";
+    Some(Schema::PackVerify), "urn:bp:contract:pack-verify:1", "contracts/pack_verify.schema.json";
+    Some(Schema::Error), "urn:bp:contract:error:1", "contracts/error.schema.json";
 };
 
 /// Validates a document. The places told are the first [`MAX_VIOLATIONS`], and never none.

@@ -1,9 +1,8 @@
 //! What checking a pack came to, as plain text of 80 columns.
 
 use crate::pack::result::{Check, Finding, How, SignerStatus, VerifyResult};
-use crate::report::Outcome;
-
-const WIDTH: usize = 80;
+use crate::report::{Long, Outcome, fold};
+use crate::trust::KeyId;
 
 /// The text. Its last line is the verdict sentence.
 #[must_use]
@@ -14,7 +13,11 @@ pub fn render(result: &VerifyResult) -> String {
         lines.wrap("manifest ", &pack.manifest_sha256.to_string());
         lines.wrap("created  ", &format!("{} (the maker's word)", pack.created_at));
     }
-    lines.wrap("signer   ", &signer(result));
+    let (signer, key) = signer(result);
+    lines.wrap("signer   ", &signer);
+    if let Some(key) = key {
+        lines.wrap("         ", &format!("key {key}"));
+    }
     let how = if result.verdict_how == How::Recomputed { "computed again here" } else { "the pack's word" };
     if let Some(verdict) = result.verdict {
         lines.wrap("verdict  ", &format!("{} ({how})", verdict.name()));
@@ -44,17 +47,18 @@ pub fn render(result: &VerifyResult) -> String {
     lines.0
 }
 
-fn signer(result: &VerifyResult) -> String {
-    let status = match result.signer.status {
-        SignerStatus::Pinned => "named by you",
-        SignerStatus::Unpinned => "not named by you",
-        SignerStatus::Unsigned => return "none: the pack is not sealed".to_owned(),
-        SignerStatus::Unverified => "the seal does not hold, or was not checked",
+/// Who sealed the pack, as far as the recipient can tell, and the key id.
+fn signer(result: &VerifyResult) -> (String, Option<KeyId>) {
+    let key_id = result.signer.key_id;
+    let name = result.signer.name.as_ref().map(|name| name.escape_debug());
+    let text = match (result.signer.status, name) {
+        (SignerStatus::Pinned, Some(name)) => format!("{name} (on your trust list)"),
+        (SignerStatus::Pinned, None) => "the one that you named".to_owned(),
+        (SignerStatus::Unpinned, _) => "not one that you named".to_owned(),
+        (SignerStatus::Unsigned, _) => return ("none: the pack is not sealed".to_owned(), None),
+        (SignerStatus::Unverified, _) => "unknown: the seal does not hold, or was not checked".to_owned(),
     };
-    let name =
-        result.signer.name.as_ref().map_or_else(String::new, |name| format!("{} ", name.escape_debug()));
-    let key = result.signer.key_id.map_or_else(|| "unknown".to_owned(), |key_id| key_id.to_string());
-    format!("{name}{key} ({status})")
+    (text, key_id)
 }
 
 fn check_line(check: &Check) -> String {
@@ -99,36 +103,7 @@ impl Lines {
         self.wrap("    ", &finding.message);
     }
 
-    /// Lines of at most [`WIDTH`] characters, each after the first indented as far as `head` is wide.
     fn wrap(&mut self, head: &str, text: &str) {
-        let indent = head.chars().count();
-        let room = WIDTH - indent;
-        let mut line = head.to_owned();
-        let mut length = 0;
-        for word in text.split(' ') {
-            let mut word: Vec<char> = word.chars().collect();
-            if length > 0 && length + 1 + word.len() > room {
-                self.end(&mut line, indent);
-                length = 0;
-            } else if length > 0 || line.len() > head.len() {
-                line.push(' ');
-                length += 1;
-            }
-            while length + word.len() > room {
-                line.extend(word.drain(..room - length));
-                self.end(&mut line, indent);
-                length = 0;
-            }
-            line.extend(&word);
-            length += word.len();
-        }
-        self.0.push_str(line.trim_end());
-        self.0.push('\n');
-    }
-
-    fn end(&mut self, line: &mut String, indent: usize) {
-        self.0.push_str(line.trim_end());
-        self.0.push('\n');
-        *line = " ".repeat(indent);
+        self.0.push_str(&fold(head, text, Long::Break));
     }
 }

@@ -1,10 +1,9 @@
 //! A judgement in words: plain lines, readable at 80 columns, without colour.
 
-use std::fmt::Write as _;
-
 use crate::reconcile::Report;
 use crate::reconcile::finding::{Evidence, Finding};
 use crate::reconcile::rule::Verdict;
+use crate::report::{Long, fold};
 use crate::verify::{Found, Kind, Outcome, Section, Verified};
 
 /// Findings told of one rule before the rest is only counted; every one stands in the verdict document.
@@ -20,11 +19,11 @@ pub fn render(verified: &Verified, verbose: bool) -> String {
     out
 }
 
-/// Writing into a `String` cannot fail.
+/// One paragraph: its lead, then its words.
 macro_rules! line {
-    ($out:expr, $($format:tt)*) => {{
-        let _ = writeln!($out, $($format)*);
-    }};
+    ($out:expr, $lead:literal, $($format:tt)*) => {
+        $out.push_str(&fold($lead, &format!($($format)*), Long::Break))
+    };
 }
 
 fn section_text(section: &Section, verbose: bool, out: &mut String) {
@@ -33,22 +32,22 @@ fn section_text(section: &Section, verbose: bool, out: &mut String) {
         Kind::Sidecar => "sidecar",
     };
     let version = section.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
-    line!(out, "{kind}{version}: {}", headline(section.outcome(), &section.found));
+    line!(out, "", "{kind}{version}: {}", headline(section.outcome(), &section.found));
     match &section.found {
-        Found::Unreadable(error) => line!(out, "  [FAIL] {error}"),
-        Found::Unwritten(error) => line!(out, "  [----] no receipt: {error}"),
+        Found::Unreadable(error) => line!(out, "  [FAIL] ", "{error}"),
+        Found::Unwritten(error) => line!(out, "  [----] ", "no receipt: {error}"),
         Found::Malformed(violations) => {
-            line!(out, "  [FAIL] schema: {} place(s)", violations.len());
+            line!(out, "  [FAIL] ", "schema: broken in {}", places(violations.len()));
             let told = if verbose { violations.len() } else { TOLD };
             for violation in violations.iter().take(told) {
-                line!(out, "         {violation}");
+                line!(out, "         ", "{violation}");
             }
             rest(violations.len(), told, out);
         }
         Found::Judged { report, canonical } => {
             report_text(report, verbose, out);
             if *canonical == Some(false) {
-                line!(out, "  note: the bytes are not the canonical bytes of the record");
+                line!(out, "  note: ", "the bytes are not the canonical bytes of the record");
             }
         }
     }
@@ -83,7 +82,7 @@ fn report_text(report: &Report, verbose: bool, out: &mut String) {
     for (rule, verdict) in &report.rules {
         match verdict {
             Verdict::Broken(findings) => {
-                line!(out, "  [FAIL] rule {}: {}", rule.id, rule.title);
+                line!(out, "  [FAIL] ", "rule {}: {}", rule.id, rule.title);
                 let told = if verbose { findings.len() } else { TOLD };
                 for finding in findings.iter().take(told) {
                     finding_text(finding, out);
@@ -93,18 +92,19 @@ fn report_text(report: &Report, verbose: bool, out: &mut String) {
             Verdict::Vacuous { .. } => {
                 line!(
                     out,
-                    "  [----] rule {}: every bound is as large as the values; nothing decided",
+                    "  [----] ",
+                    "rule {}: every bound is as large as the values; nothing decided",
                     rule.id
                 );
             }
             Verdict::Holds { compared, blind } if verbose => {
-                line!(out, "  [PASS] rule {}: {compared} compared, {blind} undecidable", rule.id);
+                line!(out, "  [PASS] ", "rule {}: {compared} compared, {blind} undecidable", rule.id);
             }
             Verdict::NotReached if verbose => {
-                line!(out, "  [----] rule {}: not reached, the record's form is broken", rule.id);
+                line!(out, "  [----] ", "rule {}: not reached, the record's form is broken", rule.id);
             }
             Verdict::NotApplicable if verbose => {
-                line!(out, "  [----] rule {}: nothing in the record that it is about", rule.id);
+                line!(out, "  [----] ", "rule {}: nothing in the record that it is about", rule.id);
             }
             _ => {}
         }
@@ -113,17 +113,23 @@ fn report_text(report: &Report, verbose: bool, out: &mut String) {
 
 fn rest(count: usize, told: usize, out: &mut String) {
     if count > told {
-        line!(out, "         and {} more (all of them with --verbose or --json)", count - told);
+        line!(out, "         ", "and {} more (all of them with --verbose or --json)", count - told);
     }
+}
+
+/// A number of places, in words.
+#[must_use]
+pub fn places(count: usize) -> String {
+    format!("{count} place{}", if count == 1 { "" } else { "s" })
 }
 
 fn finding_text(finding: &Finding, out: &mut String) {
     let place = if finding.at.as_str().is_empty() { "the record" } else { finding.at.as_str() };
     let part = if finding.part.is_empty() { String::new() } else { format!(" ({})", finding.part) };
-    line!(out, "         {place}{part}");
-    line!(out, "           {}", evidence_text(&finding.evidence));
+    line!(out, "         ", "{place}{part}");
+    line!(out, "           ", "{}", evidence_text(&finding.evidence));
     if let Some(cause) = &finding.follows_from {
-        line!(out, "           follows from rule {} at {}", cause.rule, cause.at);
+        line!(out, "           ", "follows from rule {} at {}", cause.rule, cause.at);
     }
 }
 

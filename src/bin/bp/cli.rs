@@ -2,37 +2,46 @@
 
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use bp::author::seed::Seed;
 use bp::error::{self, Failure};
 use bp::import::Framework;
+use serde_json::json;
 
+use crate::Run;
 use crate::output::{Colour, Output};
 
 /// Re-derives what training code claims, and seals what it finds.
-///
-/// Exit status: 0 pass, 1 a finding, 2 cannot judge, 3 invalid argument.
 #[derive(Debug, Parser)]
 #[command(
     name = "bp",
     version,
     max_term_width = 80,
     subcommand_required = true,
-    arg_required_else_help = false
+    arg_required_else_help = true
 )]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit status: 0 pass, 1 a finding, 2 cannot judge, 3 invalid argument
+
+Examples:
   bp pack run                          pack a built-in real training step
   bp pack run trace.jsonl --out packs  judge a framework sidecar and pack it
   bp pack verify --strict packs/NAME   check a pack, trusting nothing it says
   bp verify general receipt.jsonl      judge one receipt")]
 pub(crate) struct Cli {
-    /// One JSON envelope on standard output.
+    /// Answer with one JSON document on standard output.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// When to colour what people read.
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    /// When to colour text: auto (on a terminal, unless `NO_COLOR` is set), always or never.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN",
+        hide_possible_values = true
+    )]
     pub(crate) color: Colour,
     /// Tell every rule and finding.
     #[arg(short, long, global = true)]
@@ -53,6 +62,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Verify(Verify),
     /// Check a receipt or sidecar against its schema, and nothing else.
+    #[command(after_help = "Example:\n  bp validate receipt.jsonl")]
     Validate {
         /// The file, or - for standard input.
         #[arg(value_name = "FILE")]
@@ -65,30 +75,34 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  bp import pytorch trace.jsonl --out receipt.jsonl")]
     Import(Import),
     /// The rules, from the table that runs.
+    #[command(after_help = "Examples:\n  bp rules\n  bp rules 14")]
     Rules {
         /// One rule, by its number.
         #[arg(value_name = "N")]
         number: Option<String>,
     },
     /// What an error or finding code means, and what to do.
+    #[command(after_help = "Example:\n  bp explain FILE_DIGEST_MISMATCH")]
     Explain {
         /// The code.
         #[arg(value_name = "CODE")]
         code: String,
     },
-    /// Signing keys: Ed25519, PKCS#8 PEM.
+    /// Make and show signing keys (Ed25519, PKCS#8 PEM).
     #[command(subcommand)]
     Keys(Keys),
-    /// Evidence packs.
+    /// Build and check evidence packs.
     #[command(subcommand)]
     Pack(Pack),
     /// The same as `pack verify`.
+    #[command(after_help = "Example:\n  bp verify-pack --strict packs/nightly")]
     VerifyPack(PackVerify),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Reconcile {
-    /// Judge one receipt.
+    /// Judge one receipt; say nothing when it holds.
+    #[command(after_help = "Example:\n  bp reconcile receipt receipt.jsonl && echo holds")]
     Receipt {
         /// The file, or - for standard input.
         #[arg(value_name = "FILE")]
@@ -98,7 +112,8 @@ pub(crate) enum Reconcile {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verify {
-    /// Judge a receipt of the 2-2-2 step, and compare it with the golden bytes and the published value.
+    /// Judge the 2-2-2 step, and compare it with the golden bytes and the published value.
+    #[command(after_help = "Examples:\n  bp verify mazur\n  bp verify mazur mazur.jsonl")]
     Mazur {
         /// The file, or - for standard input; by default the step computed here.
         #[arg(value_name = "FILE")]
@@ -106,7 +121,10 @@ pub(crate) enum Verify {
         #[command(flatten)]
         strictness: Strictness,
     },
-    /// Judge one receipt.
+    /// Judge one receipt of any step.
+    #[command(after_help = "Examples:
+  bp verify general receipt.jsonl
+  bp generate xor | bp verify general - --canonical")]
     General {
         /// The file, or - for standard input.
         #[arg(value_name = "FILE")]
@@ -164,8 +182,8 @@ impl From<SeedName> for Seed {
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// The framework that recorded the sidecar.
-    #[arg(value_enum)]
+    /// The framework that recorded the sidecar: pytorch, jax or tensorflow.
+    #[arg(value_enum, value_name = "FRAMEWORK", hide_possible_values = true)]
     pub(crate) framework: FrameworkName,
     /// The sidecar, or - for standard input.
     #[arg(value_name = "SIDECAR")]
@@ -204,12 +222,14 @@ impl From<FrameworkName> for Framework {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
     /// Make a key: private half 0600, public half beside it.
+    #[command(after_help = "Example:\n  bp keys new --out seal.pem    the public half is seal.pub.pem")]
     New {
         /// Where to write the private half.
         #[arg(long, value_name = "FILE", default_value = "bp-signing-key.pem")]
         out: PathBuf,
     },
     /// The id of a key, public or private.
+    #[command(after_help = "Example:\n  bp keys show seal.pub.pem")]
     Show {
         /// The key, PEM.
         #[arg(value_name = "FILE")]
@@ -230,7 +250,7 @@ pub(crate) enum Pack {
     /// Check a pack: every byte, the seal, and every verdict again.
     #[command(after_help = "Examples:
   bp pack verify --strict packs/nightly
-  bp pack verify --strict --signer seal.pem.pub packs/nightly")]
+  bp pack verify --strict --signer seal.pub.pem packs/nightly")]
     Verify(PackVerify),
 }
 
@@ -278,40 +298,97 @@ pub(crate) struct PackVerify {
     pub(crate) json_out: Option<PathBuf>,
 }
 
-/// Parses the arguments. What clap has to say goes where it belongs, and its status comes back.
+/// Parses the arguments. What there is to say instead of running is said, and its status comes back.
 pub(crate) fn parse() -> Result<(Cli, Output), u8> {
-    let wants_json = std::env::args_os().any(|argument| argument == "--json");
-    let command = Cli::command();
-    let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => {
             let output = Output::new(&cli);
             Ok((cli, output))
         }
-        Err(error) => Err(told(&error, wants_json)),
+        Err(error) => {
+            let output = Output::before(std::env::args_os());
+            Err(told(&error, &output).unwrap_or_else(|failure| output.failure(&failure)))
+        }
     }
 }
 
-fn told(error: &clap::Error, wants_json: bool) -> u8 {
-    let code = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            return match error.print() {
-                Ok(()) => 0,
-                Err(_) => error::IO_ERROR.exit,
-            };
+fn told(error: &clap::Error, output: &Output) -> Run {
+    match error.kind() {
+        ErrorKind::DisplayHelp => output.help(&error.render()).map(|()| 0),
+        ErrorKind::DisplayVersion if output.json => {
+            let version = env!("CARGO_PKG_VERSION");
+            output.envelope(&json!({ "ok": true, "name": "bp", "version": version })).map(|()| 0)
         }
-        ErrorKind::MissingSubcommand
-        | ErrorKind::InvalidSubcommand
-        | ErrorKind::MissingRequiredArgument
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => &error::USAGE,
-        _ => &error::INVALID_FLAG,
-    };
-    if wants_json {
-        let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        return Output::json_only().failure(&Failure::new(code, message));
+        ErrorKind::DisplayVersion => output.data(error.render().to_string().as_bytes()).map(|()| 0),
+        // No command at all: the usage is the answer.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !output.json => {
+            output.say(&error.render().to_string());
+            Ok(error::USAGE.exit)
+        }
+        _ => Err(failure(error)),
     }
-    // Nowhere is left to report that standard error is gone.
-    let _ = error.print();
-    code.exit
+}
+
+/// What clap found wrong, in our words.
+fn failure(error: &clap::Error) -> Failure {
+    let words = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => vec![word.clone()],
+        Some(ContextValue::Strings(words)) => words.clone(),
+        _ => Vec::new(),
+    };
+    let word = |kind| words(kind).join(" ");
+    let usage =
+        error.get(ContextKind::Usage).map(|usage| usage.to_string().trim().replace("Usage:", "usage:"));
+    let meant = |kind| {
+        let close: Vec<String> = words(kind).iter().rev().map(|word| format!("{word:?}")).collect();
+        (!close.is_empty()).then(|| format!("did you mean {}?", close.join(" or ")))
+    };
+    let argument = word(ContextKind::InvalidArg);
+    let (code, message, hint) = match error.kind() {
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            (&error::USAGE, "there is no command".to_owned(), None)
+        }
+        ErrorKind::InvalidSubcommand => {
+            let message = format!("there is no command {:?}", word(ContextKind::InvalidSubcommand));
+            (&error::USAGE, message, meant(ContextKind::SuggestedSubcommand))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let is_file = ["<FILE>", "<SIDECAR>", "<PACK>"].iter().any(|file| argument.ends_with(file));
+            let code = if is_file { &error::MISSING_FILE_ARG } else { &error::USAGE };
+            (code, format!("{argument} is missing"), usage)
+        }
+        ErrorKind::InvalidValue => {
+            let value = word(ContextKind::InvalidValue);
+            let code = match argument.as_str() {
+                "<FRAMEWORK>" => &error::UNKNOWN_FRAMEWORK,
+                // In the reference these are verbs.
+                "<SEED>" => &error::USAGE,
+                _ => &error::INVALID_FLAG,
+            };
+            let message = match value.as_str() {
+                "" => format!("{argument} has no value"),
+                value => format!("{argument} cannot be {value:?}"),
+            };
+            let values = words(ContextKind::ValidValue).join(", ");
+            let possible = (!values.is_empty()).then(|| format!("it is one of {values}"));
+            (code, message, meant(ContextKind::SuggestedValue).or(possible))
+        }
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            (&error::INVALID_FLAG, format!("there is no flag {argument}"), meant(ContextKind::SuggestedArg))
+        }
+        ErrorKind::UnknownArgument => {
+            (&error::INVALID_FLAG, format!("{argument:?} is one argument too many"), usage)
+        }
+        ErrorKind::ArgumentConflict => {
+            let other = word(ContextKind::PriorArg);
+            (&error::INVALID_FLAG, format!("{argument} and {other} exclude each other"), usage)
+        }
+        _ => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            (&error::INVALID_FLAG, line, None)
+        }
+    };
+    Failure { hint, ..Failure::new(code, message) }
 }

@@ -2,24 +2,29 @@
 
 use bp::error::{self, Failure};
 use bp::pack::law;
+use bp::report::{Long, fold};
 use serde_json::json;
 
 use crate::Run;
 use crate::output::Output;
-use crate::rules::folded;
 
 pub(crate) fn explain(code: &str, output: &Output) -> Run {
-    let error = error::code(code).map(|code| (code.name, code.meaning, code.remedy));
-    let found = error.or_else(|| law::law(code).map(|law| (law.code, law.meaning, law.remedy)));
-    let Some((name, meaning, remedy)) = found else {
-        let failure = Failure::new(&error::INVALID_FLAG, format!("there is no code {code}"));
-        return Err(failure.hint("codes are in capitals, as findings and errors print them"));
+    let name = code.to_ascii_uppercase();
+    let error = error::code(&name).map(|code| (code.name, None, code.meaning, code.remedy));
+    let law = || law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
+    let Some((name, law, meaning, remedy)) = error.or_else(law) else {
+        let failure = Failure::new(&error::INVALID_FLAG, format!("there is no code {code:?}"));
+        return Err(failure.hint("give a code as an error or a finding prints it, for example ENOENT"));
     };
     if output.json {
-        output.envelope(&json!({ "ok": true, "code": name, "meaning": meaning, "remedy": remedy }))?;
-    } else {
-        let text = format!("{name}\n{}{}", folded("  means:  ", meaning), folded("  remedy: ", remedy));
-        output.data(text.as_bytes())?;
+        output.envelope(
+            &json!({ "ok": true, "code": name, "law": law, "meaning": meaning, "remedy": remedy }),
+        )?;
+        return Ok(0);
     }
+    let law = law.map(|law| fold("  law:    ", law, Long::Keep)).unwrap_or_default();
+    let meaning = fold("  means:  ", meaning, Long::Keep);
+    let remedy = fold("  remedy: ", remedy, Long::Keep);
+    output.data(format!("{name}\n{law}{meaning}{remedy}").as_bytes())?;
     Ok(0)
 }

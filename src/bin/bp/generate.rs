@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::Run;
 use crate::cli::Generate;
 use crate::output::Output;
+use crate::source::shown;
 
 pub(crate) fn generate(arguments: &Generate, output: &Output) -> Run {
     let seed = Seed::from(arguments.seed);
@@ -30,7 +31,7 @@ pub(crate) fn generate(arguments: &Generate, output: &Output) -> Run {
     output.file_or_data(arguments.out.as_deref(), text.as_bytes())?;
     if let Some(out) = &arguments.out {
         if output.json {
-            output.envelope(&json!({ "ok": true, "out": out, "bytes": text.len() }))?;
+            output.envelope(&json!({ "ok": true, "out": shown(out), "bytes": text.len() }))?;
         } else {
             output.say(&format!("wrote {} ({} bytes)", out.display(), text.len()));
         }

@@ -28,10 +28,14 @@ pub(crate) fn import(arguments: &Import, output: &Output) -> Run {
         output.file_or_data(arguments.out.as_deref(), receipt)?;
     }
     if output.json {
+        // Without a file for it, the receipt would be lost.
+        let receipt = verified.imported.as_deref().filter(|_| arguments.out.is_none());
+        let receipt = receipt.map(String::from_utf8_lossy);
         output.envelope(&json!({
             "ok": ok,
             "differential": { "passed": ok },
-            "out": arguments.out,
+            "out": arguments.out.as_deref().map(source::shown),
+            "receipt": receipt,
             "verdict": verdict::document(&verified),
         }))?;
     } else {

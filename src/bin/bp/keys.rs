@@ -25,7 +25,8 @@ pub(crate) fn keys(command: Keys, output: &Output) -> Run {
         Keys::Default => {
             let path = trust::default_key()?;
             if !path.exists() {
-                let failure = Failure::new(&error::ENOENT, format!("{}: no default key yet", path.display()));
+                let failure =
+                    Failure::new(&error::ENOENT, format!("{}: there is no default key yet", path.display()));
                 return Err(failure.hint("`bp pack run` makes it on first use"));
             }
             let id = id(&path)?;
@@ -45,8 +46,12 @@ fn id(file: &Path) -> Result<KeyId, Failure> {
 
 fn tell(key: &Path, public: Option<&Path>, id: &KeyId, output: &Output) -> Run {
     if output.json {
-        output
-            .envelope(&json!({ "ok": true, "key": key, "public_key": public, "key_id": id.to_string() }))?;
+        output.envelope(&json!({
+            "ok": true,
+            "key": source::shown(key),
+            "public_key": public.map(source::shown),
+            "key_id": id.to_string(),
+        }))?;
         return Ok(0);
     }
     let mut text = format!("key id  {id}\nkey     {}\n", key.display());

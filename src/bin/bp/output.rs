@@ -1,10 +1,13 @@
 //! Where output goes: data to standard output, words to standard error; whole, or an error.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write as _};
 use std::path::Path;
 
 use bp::error::{self, Failure};
+use bp::report::{Long, fold};
 use clap::ValueEnum;
+use clap::builder::StyledStr;
 use serde::Serialize;
 
 use crate::cli::Cli;
@@ -27,22 +30,43 @@ pub(crate) struct Output {
     pub(crate) json: bool,
     pub(crate) verbose: bool,
     quiet: bool,
-    paint: bool,
+    colour: Colour,
 }
 
 impl Output {
     pub(crate) fn new(cli: &Cli) -> Self {
-        let paint = match cli.color {
-            Colour::Always => true,
-            Colour::Never => false,
-            Colour::Auto => crate::source::variable("NO_COLOR").is_none() && io::stderr().is_terminal(),
-        };
-        Self { json: cli.json, verbose: cli.verbose, quiet: cli.quiet, paint }
+        Self { json: cli.json, verbose: cli.verbose, quiet: cli.quiet, colour: cli.color }
     }
 
-    /// For the time before arguments are known.
-    pub(crate) fn json_only() -> Self {
-        Self { json: true, verbose: false, quiet: false, paint: false }
+    /// For arguments that do not parse: what of them says how to speak.
+    pub(crate) fn before(arguments: impl Iterator<Item = OsString>) -> Self {
+        let arguments: Vec<OsString> = arguments.collect();
+        let word = |at: usize| arguments.get(at).and_then(|argument| argument.to_str());
+        let colour = (0..arguments.len()).find_map(|at| match word(at)? {
+            "--color" => word(at + 1),
+            argument => argument.strip_prefix("--color="),
+        });
+        let colour = colour.and_then(|colour| Colour::from_str(colour, false).ok());
+        let json = arguments.iter().any(|argument| argument == "--json");
+        Self { json, verbose: false, quiet: false, colour: colour.unwrap_or(Colour::Auto) }
+    }
+
+    /// Whether what goes to a stream is painted.
+    fn paints(&self, stream: &impl IsTerminal) -> bool {
+        match self.colour {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => crate::source::variable("NO_COLOR").is_none() && stream.is_terminal(),
+        }
+    }
+
+    /// Help that was asked for: data, in colour where that is wanted.
+    pub(crate) fn help(&self, text: &StyledStr) -> Result<(), Failure> {
+        if self.json {
+            return self.envelope(&serde_json::json!({ "ok": true, "help": text.to_string() }));
+        }
+        let text = if self.paints(&io::stdout()) { text.ansi().to_string() } else { text.to_string() };
+        self.data(text.as_bytes())
     }
 
     /// Words for people, on standard error.
@@ -54,8 +78,8 @@ impl Output {
     }
 
     fn tell(&self, text: &str) {
-        let text = text.trim_end_matches('\n');
-        let text = if self.paint { painted(text) } else { text.to_owned() };
+        let text = harmless(text.trim_end_matches('\n'));
+        let text = if self.paints(&io::stderr()) { painted(&text) } else { text };
         // Nowhere is left to report that standard error is gone.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
@@ -95,16 +119,30 @@ impl Output {
             }
             return failure.code.exit;
         }
-        let mut text = format!("error: {}", failure.message);
+        let mut text = fold("error: ", &failure.message, Long::Keep);
         for cause in &failure.causes {
-            text.push_str("\n  cause: ");
-            text.push_str(cause);
+            text.push_str(&fold("  cause: ", cause, Long::Keep));
         }
-        text.push_str("\nhelp: ");
-        text.push_str(failure.told_hint());
+        text.push_str(&fold("help: ", failure.told_hint(), Long::Keep));
         self.tell(&text);
         failure.code.exit
     }
+}
+
+/// Text in which nothing speaks to the terminal: whatever a record or a file name holds, control characters and marks
+/// that turn the direction of writing are told by their escapes.
+fn harmless(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let turns =
+            matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if turns || (letter.is_control() && letter != '\n') {
+            told.extend(letter.escape_unicode());
+        } else {
+            told.push(letter);
+        }
+    }
+    told
 }
 
 /// The marks of a text in colour: red what is broken, green what holds, yellow what could not be decided.
@@ -114,6 +152,10 @@ fn painted(text: &str) -> String {
         ("[PASS]", "\u{1b}[32m[PASS]\u{1b}[0m"),
         ("[WARN]", "\u{1b}[33m[WARN]\u{1b}[0m"),
         ("[----]", "\u{1b}[33m[----]\u{1b}[0m"),
+        (" holds   ", " \u{1b}[32mholds\u{1b}[0m   "),
+        (" broken  ", " \u{1b}[31mbroken\u{1b}[0m  "),
+        ("PASS, proof grade:", "\u{1b}[1;32mPASS, proof grade:\u{1b}[0m"),
+        ("Refused:", "\u{1b}[1;31mRefused:\u{1b}[0m"),
         ("error:", "\u{1b}[1;31merror:\u{1b}[0m"),
         ("help:", "\u{1b}[1mhelp:\u{1b}[0m"),
     ];

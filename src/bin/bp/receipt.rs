@@ -1,13 +1,13 @@
 //! `reconcile`, `verify` and `validate`: one judge, three ways to speak.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bp::author;
 use bp::author::seed::Seed;
 use bp::error::{self, Failure};
 use bp::receipt::canonical;
 use bp::report::verdict::{self, Document};
-use bp::report::{Outcome, text};
+use bp::report::{Long, Outcome, fold, text};
 use bp::schema::Violation;
 use bp::verify::read::{self, ReadError};
 use bp::verify::{self, Found, Verified};
@@ -136,7 +136,8 @@ fn told(verified: &Verified, checks: &[Check], overall: Status, verbose: bool) -
     let mut lines = vec![headline.to_owned(), String::new()];
     for check in checks {
         let message = check.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-        lines.push(format!("  {} {}{message}", check.status.mark(), check.name));
+        let lead = format!("  {} ", check.status.mark());
+        lines.push(fold(&lead, &format!("{}{message}", check.name), Long::Keep).trim_end().to_owned());
     }
     lines.push(String::new());
     lines.push(text::render(verified, verbose));
@@ -219,13 +220,12 @@ pub(crate) fn validate(file: &Path, output: &Output) -> Run {
     } else if violations.is_empty() {
         output.data(b"valid\n")?;
     } else {
-        let mut lines = vec![format!(
-            "{}: {} place(s) break the schema",
-            PathBuf::from(file).display(),
-            violations.len()
-        )];
-        lines.extend(violations.iter().map(|violation| format!("  {violation}")));
-        output.say(&lines.join("\n"));
+        let places = text::places(violations.len());
+        let mut told = format!("{}: the schema is broken in {places}\n", file.display());
+        for violation in &violations {
+            told.push_str(&fold("  ", &violation.to_string(), Long::Break));
+        }
+        output.say(&told);
     }
     Ok(u8::from(!violations.is_empty()))
 }

@@ -28,6 +28,11 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+/// A path as text, for documents: what is not Unicode in it is replaced.
+pub(crate) fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 /// What went wrong with a file, with its path.
 pub(crate) fn failure(path: &Path, error: &io::Error) -> Failure {
     let code = match error.kind() {

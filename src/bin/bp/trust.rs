@@ -21,7 +21,12 @@ pub(crate) fn list() -> Result<PathBuf, Failure> {
 
 /// A key file that cannot be used.
 pub(crate) fn key_failure(error: &KeyError) -> Failure {
-    Failure::of(&error::KEY_ERROR, error)
+    let failure = Failure::of(&error::KEY_ERROR, error);
+    match error {
+        KeyError::Exists(_) => failure.hint("Choose another --out."),
+        KeyError::Mode { path, .. } => failure.hint(format!("chmod 600 {}", path.display())),
+        _ => failure,
+    }
 }
 
 /// A new key from the system's randomness, written where nothing stands yet.
@@ -61,9 +66,10 @@ pub(crate) fn signing_key(
     };
     TrustPolicy::add(&list, signer).map_err(|error| Failure::of(&error::TRUST_ERROR, &error))?;
     let said = format!(
-        "made a signing key, {}\n(private, only on this machine) and put its public half on the\n\
-         trust list, {}: strict verification\nworks here at once, and nowhere else until you share the key's public half.\n\
-         This key is a seal. It says nothing about who is responsible.",
+        "made a signing key (private, only on this machine)\n  {}\n\
+         and put its public half on the local trust list\n  {}\n\
+         Strict verification works here at once, and elsewhere once you have shared the\n\
+         public half. The key is a seal: it does not say who is responsible.",
         path.display(),
         list.display()
     );

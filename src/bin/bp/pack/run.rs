@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{inputs, judge, producer};
 use crate::cli::PackRun;
 use crate::output::Output;
-use crate::{Run, clock, trust};
+use crate::{Run, clock, source, trust};
 
 pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
     let (created_at, created_at_source) = clock::moment(arguments.created_at.as_deref())?;
@@ -24,6 +24,10 @@ pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
         let (key, said) = trust::signing_key(arguments.key.as_deref(), &created_at)?;
         (Some(key), said)
     };
+    if let Some(said) = said {
+        output.say(&said);
+        output.say("");
+    }
     let first = first_name(&inputs);
     let terms = Terms {
         created_at,
@@ -39,10 +43,6 @@ pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
         format!("{first}-{time}-{}", &pack.pack_id.to_string()[..8])
     });
     let path = pack.write(&arguments.out, &name).map_err(|error| failure(&error))?;
-    if let Some(said) = said {
-        output.say(&said);
-        output.say("");
-    }
     tell(&pack, &path, key.as_ref(), output)?;
     Ok(u8::from(pack.verdict != Outcome::Pass))
 }
@@ -72,7 +72,7 @@ fn tell(pack: &Pack, path: &Path, key: Option<&SigningKey>, output: &Output) -> 
         return output.envelope(&json!({
             "ok": pack.verdict == Outcome::Pass,
             "verdict": pack.verdict,
-            "pack": path,
+            "pack": source::shown(path),
             "pack_id": pack.pack_id.to_string(),
             "manifest_sha256": pack.manifest_sha256,
             "key_id": key_id,
