@@ -4,8 +4,16 @@ use std::fmt::Write as _;
 
 use crate::reconcile::Report;
 use crate::reconcile::finding::{Evidence, Finding};
-use crate::reconcile::rule::Verdict;
+use crate::reconcile::rule::{Rule, Verdict};
+use crate::verify::stream::Trace;
 use crate::verify::{Found, Kind, Outcome, Section, Verified};
+
+/// Writing into a `String` cannot fail.
+macro_rules! line {
+    ($out:expr, $($format:tt)*) => {{
+        let _ = writeln!($out, $($format)*);
+    }};
+}
 
 /// Findings told of one rule before the rest is only counted; every one stands in the verdict document.
 const TOLD: usize = 8;
@@ -20,11 +28,32 @@ pub fn render(verified: &Verified, verbose: bool) -> String {
     out
 }
 
-/// Writing into a `String` cannot fail.
-macro_rules! line {
-    ($out:expr, $($format:tt)*) => {{
-        let _ = writeln!($out, $($format)*);
-    }};
+/// A trace's judgement in words.
+#[must_use]
+pub fn render_trace(trace: &Trace, verbose: bool) -> String {
+    let mut out = String::new();
+    let [passed, insufficient, failed] = trace.counts;
+    let headline = match trace.outcome() {
+        Outcome::Pass => "verify multi passed",
+        Outcome::Fail => "verify multi failed",
+        Outcome::Insufficient => "verify multi: too little could be compared for a pass",
+    };
+    line!(
+        out,
+        "{headline} ({} records: {passed} pass, {insufficient} insufficient, {failed} fail)",
+        trace.records
+    );
+    let told = if verbose { trace.told.len() } else { TOLD };
+    for (index, section) in trace.told.iter().take(told) {
+        line!(out, "");
+        line!(out, "record {index}, counted from 0");
+        section_text(section, verbose, &mut out);
+    }
+    rest(trace.told.len(), told, &mut out);
+    line!(out, "");
+    line!(out, "across records");
+    rules_text(&trace.rules, verbose, &mut out);
+    out
 }
 
 fn section_text(section: &Section, verbose: bool, out: &mut String) {
@@ -80,7 +109,11 @@ fn totals(report: &Report) -> (usize, usize) {
 }
 
 fn report_text(report: &Report, verbose: bool, out: &mut String) {
-    for (rule, verdict) in &report.rules {
+    rules_text(&report.rules, verbose, out);
+}
+
+fn rules_text(rules: &[(&'static Rule, Verdict)], verbose: bool, out: &mut String) {
+    for (rule, verdict) in rules {
         match verdict {
             Verdict::Broken(findings) => {
                 line!(out, "  [FAIL] rule {}: {}", rule.id, rule.title);

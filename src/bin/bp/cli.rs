@@ -106,6 +106,14 @@ pub(crate) enum Verify {
         #[command(flatten)]
         strictness: Strictness,
     },
+    /// Judge a trace: one receipt per line, each by itself and each against the one before it.
+    Multi {
+        /// The file, or - for standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        strictness: Strictness,
+    },
     /// Judge one receipt.
     General {
         /// The file, or - for standard input.
