@@ -71,6 +71,9 @@ codes! {
     BP_JSONL_MULTI_RECORD 2 false
         "The input holds several records, one per line, where one is asked for."
         "Give one record.";
+    BP_JSONL_PARSE_ERROR 2 false
+        "A line of the input cannot be judged."
+        "Look at the line and byte offset that the message names.";
     INVALID_JSON 2 false
         "The input is not strict JSON: the grammar, no repeated key, no overflow, one value."
         "Look at the byte that the message names; bytes are counted from 0.";
@@ -86,9 +89,6 @@ codes! {
     NOT_REPRESENTABLE 2 false
         "A whole number in the record is too large to count with."
         "Check the record.";
-    NOT_JUDGED_YET 2 false
-        "The record holds a block that this version of bp has no rules for."
-        "Use a newer bp. Nothing was judged.";
     IMPORT_FAILED 2 false
         "The sidecar cannot be imported."
         "Give `bp import` the framework that recorded it, and look at the place that the message names.";

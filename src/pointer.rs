@@ -65,6 +65,14 @@ impl Pointer {
         self
     }
 
+    /// This pointer within one member or element of a larger document.
+    #[must_use]
+    pub fn under(&self, outer: Token<'_>) -> Self {
+        let mut pointer = Self::default().join(outer);
+        pointer.0.push_str(&self.0);
+        pointer
+    }
+
     /// The text form.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -4,23 +4,76 @@
 //! judges them, in the same order of operations, so both round alike. Signs follow the descent direction: the output
 //! signal is (t - y) f'(y), an update adds learning rate times gradient (Rumelhart, Hinton and Williams 1986, eq. 4-8).
 //!
-//! Shapes: I inputs, H hidden units, O outputs; vectors follow the order of the [`Net`].
+//! A batch shares its parameters: each sample has a pass of its own, gradients and losses are reduced in the order of the
+//! samples, and the optimizer takes one step.
+//!
+//! Shapes: N samples, I inputs, H hidden units, O outputs; vectors follow the order of the [`Net`].
 
 pub mod activation;
+pub mod optimizer;
 
 use crate::number::Real;
 use crate::receipt::net::{Net, Place};
 use crate::receipt::wire::{BiasMode, LossKind};
+pub use optimizer::{Change, Method, State};
 
-/// What a step is computed from.
+/// One sample.
 #[derive(Debug, Clone)]
-pub struct Given<R> {
+pub struct Sample<R> {
     /// Input values, I.
     pub inputs: Vec<R>,
     /// Target values, O.
     pub targets: Vec<R>,
+}
+
+/// How the samples of a batch are combined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reduction {
+    /// The sum over N.
+    Mean,
+    /// The sum.
+    Sum,
+    /// A single sample as it is.
+    None,
+}
+
+impl Reduction {
+    /// The reduction of a name on the wire.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "mean" => Some(Self::Mean),
+            "sum" => Some(Self::Sum),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+
+    /// Numbers reduced in order, left to right from 0; for `None` the first.
+    pub fn of<R: Real>(self, numbers: impl IntoIterator<Item = R>) -> R {
+        let mut numbers = numbers.into_iter();
+        if self == Self::None {
+            return numbers.next().unwrap_or_else(|| R::exact(f64::NAN));
+        }
+        let (sum, count) =
+            numbers.fold((R::exact(0.0), 0_u32), |(sum, count), number| (sum + number, count + 1));
+        if self == Self::Mean { sum / R::exact(f64::from(count)) } else { sum }
+    }
+}
+
+/// What a step is computed from.
+#[derive(Debug, Clone)]
+pub struct Given<R> {
+    /// The samples; one where there is no batch.
+    pub samples: Vec<Sample<R>>,
+    /// How they are combined.
+    pub reduction: Reduction,
     /// Parameters before the update, in the net's order.
     pub before: Vec<R>,
+    /// Optimizer state of each parameter, same order.
+    pub states: Vec<State<R>>,
+    /// The optimizer.
+    pub method: Method<R>,
     /// Learning rate of the step.
     pub learning_rate: R,
     /// Whether biases learn.
@@ -98,20 +151,9 @@ pub struct HiddenError<R> {
     pub signal: R,
 }
 
-/// What a step does to one parameter.
-#[derive(Debug, Clone, Copy)]
-pub struct Change<R> {
-    /// Gradient in descent direction.
-    pub gradient: R,
-    /// What is added.
-    pub update: R,
-    /// The new value.
-    pub after: R,
-}
-
-/// A computed step.
+/// One sample's pass.
 #[derive(Debug, Clone)]
-pub struct Computed<R> {
+pub struct Pass<R> {
     /// Forward pass.
     pub forward: Forward<R>,
     /// Loss.
@@ -120,39 +162,43 @@ pub struct Computed<R> {
     pub output_errors: Vec<OutputError<R>>,
     /// Error signals of the hidden units, H.
     pub hidden_errors: Vec<HiddenError<R>>,
+}
+
+/// A computed step.
+#[derive(Debug, Clone)]
+pub struct Computed<R> {
+    /// Each sample's pass, N.
+    pub passes: Vec<Pass<R>>,
+    /// The loss over all samples.
+    pub loss: Loss<R>,
     /// Change of each parameter, in the net's order; `None` where it does not learn.
     pub changes: Vec<Option<Change<R>>>,
     /// Parameters after the update.
     pub after: Vec<R>,
-    /// Forward pass with them.
+    /// The first sample's forward pass with them.
     pub post_forward: Forward<R>,
-    /// Loss with them.
+    /// The first sample's loss with them.
     pub post_loss: Loss<R>,
 }
 
-/// Computes one step.
+/// Computes one step. `None` without a sample.
 #[must_use]
-pub fn step<R: Real>(net: &Net, given: &Given<R>) -> Computed<R> {
-    let forward = forward(net, given, &given.before);
-    let loss = loss(net.loss, &given.targets, &forward);
-    let output_errors = output_errors(net, given, &forward);
-    let hidden_errors = hidden_errors(net, given, &forward, &output_errors);
+pub fn step<R: Real>(net: &Net, given: &Given<R>) -> Option<Computed<R>> {
+    let first = given.samples.first()?;
+    let passes: Vec<Pass<R>> = given.samples.iter().map(|sample| pass(net, sample, &given.before)).collect();
     let changes: Vec<Option<Change<R>>> = net
         .places
         .iter()
-        .zip(&given.before)
-        .map(|(place, before)| {
-            let gradient = match *place {
-                Place::HiddenWeight { input, hidden } => hidden_errors[hidden].signal * given.inputs[input],
-                Place::OutputWeight { hidden, output } => {
-                    output_errors[output].signal * forward.hidden[hidden].out
-                }
-                _ if given.bias_mode == BiasMode::Constant => return None,
-                Place::HiddenBias { unit } => hidden_errors[unit].signal,
-                Place::OutputBias { unit } => output_errors[unit].signal,
-            };
-            let update = given.learning_rate * gradient;
-            Some(Change { gradient, update, after: *before + update })
+        .enumerate()
+        .map(|(parameter, place)| {
+            if place.is_bias() && given.bias_mode == BiasMode::Constant {
+                return None;
+            }
+            let gradients =
+                given.samples.iter().zip(&passes).map(|(sample, pass)| gradient(*place, sample, pass));
+            let gradient = given.reduction.of(gradients);
+            let (before, state) = (given.before[parameter], given.states[parameter]);
+            Some(given.method.change(given.learning_rate, gradient, before, state))
         })
         .collect();
     let after: Vec<R> = given
@@ -161,13 +207,37 @@ pub fn step<R: Real>(net: &Net, given: &Given<R>) -> Computed<R> {
         .zip(&changes)
         .map(|(before, change)| change.as_ref().map_or(*before, |change| change.after))
         .collect();
-    let post_forward = self::forward(net, given, &after);
-    let post_loss = self::loss(net.loss, &given.targets, &post_forward);
-    Computed { forward, loss, output_errors, hidden_errors, changes, after, post_forward, post_loss }
+    let per_output = (0..net.outputs.len())
+        .map(|output| given.reduction.of(passes.iter().map(|pass| pass.loss.per_output[output])))
+        .collect();
+    let total = given.reduction.of(passes.iter().map(|pass| pass.loss.total));
+    let post_forward = forward(net, first, &after);
+    let post_loss = loss(net.loss, &first.targets, &post_forward);
+    Some(Computed { passes, loss: Loss { per_output, total }, changes, after, post_forward, post_loss })
+}
+
+fn pass<R: Real>(net: &Net, sample: &Sample<R>, before: &[R]) -> Pass<R> {
+    let forward = forward(net, sample, before);
+    let loss = loss(net.loss, &sample.targets, &forward);
+    let output_errors = output_errors(net, sample, &forward);
+    let hidden_errors = hidden_errors(net, before, &forward, &output_errors);
+    Pass { forward, loss, output_errors, hidden_errors }
+}
+
+/// The gradient of one parameter over one sample.
+fn gradient<R: Real>(place: Place, sample: &Sample<R>, pass: &Pass<R>) -> R {
+    match place {
+        Place::HiddenWeight { input, hidden } => pass.hidden_errors[hidden].signal * sample.inputs[input],
+        Place::OutputWeight { hidden, output } => {
+            pass.output_errors[output].signal * pass.forward.hidden[hidden].out
+        }
+        Place::HiddenBias { unit } => pass.hidden_errors[unit].signal,
+        Place::OutputBias { unit } => pass.output_errors[unit].signal,
+    }
 }
 
 /// The forward pass with given parameters: `net = x_1 w_1 + ... + x_n w_n + b`, summed left to right.
-fn forward<R: Real>(net: &Net, given: &Given<R>, parameters: &[R]) -> Forward<R> {
+fn forward<R: Real>(net: &Net, sample: &Sample<R>, parameters: &[R]) -> Forward<R> {
     let weighted = |sources: &[R], weight: &dyn Fn(usize) -> usize, bias: usize| {
         let sum = sources
             .iter()
@@ -176,7 +246,9 @@ fn forward<R: Real>(net: &Net, given: &Given<R>, parameters: &[R]) -> Forward<R>
         sum + parameters[bias]
     };
     let hidden_nets: Vec<R> = (0..net.hidden.len())
-        .map(|unit| weighted(&given.inputs, &|input| net.hidden_weight(unit, input), net.hidden_biases[unit]))
+        .map(|unit| {
+            weighted(&sample.inputs, &|input| net.hidden_weight(unit, input), net.hidden_biases[unit])
+        })
         .collect();
     let hidden = activation::layer(net.activation_hidden, hidden_nets);
     let outs: Vec<R> = hidden.iter().map(|cell| cell.out).collect();
@@ -207,7 +279,7 @@ fn loss<R: Real>(kind: LossKind, targets: &[R], forward: &Forward<R>) -> Loss<R>
     Loss { per_output, total }
 }
 
-fn output_errors<R: Real>(net: &Net, given: &Given<R>, forward: &Forward<R>) -> Vec<OutputError<R>> {
+fn output_errors<R: Real>(net: &Net, sample: &Sample<R>, forward: &Forward<R>) -> Vec<OutputError<R>> {
     let error = |(unit, (target, cell)): (usize, (&R, &Cell<R>))| {
         let difference = *target - cell.out;
         match net.loss {
@@ -222,11 +294,11 @@ fn output_errors<R: Real>(net: &Net, given: &Given<R>, forward: &Forward<R>) -> 
             LossKind::CrossEntropySoftmax => OutputError {
                 factors: vec![difference],
                 signal: difference,
-                dual: Some(dual(unit, cell.out, &given.targets)),
+                dual: Some(dual(unit, cell.out, &sample.targets)),
             },
         }
     };
-    given.targets.iter().zip(&forward.outputs).enumerate().map(error).collect()
+    sample.targets.iter().zip(&forward.outputs).enumerate().map(error).collect()
 }
 
 fn dual<R: Real>(unit: usize, probability: R, targets: &[R]) -> Dual<R> {
@@ -244,7 +316,7 @@ fn dual<R: Real>(unit: usize, probability: R, targets: &[R]) -> Dual<R> {
 
 fn hidden_errors<R: Real>(
     net: &Net,
-    given: &Given<R>,
+    before: &[R],
     forward: &Forward<R>,
     output_errors: &[OutputError<R>],
 ) -> Vec<HiddenError<R>> {
@@ -252,7 +324,7 @@ fn hidden_errors<R: Real>(
         let contributions: Vec<R> = output_errors
             .iter()
             .enumerate()
-            .map(|(output, error)| error.signal * given.before[net.output_weight(output, unit)])
+            .map(|(output, error)| error.signal * before[net.output_weight(output, unit)])
             .collect();
         let sum = contributions.iter().fold(R::exact(0.0), |sum, contribution| sum + *contribution);
         let derivative = activation::derivative(net.activation_hidden, cell.out);

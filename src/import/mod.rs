@@ -7,16 +7,18 @@
 
 use serde::Deserialize as _;
 
-use crate::author::{self, AuthorError};
+use crate::at;
+use crate::author::{self, AuthorError, Request, Values};
 use crate::digest::Digest;
 use crate::engine;
 use crate::number::Tolerance;
+use crate::pointer::Pointer;
 use crate::receipt::lower;
-use crate::receipt::net::Net;
-use crate::receipt::version::{Block, ReceiptVersion};
+use crate::receipt::version::ReceiptVersion;
 use crate::receipt::wire::{
-    Attestor, BiasMode, BiasPolicy, ByteOutput, Extractor, FixtureStatus, Identity, ImportProvenance,
-    NumericPolicy, PolicyTolerance, PostUpdateForward, Receipt, Sidecar, SourceFramework, WireTolerance,
+    self, Attestor, BiasMode, BiasPolicy, ByteOutput, Extractor, FixtureStatus, Identity, ImportProvenance,
+    NumericPolicy, PolicyTolerance, PostUpdateForward, Receipt, Sidecar, SourceFramework, TopologyInput,
+    WireTolerance,
 };
 
 /// The largest sidecar of a single step, in bytes.
@@ -153,7 +155,9 @@ impl Import {
         let mut topology = wire.topology.clone();
         topology.layers = ["input", "hidden", "output"].map(str::to_owned).to_vec();
         let (post_update_forward, post_update_loss) = self.post_update()?;
-        let version = ReceiptVersion::carrying([Block::SourceFramework], ReceiptVersion::V0_4_0);
+        let net = author::resolved(&wire.topology)?;
+        let request = self.request();
+        let version = request.version(&net, ReceiptVersion::V0_4_0);
         let notes = serde_json::json!({
             "source": format!("{extractor} (sidecar from {identity})"),
             "gradient_convention": "descent_direction",
@@ -202,14 +206,14 @@ impl Import {
             bias_policy: self.bias_policy.clone(),
             topology,
             learning_rate: wire.learning_rate,
-            optimizer_config: None,
+            optimizer_config: request.written_config(),
             trace_id: None,
             step_index: None,
-            batch: None,
+            batch: wire.batch.clone(),
             inputs: wire.inputs.clone(),
             targets: wire.targets.clone(),
             parameters_before: wire.parameters_before.clone(),
-            per_sample: None,
+            per_sample: wire.per_sample.clone(),
             forward: wire.forward.clone(),
             loss: wire.loss.clone(),
             backward: wire.backward.clone(),
@@ -222,6 +226,37 @@ impl Import {
         })
     }
 
+    /// What the engine would author the step from.
+    fn request(&self) -> Request {
+        let wire = &self.wire;
+        let states = wire
+            .updates
+            .iter()
+            .filter_map(|update| Some((update.parameter_id.clone(), update.optimizer.state_before?)));
+        let values =
+            |sample: &wire::Sample| Values { inputs: sample.inputs.clone(), targets: sample.targets.clone() };
+        let samples = wire.per_sample.iter().flatten().map(|(name, sample)| (name.clone(), values(sample)));
+        Request {
+            input: TopologyInput {
+                schema: None,
+                fixture: None,
+                metadata: None,
+                numeric_policy: wire.numeric_policy.clone().unwrap_or_else(observer_policy),
+                bias_policy: self.bias_policy.clone(),
+                topology: wire.topology.clone(),
+                learning_rate: wire.learning_rate,
+                trace_id: None,
+                step_index: None,
+                inputs: wire.inputs.clone(),
+                targets: wire.targets.clone(),
+                parameters_before: wire.parameters_before.clone(),
+            },
+            optimizer: wire.optimizer.clone(),
+            states: states.collect(),
+            batch: wire.batch.clone().map(|batch| (batch, samples.collect())),
+        }
+    }
+
     /// The pass with the new parameters: the sidecar's own, or the engine's.
     fn post_update(&self) -> Result<(PostUpdateForward, crate::receipt::wire::PostUpdateLoss), AuthorError> {
         let wire = &self.wire;
@@ -229,19 +264,10 @@ impl Import {
         if let (Some(forward), Some(loss)) = (&stated, &wire.post_update_loss) {
             return Ok((forward.clone(), loss.clone()));
         }
-        let named = lower::named(wire.topology.clone());
-        let net = Net::resolve(&named).map_err(|flaws| {
-            AuthorError::Topology(flaws.into_iter().next().expect("a flaw is why it failed"))
-        })?;
-        let given = author::given(
-            &net,
-            &wire.inputs,
-            &wire.targets,
-            &wire.parameters_before,
-            wire.learning_rate,
-            self.bias_policy.mode,
-        )?;
-        let computed = engine::step(&net, &given);
+        let net = author::resolved(&wire.topology)?;
+        let given = self.request().given(&net)?;
+        let missing = AuthorError::Missing { at: Pointer::of(&at!["batch", "sample_order"]) };
+        let computed = engine::step(&net, &given).ok_or(missing)?;
         let forward = stated.unwrap_or_else(|| author::post_update_forward(&net, &computed.post_forward));
         let loss = wire.post_update_loss.clone();
         Ok((forward, loss.unwrap_or_else(|| author::post_update_loss(&net, &computed.post_loss))))

@@ -52,6 +52,10 @@ pub trait Real:
     #[must_use]
     fn sqrt(self) -> Self;
 
+    /// This number, above zero, to a whole power, as `libm` computes it.
+    #[must_use]
+    fn power(self, exponent: u64) -> Self;
+
     /// The magnitude.
     #[must_use]
     fn abs(self) -> Self;
@@ -84,6 +88,14 @@ impl Real for f64 {
 
     fn sqrt(self) -> Self {
         libm::sqrt(self)
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "exponents are time steps; the reference's are doubles too"
+    )]
+    fn power(self, exponent: u64) -> Self {
+        libm::pow(self, exponent as f64)
     }
 
     fn abs(self) -> Self {
@@ -279,6 +291,22 @@ impl Real for Bounded {
             value.max(self.bound / (value + libm::sqrt(self.value + self.bound)))
         };
         enclose(value, spread, UNIT)
+    }
+
+    /// |a'^n - a^n| <= a^n ((1 + bound/a)^n - 1).
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "exponents are time steps; the reference's are doubles too"
+    )]
+    fn power(self, exponent: u64) -> Self {
+        let value = libm::pow(self.value, exponent as f64);
+        if self.value > 0.0 && self.is_known() {
+            // Each of the three functions is off by less than a unit in the last place of a positive number.
+            let part = self.bound / self.value * UP;
+            let growth = libm::expm1(exponent as f64 * libm::log1p(part) * UP) * UP;
+            return enclose(value, (value + SMALLEST) * growth + SMALLEST, 2.0 * UNIT);
+        }
+        unknown(value)
     }
 
     fn abs(self) -> Self {

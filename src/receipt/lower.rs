@@ -9,14 +9,6 @@ use super::wire::{
 use crate::digest::Digest;
 use crate::number::Tolerance;
 
-/// A block that the schema admits and this judge has no rules for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{block} cannot be judged by this version of bp")]
-pub struct Unsupported {
-    /// The block, in words.
-    pub block: &'static str,
-}
-
 /// What the bytes of a receipt say beyond their values.
 #[derive(Debug, Clone, Copy)]
 pub struct ByteFacts {
@@ -27,10 +19,7 @@ pub struct ByteFacts {
 }
 
 /// The step and the claims of a receipt.
-///
-/// # Errors
-/// [`Unsupported`] where the record holds a block without rules.
-pub fn receipt(wire: Receipt, bytes: ByteFacts) -> Result<Entry, Unsupported> {
+pub fn receipt(wire: Receipt, bytes: ByteFacts) -> Entry {
     let claims = Claims {
         labels: Some(wire.fixture_status),
         source_framework: wire.source_framework,
@@ -65,15 +54,12 @@ pub fn receipt(wire: Receipt, bytes: ByteFacts) -> Result<Entry, Unsupported> {
         parameters_after: wire.parameters_after,
         post_update: post_update(wire.post_update_forward.map(|post| post.units), wire.post_update_loss),
     };
-    supported(Entry { step, claims })
+    Entry { step, claims }
 }
 
 /// The step of a sidecar. `bias_policy` is the sidecar's own or the one worked out for it; `recompute` is how far a
 /// recomputation may lie off.
-///
-/// # Errors
-/// [`Unsupported`] where the sidecar holds a block without rules.
-pub fn sidecar(wire: Sidecar, bias_policy: &BiasPolicy, recompute: Tolerance) -> Result<Entry, Unsupported> {
+pub fn sidecar(wire: Sidecar, bias_policy: &BiasPolicy, recompute: Tolerance) -> Entry {
     let declared = wire.numeric_policy.as_ref().and_then(|policy| declared(policy.tolerance));
     let local = declared.unwrap_or(Tolerance::IMPORT_DEFAULT).clamp(Tolerance::DIFFERENTIAL_CEILING);
     let mut topology = wire.topology;
@@ -111,25 +97,7 @@ pub fn sidecar(wire: Sidecar, bias_policy: &BiasPolicy, recompute: Tolerance) ->
         canonical: false,
         subject_digest: None,
     };
-    supported(Entry { step, claims })
-}
-
-fn supported(entry: Entry) -> Result<Entry, Unsupported> {
-    use super::wire::Optimizer;
-    let step = &entry.step;
-    if step.batch.is_some() || step.per_sample.is_some() || step.loss.per_sample.is_some() {
-        return Err(Unsupported { block: "a batched step" });
-    }
-    let stateful = |name: Optimizer| name != Optimizer::Sgd;
-    if step.optimizer.as_ref().is_some_and(|config| stateful(config.name))
-        || step.updates.iter().any(|update| stateful(update.optimizer.name))
-    {
-        return Err(Unsupported { block: "an optimizer other than SGD" });
-    }
-    if step.optimizer.as_ref().and_then(|config| config.weight_decay).is_some_and(|decay| decay != 0.0) {
-        return Err(Unsupported { block: "weight decay" });
-    }
-    Ok(entry)
+    Entry { step, claims }
 }
 
 fn declared(tolerance: PolicyTolerance) -> Option<Tolerance> {

@@ -1,9 +1,12 @@
 //! A step in which every key that the net calls for stands, and no other: values by index.
 
-use crate::receipt::id::{ParamId, UnitId};
+use crate::engine::{Method, Reduction, State};
+use crate::receipt::id::{ParamId, SampleId, UnitId};
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
-use crate::receipt::wire::{BiasMode, DualForm, HiddenSignal, Ordered, OutputSignal, Unit, Update};
+use crate::receipt::wire::{
+    BiasMode, DualForm, HiddenSignal, OptimizerState, Ordered, OutputSignal, Unit, Update,
+};
 
 /// A complete step. Vectors follow the net's order.
 #[derive(Debug)]
@@ -34,6 +37,67 @@ pub struct Complete<'a> {
     pub updates: Vec<Option<(usize, &'a Update)>>,
     /// The pass with the new parameters, where the record holds one.
     pub post: Option<Post>,
+    /// The optimizer.
+    pub method: Method<f64>,
+    /// Optimizer state before the step, per parameter.
+    pub states: Vec<State<f64>>,
+    /// The batch and its samples in order, where there is one.
+    pub batch: Option<Samples<'a>>,
+}
+
+/// The samples of a batch.
+#[derive(Debug)]
+pub struct Samples<'a> {
+    /// How they are combined.
+    pub reduction: Reduction,
+    /// In the batch's order.
+    pub samples: Vec<SampleValues<'a>>,
+}
+
+/// One sample of a batch.
+#[derive(Debug)]
+pub struct SampleValues<'a> {
+    /// Its name.
+    pub name: &'a SampleId,
+    /// Input values.
+    pub inputs: Vec<f64>,
+    /// Target values.
+    pub targets: Vec<f64>,
+    /// Hidden units.
+    pub hidden: Vec<Unit>,
+    /// Outputs.
+    pub outputs: Vec<Unit>,
+    /// Loss per output.
+    pub per_output: Vec<f64>,
+    /// Loss in total.
+    pub total: f64,
+    /// The same total where the batch's loss lists it.
+    pub listed_total: f64,
+}
+
+impl<'a> Samples<'a> {
+    fn of(step: &'a Step, net: &Net) -> Option<Option<Self>> {
+        let Some(batch) = &step.batch else { return Some(None) };
+        let (samples, totals) = (step.per_sample.as_ref()?, step.loss.per_sample.as_ref()?);
+        let samples = batch
+            .sample_order
+            .iter()
+            .map(|name| {
+                let sample = samples.get(name)?;
+                Some(SampleValues {
+                    name,
+                    inputs: values(&net.inputs, &sample.inputs)?,
+                    targets: values(&net.outputs, &sample.targets)?,
+                    hidden: values(&net.hidden, &sample.forward)?,
+                    outputs: values(&net.outputs, &sample.forward)?,
+                    per_output: values(&net.outputs, &sample.loss.per_output)?,
+                    total: sample.loss.total,
+                    listed_total: *totals.get(name)?,
+                })
+            })
+            .collect::<Option<Vec<_>>>()?;
+        Some(Some(Self { reduction: Reduction::named(&batch.reduction)?, samples }))
+    }
 }
 
 /// The pass with the new parameters.
@@ -54,6 +118,8 @@ impl<'a> Complete<'a> {
     #[must_use]
     pub fn of(step: &'a Step, net: &'a Net) -> Option<Self> {
         let updates = updates(step, net)?;
+        let method = Method::of(step.optimizer.as_ref())?;
+        let states = states(&method, &updates)?;
         Some(Self {
             step,
             net,
@@ -68,6 +134,9 @@ impl<'a> Complete<'a> {
             hidden_signals: references(&net.hidden, &step.backward.hidden_error_signals)?,
             updates,
             post: post(step, net),
+            method,
+            states,
+            batch: Samples::of(step, net)?,
         })
     }
 
@@ -118,4 +187,26 @@ fn post(step: &Step, net: &Net) -> Option<Post> {
         per_output: values(&net.outputs, post.per_output.as_ref()?)?,
         total: post.total?,
     })
+}
+
+/// The state before the step of each parameter that learns, of the kind that the optimizer has.
+fn states(method: &Method<f64>, updates: &[Option<(usize, &Update)>]) -> Option<Vec<State<f64>>> {
+    let state = |update: &Option<(usize, &Update)>| match update {
+        None => Some(State::None),
+        Some((_, update)) => state_of(method, update.optimizer.state_before.as_ref()),
+    };
+    updates.iter().map(state).collect()
+}
+
+/// A state on the wire, if it is of the kind that the optimizer has.
+#[must_use]
+pub fn state_of(method: &Method<f64>, stored: Option<&OptimizerState>) -> Option<State<f64>> {
+    match (method, stored) {
+        (Method::Sgd { .. }, None) => Some(State::None),
+        (Method::Momentum { .. }, Some(OptimizerState::Momentum { buffer })) => {
+            Some(State::Momentum(*buffer))
+        }
+        (Method::Adam { .. }, Some(OptimizerState::Adam { m, v })) => Some(State::Adam(*m, *v)),
+        _ => None,
+    }
 }

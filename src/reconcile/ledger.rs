@@ -66,13 +66,26 @@ impl Ledger {
         stored: f64,
         derived: Bounded,
     ) {
-        let gap = (stored - derived.value()).abs();
-        let rounding = derived.bound() + self.known(stored).bound();
-        let bound = rounding.max(self.floor.width(stored, derived.value()));
-        let scale = stored.abs().max(derived.value().abs());
-        let finite = stored.is_finite() && derived.value().is_finite();
+        self.derived(part, at, inputs, self.known(stored), derived);
+    }
+
+    /// Compares a number that is computed from the stored one with a number that is derived without it.
+    pub fn derived(
+        &mut self,
+        part: &'static str,
+        at: &[Token<'_>],
+        inputs: &[&[Token<'_>]],
+        stored: Bounded,
+        derived: Bounded,
+    ) {
+        let rounding = derived.bound() + stored.bound();
+        let (stored, derived) = (stored.value(), derived.value());
+        let gap = (stored - derived).abs();
+        let bound = rounding.max(self.floor.width(stored, derived));
+        let scale = stored.abs().max(derived.abs());
+        let finite = stored.is_finite() && derived.is_finite();
         if !(finite && gap <= bound) {
-            let evidence = Evidence::Gap { stored, derived: derived.value(), gap, bound, rounding };
+            let evidence = Evidence::Gap { stored, derived, gap, bound, rounding };
             self.find(part, at, inputs, evidence);
             return;
         }

@@ -4,6 +4,7 @@
 //! has no values to compare; rules about them are then not reached, and the record is broken all the same.
 
 mod blame;
+pub mod chain;
 pub mod complete;
 pub mod finding;
 pub mod ledger;
@@ -12,6 +13,7 @@ pub mod rules;
 
 use crate::receipt::net::Net;
 use crate::receipt::step::Entry;
+use crate::receipt::wire::Optimizer;
 use complete::Complete;
 use finding::Finding;
 use ledger::Ledger;
@@ -78,11 +80,41 @@ pub fn reconcile(entry: &Entry) -> Report {
     let duals = complete.as_ref().and_then(Complete::duals);
     let is_softmax = step.topology.activation_output == Some(crate::receipt::wire::Activation::Softmax);
     let has_duals = step.backward.output_error_signals.values().any(|signal| signal.dual_form.is_some());
+    let method = step.optimizer.as_ref().map(|config| config.name);
+    let is_momentum = method == Some(Optimizer::SgdMomentum);
+    let is_adam = matches!(method, Some(Optimizer::Adam | Optimizer::Adamw));
     for_each(&mut open, |check, ledger| match (check, &complete) {
         (Check::Softmax(_), _) if !is_softmax => Stage::Elsewhere,
+        (Check::Single(_), _) if step.batch.is_some() => Stage::Elsewhere,
+        (Check::Batch(_), _) if step.batch.is_none() => Stage::Elsewhere,
+        (Check::Momentum(_), _) if !is_momentum => Stage::Elsewhere,
+        (Check::Adam(_), _) if !is_adam => Stage::Elsewhere,
         (Check::Dual(_), _) if !has_duals => Stage::Elsewhere,
-        (Check::Values(_) | Check::Softmax(_) | Check::Dual(_), None) => Stage::NotReached,
-        (Check::Values(check) | Check::Softmax(check), Some(complete)) => {
+        (
+            Check::Values(_)
+            | Check::Softmax(_)
+            | Check::Dual(_)
+            | Check::Single(_)
+            | Check::Batch(_)
+            | Check::Momentum(_)
+            | Check::Adam(_),
+            None,
+        ) => Stage::NotReached,
+        (Check::Batch(check), Some(complete)) => match &complete.batch {
+            Some(batch) => {
+                check(complete, batch, ledger);
+                Stage::Ran
+            }
+            None => Stage::NotReached,
+        },
+        (
+            Check::Values(check)
+            | Check::Softmax(check)
+            | Check::Single(check)
+            | Check::Momentum(check)
+            | Check::Adam(check),
+            Some(complete),
+        ) => {
             check(complete, ledger);
             Stage::Ran
         }

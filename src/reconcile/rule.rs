@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::complete::Complete;
+use super::chain::Bundle;
+use super::complete::{Complete, Samples};
 use super::finding::Finding;
 use super::ledger::Ledger;
 use crate::receipt::net::Net;
-use crate::receipt::step::{Claims, Step};
+use crate::receipt::step::{Claims, Entry, Step};
 use crate::receipt::wire::{DualForm, FixtureStatus};
 
 /// The number that a rule is cited by: `4`, or `0.9` for the two structural rules with a number of their own.
@@ -82,6 +83,20 @@ pub enum Check {
     Softmax(fn(&Complete<'_>, &mut Ledger)),
     /// The same, of error signals in dual form; one per output.
     Dual(fn(&Complete<'_>, &[&DualForm], &mut Ledger)),
+    /// The same, of a step without a batch.
+    Single(fn(&Complete<'_>, &mut Ledger)),
+    /// The same, of a batch.
+    Batch(fn(&Complete<'_>, &Samples<'_>, &mut Ledger)),
+    /// The same, of SGD with a momentum buffer.
+    Momentum(fn(&Complete<'_>, &mut Ledger)),
+    /// The same, of Adam and `AdamW`.
+    Adam(fn(&Complete<'_>, &mut Ledger)),
+    /// A record and the one before it in its trace.
+    Link(fn(&Entry, &Entry, &mut Ledger)),
+    /// A trace's first record, one of its records, and that one's place, counted from 0.
+    Place(fn(&Entry, &Entry, u64, &mut Ledger)),
+    /// A trace's digest over itself.
+    BundleDigest(fn(&Bundle, &mut Ledger)),
     /// What the record says about itself.
     Labels(fn(&FixtureStatus, &Claims, &mut Ledger)),
     /// A digest that the record declares over itself.

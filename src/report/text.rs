@@ -2,9 +2,17 @@
 
 use crate::reconcile::Report;
 use crate::reconcile::finding::{Evidence, Finding};
-use crate::reconcile::rule::Verdict;
+use crate::reconcile::rule::{Rule, Verdict};
 use crate::report::{Long, fold};
+use crate::verify::stream::Trace;
 use crate::verify::{Found, Kind, Outcome, Section, Verified};
+
+/// One paragraph: its lead, then its words.
+macro_rules! line {
+    ($out:expr, $lead:literal, $($format:tt)*) => {
+        $out.push_str(&fold($lead, &format!($($format)*), Long::Break))
+    };
+}
 
 /// Findings told of one rule before the rest is only counted; every one stands in the verdict document.
 const TOLD: usize = 8;
@@ -19,11 +27,33 @@ pub fn render(verified: &Verified, verbose: bool) -> String {
     out
 }
 
-/// One paragraph: its lead, then its words.
-macro_rules! line {
-    ($out:expr, $lead:literal, $($format:tt)*) => {
-        $out.push_str(&fold($lead, &format!($($format)*), Long::Break))
+/// A trace's judgement in words.
+#[must_use]
+pub fn render_trace(trace: &Trace, verbose: bool) -> String {
+    let mut out = String::new();
+    let [passed, insufficient, failed] = trace.counts;
+    let headline = match trace.outcome() {
+        Outcome::Pass => "verify multi passed",
+        Outcome::Fail => "verify multi failed",
+        Outcome::Insufficient => "verify multi: too little could be compared for a pass",
     };
+    line!(
+        out,
+        "",
+        "{headline} ({} records: {passed} pass, {insufficient} insufficient, {failed} fail)",
+        trace.records
+    );
+    let told = if verbose { trace.told.len() } else { TOLD };
+    for (index, section) in trace.told.iter().take(told) {
+        out.push('\n');
+        line!(out, "", "record {index}, counted from 0");
+        section_text(section, verbose, &mut out);
+    }
+    rest(trace.told.len(), told, &mut out);
+    out.push('\n');
+    line!(out, "", "across records");
+    rules_text(&trace.rules, verbose, &mut out);
+    out
 }
 
 fn section_text(section: &Section, verbose: bool, out: &mut String) {
@@ -79,7 +109,11 @@ fn totals(report: &Report) -> (usize, usize) {
 }
 
 fn report_text(report: &Report, verbose: bool, out: &mut String) {
-    for (rule, verdict) in &report.rules {
+    rules_text(&report.rules, verbose, out);
+}
+
+fn rules_text(rules: &[(&'static Rule, Verdict)], verbose: bool, out: &mut String) {
+    for (rule, verdict) in rules {
         match verdict {
             Verdict::Broken(findings) => {
                 line!(out, "  [FAIL] ", "rule {}: {}", rule.id, rule.title);

@@ -7,10 +7,11 @@ use crate::json;
 use crate::number::Tolerance;
 use crate::pointer::Pointer;
 use crate::reconcile::finding::Finding;
-use crate::reconcile::rule::{RuleId, Verdict};
+use crate::reconcile::rule::{Rule, RuleId, Verdict};
 use crate::reconcile::rules::RULES;
 use crate::schema::Violation;
 use crate::verify::read::ReadError;
+use crate::verify::stream::Trace;
 use crate::verify::{Found, Kind, Outcome, Section, Verified, WriteError};
 
 /// The format's name.
@@ -140,7 +141,6 @@ impl ReadError {
             Self::Untyped => "NOT_A_RECORD",
             Self::Version(_) => "UNKNOWN_VERSION",
             Self::Shape(_) => "NOT_REPRESENTABLE",
-            Self::Unsupported(_) => "NOT_JUDGED_YET",
             Self::Refused(_) => "IMPORT_FAILED",
         }
     }
@@ -156,6 +156,70 @@ struct RuleRecord<'a> {
     /// Comparisons whose bound was as large as the values compared.
     blind: usize,
     findings: &'a [Finding],
+}
+
+/// The verdict on a trace.
+#[derive(Debug, Serialize)]
+pub struct TraceDocument<'a> {
+    format: &'static str,
+    judge: Judge,
+    outcome: Outcome,
+    record_count: u64,
+    passed: u64,
+    insufficient: u64,
+    failed: u64,
+    /// Records that did not pass, the first thousand.
+    per_record: Vec<PlacedRecord<'a>>,
+    cross_record_checks: Vec<RuleRecord<'a>>,
+    rules_evaluated: Vec<RuleId>,
+    gated_off: Vec<RuleId>,
+}
+
+#[derive(Debug, Serialize)]
+struct PlacedRecord<'a> {
+    /// Place in the trace, counted from 0.
+    index: u64,
+    record: Record<'a>,
+}
+
+/// The document of a trace's judgement.
+#[must_use]
+pub fn trace(trace: &Trace) -> TraceDocument<'_> {
+    let [passed, insufficient, failed] = trace.counts;
+    let (mut rules_evaluated, mut gated_off) = (Vec::new(), Vec::new());
+    for (rule, verdict) in &trace.rules {
+        match verdict {
+            Verdict::NotApplicable => gated_off.push(rule.id),
+            _ => rules_evaluated.push(rule.id),
+        }
+    }
+    TraceDocument {
+        format: "bp-trace-verdict/1",
+        judge: Judge::this(),
+        outcome: trace.outcome(),
+        record_count: trace.records,
+        passed,
+        insufficient,
+        failed,
+        per_record: trace
+            .told
+            .iter()
+            .map(|(index, section)| PlacedRecord { index: *index, record: record(section) })
+            .collect(),
+        cross_record_checks: trace.rules.iter().map(|(rule, verdict)| rule_record(rule, verdict)).collect(),
+        rules_evaluated,
+        gated_off,
+    }
+}
+
+fn rule_record<'a>(rule: &'static Rule, verdict: &'a Verdict) -> RuleRecord<'a> {
+    let (compared, blind, findings) = match verdict {
+        Verdict::Holds { compared, blind } => (*compared, *blind, [].as_slice()),
+        Verdict::Vacuous { blind } => (0, *blind, [].as_slice()),
+        Verdict::Broken(findings) => (0, 0, findings.as_slice()),
+        Verdict::NotApplicable | Verdict::NotReached => (0, 0, [].as_slice()),
+    };
+    RuleRecord { id: rule.id, title: rule.title, verdict: verdict.name(), compared, blind, findings }
 }
 
 /// The document of a judgement.
@@ -195,20 +259,7 @@ fn record(section: &Section) -> Record<'_> {
                     Verdict::NotReached => {}
                     _ => record.rules_evaluated.push(rule.id),
                 }
-                let (compared, blind, findings) = match verdict {
-                    Verdict::Holds { compared, blind } => (*compared, *blind, [].as_slice()),
-                    Verdict::Vacuous { blind } => (0, *blind, [].as_slice()),
-                    Verdict::Broken(findings) => (0, 0, findings.as_slice()),
-                    Verdict::NotApplicable | Verdict::NotReached => (0, 0, [].as_slice()),
-                };
-                record.rules.push(RuleRecord {
-                    id: rule.id,
-                    title: rule.title,
-                    verdict: verdict.name(),
-                    compared,
-                    blind,
-                    findings,
-                });
+                record.rules.push(rule_record(rule, verdict));
             }
         }
     }

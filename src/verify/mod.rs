@@ -7,6 +7,7 @@
 //! Nothing here opens a file, reads a clock or fails: bytes that cannot be read are an outcome.
 
 pub mod read;
+pub mod stream;
 
 use serde::{Deserialize, Serialize};
 
@@ -170,10 +171,7 @@ pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> 
         }
         Ok(Read { version, record: Ok(import) }) => (Some(version), import),
     };
-    let entry = match lower::sidecar(import.wire().clone(), import.bias_policy(), options.tolerance) {
-        Err(error) => return alone(version, Found::Unreadable(error.into())),
-        Ok(entry) => entry,
-    };
+    let entry = lower::sidecar(import.wire().clone(), import.bias_policy(), options.tolerance);
     let report = reconcile::reconcile(&entry);
     let agreed = outcome(&report) == Outcome::Pass;
     let written = import

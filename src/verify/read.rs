@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::import::{self, Framework, Import, Refusal};
 use crate::json::{self, JsonError};
 use crate::receipt::canonical;
-use crate::receipt::lower::{self, ByteFacts, Unsupported};
+use crate::receipt::lower::{self, ByteFacts};
 use crate::receipt::step::Entry;
 use crate::receipt::version::{ReceiptVersion, TraceVersion, UnknownVersion};
 use crate::receipt::wire::{Receipt, Sidecar};
@@ -48,9 +48,6 @@ pub enum ReadError {
     /// The schema holds and a whole number is too large to count with.
     #[error("the record cannot be held: {0}")]
     Shape(String),
-    /// A block without rules.
-    #[error(transparent)]
-    Unsupported(#[from] Unsupported),
     /// A sidecar that cannot be imported.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -136,17 +133,40 @@ pub fn wire(bytes: &[u8]) -> Result<Read<Receipt>, ReadError> {
 /// # Errors
 /// [`ReadError`] where the bytes cannot be judged.
 pub fn receipt(bytes: &[u8]) -> Result<Read<Entry>, ReadError> {
+    linked(bytes).map(|linked| linked.read)
+}
+
+/// A receipt that may be part of a trace.
+#[derive(Debug)]
+pub struct Linked {
+    /// The receipt.
+    pub read: Read<Entry>,
+    /// Its canonical text without the trace's digest (rule 17), where it has one.
+    pub subject: Option<String>,
+}
+
+/// A receipt that may be part of a trace, ready to judge. A line's end may be missing from its bytes.
+///
+/// # Errors
+/// [`ReadError`] where the bytes cannot be judged.
+pub fn linked(bytes: &[u8]) -> Result<Linked, ReadError> {
     let Read { version, record } = wire(bytes)?;
-    let entry = |wire: Receipt| {
-        let canonical = canonical::emit(&wire).is_ok_and(|text| text.as_bytes() == bytes);
+    let mut subject = None;
+    let record = record.map(|wire| {
+        let text = canonical::emit(&wire).ok();
+        let canonical = text.as_ref().is_some_and(|text| text.as_bytes() == bytes);
+        subject = match wire.attestor.as_ref().and_then(|attestor| attestor.bundle_root_digest.as_ref()) {
+            None => text,
+            Some(_) => {
+                let mut wire = wire.clone();
+                wire.attestor.iter_mut().for_each(|attestor| attestor.bundle_root_digest = None);
+                canonical::emit(&wire).ok()
+            }
+        };
         let subject_digest = subject_digest(&wire);
         lower::receipt(wire, ByteFacts { canonical, subject_digest })
-    };
-    let record = match record {
-        Ok(wire) => Ok(entry(wire)?),
-        Err(violations) => Err(violations),
-    };
-    Ok(Read { version, record })
+    });
+    Ok(Linked { read: Read { version, record }, subject })
 }
 
 /// The digest that rule 16 asks for: over the canonical bytes without the field that holds it.

@@ -121,6 +121,16 @@ pub(crate) enum Verify {
         #[command(flatten)]
         strictness: Strictness,
     },
+    /// Judge a trace: one receipt per line, each by itself and each against the one before it.
+    #[command(after_help = "Example:
+  bp verify multi trace.jsonl")]
+    Multi {
+        /// The file, or - for standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        strictness: Strictness,
+    },
     /// Judge one receipt of any step.
     #[command(after_help = "Examples:
   bp verify general receipt.jsonl

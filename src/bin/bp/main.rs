@@ -6,6 +6,7 @@ mod explain;
 mod generate;
 mod import;
 mod keys;
+mod multi;
 mod output;
 mod pack;
 mod receipt;

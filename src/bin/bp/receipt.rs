@@ -94,6 +94,7 @@ impl Status {
 
 pub(crate) fn verify(command: Verify, output: &Output) -> Run {
     let (file, strictness, is_mazur) = match command {
+        Verify::Multi { file, strictness } => return crate::multi::verify(&file, strictness, output),
         Verify::General { file, strictness } => (Some(file), strictness, false),
         Verify::Mazur { file, strictness } => (file, strictness, true),
     };

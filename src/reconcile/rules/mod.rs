@@ -1,18 +1,23 @@
 //! The rules, by family, and the one table that registers them.
 
 mod backward;
+mod batch;
 mod claims;
 mod form;
 mod forward;
 mod loss;
+mod optimizer;
 mod provenance;
 mod recompute;
+mod trace;
 mod update;
 
 use super::rule::{Check, Rule, RuleId};
 
+pub(crate) use trace::is_imported;
+
 const BACKPROPAGATION: &str = "Rumelhart, Hinton, Williams, Nature 323 (1986), eq. 4-8";
-const FORMAT: &str = "backprop-trace receipt format, 0.1.0 to 0.4.0";
+const FORMAT: &str = "backprop-trace receipt format, 0.1.0 to 0.8.0";
 
 /// Every rule, in the order in which reports list them.
 pub static RULES: &[Rule] = &[
@@ -72,14 +77,14 @@ pub static RULES: &[Rule] = &[
     },
     Rule {
         id: RuleId::new(5),
-        title: "an update is learning rate times gradient, with the step's own learning rate",
+        title: "an update has the step's learning rate, and by SGD it is that rate times the gradient, decayed",
         citation: "Robbins, Monro, Ann. Math. Statist. 22 (1951)",
-        applies: "updates by SGD",
+        applies: "always",
         checks: &[Check::Values(update::updates)],
     },
     Rule {
         id: RuleId::new(6),
-        title: "a parameter after an update is the parameter before plus the update",
+        title: "a parameter after an update is the parameter before, decayed by AdamW alone, plus the update",
         citation: BACKPROPAGATION,
         applies: "always",
         checks: &[Check::Values(update::weights_after)],
@@ -95,8 +100,22 @@ pub static RULES: &[Rule] = &[
         id: RuleId::new(8),
         title: "a factor names the place it is copied from, the place the topology gives, and equals it",
         citation: FORMAT,
-        applies: "always",
-        checks: &[Check::Values(provenance::factors)],
+        applies: "steps without a batch",
+        checks: &[Check::Single(provenance::factors)],
+    },
+    Rule {
+        id: RuleId::new(9),
+        title: "a step of a trace starts from the parameters that the step before left",
+        citation: "Jia et al., Proof-of-Learning, IEEE S&P (2021)",
+        applies: "traces",
+        checks: &[Check::Link(trace::parameters)],
+    },
+    Rule {
+        id: RuleId::new(10),
+        title: "the records of a trace share its id and are counted from 0 without a gap",
+        citation: FORMAT,
+        applies: "traces",
+        checks: &[Check::Place(trace::place)],
     },
     Rule {
         id: RuleId::new(11),
@@ -139,5 +158,75 @@ pub static RULES: &[Rule] = &[
         citation: "FIPS 180-4; backprop-trace receipt format 0.4.0",
         applies: "records that declare signed_subject_digest",
         checks: &[Check::SubjectDigest(claims::subject_digest)],
+    },
+    Rule {
+        id: RuleId::new(17),
+        title: "a trace's digest over itself is the digest of its records' canonical bytes",
+        citation: "FIPS 180-4; backprop-trace receipt format 0.4.0",
+        applies: "traces that declare bundle_root_digest, and every imported one",
+        checks: &[Check::BundleDigest(trace::bundle)],
+    },
+    Rule {
+        id: RuleId::new(18),
+        title: "a batch's loss is its samples' losses, reduced in their order",
+        citation: FORMAT,
+        applies: "batches",
+        checks: &[Check::Batch(batch::reductions)],
+    },
+    Rule {
+        id: RuleId::new(19),
+        title: "a batch lists its samples, each once, and the record's own pass is the first one's",
+        citation: FORMAT,
+        applies: "batches",
+        checks: &[Check::Keys(batch::keys), Check::Batch(batch::first)],
+    },
+    Rule {
+        id: RuleId::new(20),
+        title: "an optimizer's configuration is whole, and every update is by it and carries its state",
+        citation: FORMAT,
+        applies: "records with an optimizer configuration or state",
+        checks: &[Check::Keys(optimizer::configuration)],
+    },
+    Rule {
+        id: RuleId::new(21),
+        title: "momentum: the buffer, the direction and the update follow from the gradient",
+        citation: "Sutskever, Martens, Dahl, Hinton, ICML (2013), eq. 1-4, as PyTorch's SGD writes them",
+        applies: "SGD with momentum",
+        checks: &[Check::Momentum(optimizer::momentum)],
+    },
+    Rule {
+        id: RuleId::new(22),
+        title: "Adam: both moments follow from the gradient",
+        citation: "Kingma, Ba, ICLR (2015), algorithm 1",
+        applies: "Adam and AdamW",
+        checks: &[Check::Adam(optimizer::moments)],
+    },
+    Rule {
+        id: RuleId::new(23),
+        title: "Adam: the time step counts the trace's steps, and its bias corrections are above zero",
+        citation: "Kingma, Ba, ICLR (2015), section 3",
+        applies: "Adam and AdamW",
+        checks: &[Check::Adam(optimizer::time_step)],
+    },
+    Rule {
+        id: RuleId::new(24),
+        title: "Adam: the update is the corrected first moment over the root of the second",
+        citation: "Kingma, Ba, ICLR (2015), algorithm 1; Loshchilov, Hutter, ICLR (2019), algorithm 2",
+        applies: "Adam and AdamW",
+        checks: &[Check::Adam(optimizer::adam_update)],
+    },
+    Rule {
+        id: RuleId::new(25),
+        title: "a step of a trace starts from the optimizer state that the step before left",
+        citation: "Kingma, Ba, ICLR (2015), algorithm 1",
+        applies: "traces with optimizer state",
+        checks: &[Check::Link(trace::states)],
+    },
+    Rule {
+        id: RuleId::new(26),
+        title: "a trace keeps its optimizer and hyper-parameters; learning rate and time step may move",
+        citation: FORMAT,
+        applies: "traces with an optimizer configuration",
+        checks: &[Check::Place(trace::configuration)],
     },
 ];

@@ -2,17 +2,27 @@
 
 use super::form::key_set;
 use crate::at;
-use crate::engine::{self, Computed, Forward, Given, Loss};
+use crate::engine::{self, Computed, Forward, Given, Loss, Pass, Reduction, Sample, State};
 use crate::number::Bounded;
+use crate::pointer::Token;
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
-use crate::receipt::wire::Unit;
-use crate::reconcile::complete::{Complete, learns};
+use crate::receipt::wire::{OptimizerState, Unit};
+use crate::reconcile::complete::{Complete, SampleValues, learns};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 
-/// Part `updates`: one for each parameter that learns, in the net's order, and no other.
+/// Parts: `per_sample`, each sample's pass and loss name every unit; `updates`, one for each parameter that learns, in the net's order, and no other.
 pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
+    let units: Vec<_> = net.computed_units().cloned().collect();
+    for (name, sample) in step.per_sample.iter().flatten() {
+        let at = |key: &'static str| at!["per_sample", name, key];
+        key_set("per_sample", &at("inputs"), net.inputs.iter(), &sample.inputs, ledger);
+        key_set("per_sample", &at("targets"), net.outputs.iter(), &sample.targets, ledger);
+        key_set("per_sample", &at("forward"), units.iter(), &sample.forward, ledger);
+        let at = at!["per_sample", name, "loss", "per_output"];
+        key_set("per_sample", &at, net.outputs.iter(), &sample.loss.per_output, ledger);
+    }
     let mut stated = step.updates.iter().enumerate().peekable();
     for (parameter, name) in net.parameters.iter().enumerate() {
         if !learns(step, net, parameter) {
@@ -28,30 +38,65 @@ pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
     }
 }
 
-/// Parts: `forward`, `loss`, `backward`, `updates`, `post_update`.
+/// Parts: `forward`, `loss`, `backward`, `per_sample`, `updates`, `post_update`.
 pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
-    let known = |values: &[f64]| values.iter().map(|value| ledger.known(*value)).collect::<Vec<Bounded>>();
-    let given = Given {
-        inputs: known(&complete.inputs),
-        targets: known(&complete.targets),
-        before: known(&complete.before),
-        learning_rate: ledger.known(complete.step.learning_rate),
-        bias_mode: complete.step.bias_mode,
+    let Some(computed) = engine::step(complete.net, &given(complete, ledger)) else {
+        ledger.find("updates", &at!["batch", "sample_order"], &[], Evidence::Missing);
+        return;
     };
-    let computed = engine::step(complete.net, &given);
+    let Some(first) = computed.passes.first() else { return };
+    let net = complete.net;
     let stored = (complete.hidden.as_slice(), complete.outputs.as_slice());
-    pass("forward", "forward", complete.net, stored, &computed.forward, ledger);
+    pass("forward", &at!["forward"], net, stored, &first.forward, ledger);
     let stored = (complete.per_output.as_slice(), complete.step.loss.total);
-    losses("loss", "loss", complete.net, stored, &computed.loss, ledger);
-    output_errors(complete, &computed, ledger);
-    hidden_errors(complete, &computed, ledger);
+    losses("loss", &at!["loss"], net, stored, &computed.loss, ledger);
+    output_errors(complete, first, ledger);
+    hidden_errors(complete, first, ledger);
     changes(complete, &computed, ledger);
-    post_update_keys(complete.step, complete.net, ledger);
+    for (sample, derived) in complete.batch.iter().flat_map(|batch| &batch.samples).zip(&computed.passes) {
+        let stored = (sample.hidden.as_slice(), sample.outputs.as_slice());
+        pass("per_sample", &at!["per_sample", sample.name, "forward"], net, stored, &derived.forward, ledger);
+        let stored = (sample.per_output.as_slice(), sample.total);
+        losses("per_sample", &at!["per_sample", sample.name, "loss"], net, stored, &derived.loss, ledger);
+    }
+    post_update_keys(complete.step, net, ledger);
     if let Some(post) = &complete.post {
         let stored = (post.hidden.as_slice(), post.outputs.as_slice());
-        pass("post_update", "post_update_forward", complete.net, stored, &computed.post_forward, ledger);
+        pass("post_update", &at!["post_update_forward"], net, stored, &computed.post_forward, ledger);
         let stored = (post.per_output.as_slice(), post.total);
-        losses("post_update", "post_update_loss", complete.net, stored, &computed.post_loss, ledger);
+        losses("post_update", &at!["post_update_loss"], net, stored, &computed.post_loss, ledger);
+    }
+}
+
+/// What the step is computed from, each number as well as it is known.
+fn given(complete: &Complete<'_>, ledger: &Ledger) -> Given<Bounded> {
+    let known = |values: &[f64]| values.iter().map(|value| ledger.known(*value)).collect::<Vec<Bounded>>();
+    let (samples, reduction) = match &complete.batch {
+        None => {
+            let sample = Sample { inputs: known(&complete.inputs), targets: known(&complete.targets) };
+            (vec![sample], Reduction::None)
+        }
+        Some(batch) => {
+            let sample = |sample: &SampleValues<'_>| Sample {
+                inputs: known(&sample.inputs),
+                targets: known(&sample.targets),
+            };
+            (batch.samples.iter().map(sample).collect(), batch.reduction)
+        }
+    };
+    let state = |state: &State<f64>| match *state {
+        State::None => State::None,
+        State::Momentum(buffer) => State::Momentum(ledger.known(buffer)),
+        State::Adam(m, v) => State::Adam(ledger.known(m), ledger.known(v)),
+    };
+    Given {
+        samples,
+        reduction,
+        before: known(&complete.before),
+        states: complete.states.iter().map(state).collect(),
+        method: complete.method.map(|number| ledger.known(number)),
+        learning_rate: ledger.known(complete.step.learning_rate),
+        bias_mode: complete.step.bias_mode,
     }
 }
 
@@ -84,7 +129,7 @@ fn post_update_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
 
 fn pass(
     part: &'static str,
-    block: &'static str,
+    block: &[Token<'_>],
     net: &Net,
     (hidden, outputs): (&[Unit], &[Unit]),
     derived: &Forward<Bounded>,
@@ -93,26 +138,26 @@ fn pass(
     let stored = hidden.iter().chain(outputs);
     let derived = derived.hidden.iter().chain(&derived.outputs);
     for (name, (stored, derived)) in net.computed_units().zip(stored.zip(derived)) {
-        ledger.number(part, &at![block, name, "net"], &[], stored.net, derived.net);
-        ledger.number(part, &at![block, name, "out"], &[], stored.out, derived.out);
+        ledger.number(part, &[block, &at![name, "net"]].concat(), &[], stored.net, derived.net);
+        ledger.number(part, &[block, &at![name, "out"]].concat(), &[], stored.out, derived.out);
     }
 }
 
 fn losses(
     part: &'static str,
-    block: &'static str,
+    block: &[Token<'_>],
     net: &Net,
     (per_output, total): (&[f64], f64),
     derived: &Loss<Bounded>,
     ledger: &mut Ledger,
 ) {
     for (name, (stored, derived)) in net.outputs.iter().zip(per_output.iter().zip(&derived.per_output)) {
-        ledger.number(part, &at![block, "per_output", name], &[], *stored, *derived);
+        ledger.number(part, &[block, &at!["per_output", name]].concat(), &[], *stored, *derived);
     }
-    ledger.number(part, &at![block, "total"], &[], total, derived.total);
+    ledger.number(part, &[block, &at!["total"]].concat(), &[], total, derived.total);
 }
 
-fn output_errors(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: &mut Ledger) {
+fn output_errors(complete: &Complete<'_>, computed: &Pass<Bounded>, ledger: &mut Ledger) {
     let stored = complete.net.outputs.iter().zip(&complete.output_signals);
     for ((unit, signal), derived) in stored.zip(&computed.output_errors) {
         let at = at!["backward", "output_error_signals", unit, "signal_value"];
@@ -139,7 +184,7 @@ fn output_errors(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: 
     }
 }
 
-fn hidden_errors(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: &mut Ledger) {
+fn hidden_errors(complete: &Complete<'_>, computed: &Pass<Bounded>, ledger: &mut Ledger) {
     let stored = complete.net.hidden.iter().zip(&complete.hidden_signals);
     for ((unit, signal), derived) in stored.zip(&computed.hidden_errors) {
         let at = |key: &'static str| at!["backward", "hidden_error_signals", unit, key];
@@ -172,6 +217,17 @@ fn changes(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: &mut L
             update.weight_after,
             change.after,
         );
+        let state_at = |key: &'static str| at!["updates", place, "optimizer", "state_after", key];
+        match (update.optimizer.state_after, change.state) {
+            (Some(OptimizerState::Momentum { buffer }), State::Momentum(derived)) => {
+                ledger.number("updates", &state_at("buffer"), &[], buffer, derived);
+            }
+            (Some(OptimizerState::Adam { m, v }), State::Adam(m_derived, v_derived)) => {
+                ledger.number("updates", &state_at("m"), &[], m, m_derived);
+                ledger.number("updates", &state_at("v"), &[], v, v_derived);
+            }
+            _ => {}
+        }
         let after = complete.after[parameter];
         ledger.number("updates", &at!["parameters_after", name], &[], after, change.after);
     }

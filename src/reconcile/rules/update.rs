@@ -3,6 +3,7 @@
 use super::backward::{factor_names, product};
 use super::form::key_set;
 use crate::at;
+use crate::engine::Method;
 use crate::receipt::net::{Net, Place};
 use crate::receipt::step::Step;
 use crate::receipt::wire::Update;
@@ -21,6 +22,7 @@ fn learned<'a>(complete: &'a Complete<'_>) -> impl Iterator<Item = (usize, usize
 pub(super) fn gradients(complete: &Complete<'_>, ledger: &mut Ledger) {
     for (parameter, place, update) in learned(complete) {
         let names: &[&str] = match complete.net.places[parameter] {
+            _ if complete.batch.is_some() => &["batch_reduced_gradient"],
             Place::HiddenWeight { .. } => &["hidden_error_signal", "upstream_activation"],
             Place::OutputWeight { .. } => &["output_error_signal", "upstream_activation"],
             Place::HiddenBias { .. } => &["hidden_error_signal"],
@@ -37,25 +39,32 @@ pub(super) fn gradients(complete: &Complete<'_>, ledger: &mut Ledger) {
     }
 }
 
-/// Rule 5. Parts: `learning_rate`, the update's own is the step's; `update`.
+/// Rule 5. Parts: `learning_rate`, the update's own is the step's; `update`, for plain SGD.
 pub(super) fn updates(complete: &Complete<'_>, ledger: &mut Ledger) {
+    let method = complete.method.map(|number| ledger.known(number));
     for (_, place, update) in learned(complete) {
         let rate_at = at!["updates", place, "optimizer", "learning_rate"];
         let rate = update.optimizer.learning_rate;
         ledger.identical("learning_rate", &rate_at, &at!["learning_rate"], rate, complete.step.learning_rate);
-        let derived = ledger.known(rate) * ledger.known(update.gradient);
-        let inputs: [&[_]; 2] = [&rate_at, &at!["updates", place, "gradient"]];
-        ledger.number("update", &at!["updates", place, "update"], &inputs, update.update, derived);
+        if matches!(method, Method::Sgd { .. }) {
+            let (gradient, before) = (ledger.known(update.gradient), ledger.known(update.weight_before));
+            let derived = ledger.known(rate) * method.decayed(gradient, before);
+            let inputs: [&[_]; 2] = [&rate_at, &at!["updates", place, "gradient"]];
+            ledger.number("update", &at!["updates", place, "update"], &inputs, update.update, derived);
+        }
     }
 }
 
 /// Rule 6. Parts: `before`, the update starts from `parameters_before`; `after`.
 pub(super) fn weights_after(complete: &Complete<'_>, ledger: &mut Ledger) {
+    let method = complete.method.map(|number| ledger.known(number));
+    let rate = ledger.known(complete.step.learning_rate);
     for (parameter, place, update) in learned(complete) {
         let before_at = at!["updates", place, "weight_before"];
         let original = at!["parameters_before", &complete.net.parameters[parameter]];
         ledger.same("before", &before_at, &original, update.weight_before, complete.before[parameter]);
-        let derived = ledger.known(update.weight_before) + ledger.known(update.update);
+        let before = ledger.known(update.weight_before);
+        let derived = method.after(rate, before, ledger.known(update.update));
         let inputs: [&[_]; 2] = [&before_at, &at!["updates", place, "update"]];
         ledger.number("after", &at!["updates", place, "weight_after"], &inputs, update.weight_after, derived);
     }
@@ -68,11 +77,14 @@ pub(super) fn after_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
 
 /// Rule 7. Parts: `sum`, before plus update; `copy`, the same number as the update's `weight_after`.
 pub(super) fn parameters_after(complete: &Complete<'_>, ledger: &mut Ledger) {
+    let method = complete.method.map(|number| ledger.known(number));
+    let rate = ledger.known(complete.step.learning_rate);
     for (parameter, place, update) in learned(complete) {
         let name = &complete.net.parameters[parameter];
         let at = at!["parameters_after", name];
         let after = complete.after[parameter];
-        let derived = ledger.known(complete.before[parameter]) + ledger.known(update.update);
+        let before = ledger.known(complete.before[parameter]);
+        let derived = method.after(rate, before, ledger.known(update.update));
         let inputs: [&[_]; 2] = [&at!["parameters_before", name], &at!["updates", place, "update"]];
         ledger.number("sum", &at, &inputs, after, derived);
         ledger.same("copy", &at, &at!["updates", place, "weight_after"], after, update.weight_after);

@@ -1,0 +1,110 @@
+//! Rules 18 and 19: batches.
+
+use super::form::key_set;
+use crate::at;
+use crate::engine::Reduction;
+use crate::number::Bounded;
+use crate::receipt::net::Net;
+use crate::receipt::step::Step;
+use crate::receipt::wire::Unit;
+use crate::reconcile::complete::{Complete, Samples};
+use crate::reconcile::finding::Evidence;
+use crate::reconcile::ledger::Ledger;
+
+/// Samples of a batch; the judge's own ceiling, whatever a schema admits.
+const MAX_SAMPLES: usize = 10_000;
+
+/// Rule 19. Parts: `size`, the batch has as many samples as it says, and no more than [`MAX_SAMPLES`]; `order`, no
+/// sample is named twice; `keys`, what is listed by sample lists the batch's samples; `reduction`.
+pub(super) fn keys(step: &Step, _: &Net, ledger: &mut Ledger) {
+    let Some(batch) = &step.batch else {
+        let orphans = [
+            ("per_sample", step.per_sample.is_some()),
+            ("loss/per_sample", step.loss.per_sample.is_some()),
+            ("loss/reduction", step.loss.reduction.is_some()),
+        ];
+        for (place, stands) in orphans {
+            if stands {
+                let path: Vec<_> = place.split('/').map(crate::pointer::Token::Key).collect();
+                ledger.find("keys", &path, &[], Evidence::Unexpected);
+            }
+        }
+        return;
+    };
+    let count = batch.sample_order.len();
+    ledger.count("size", &at!["batch", "size"], batch.size, count as u64);
+    if count > MAX_SAMPLES {
+        ledger.find(
+            "size",
+            &at!["batch", "sample_order"],
+            &[],
+            Evidence::Count { stored: count as u64, expected: MAX_SAMPLES as u64 },
+        );
+        return;
+    }
+    let mut seen = std::collections::HashSet::new();
+    for (index, name) in batch.sample_order.iter().enumerate() {
+        if seen.insert(name) {
+            ledger.holds();
+        } else {
+            ledger.find("order", &at!["batch", "sample_order", index], &[], Evidence::Unexpected);
+        }
+    }
+    match &step.per_sample {
+        Some(samples) => key_set("keys", &at!["per_sample"], seen.iter().copied(), samples, ledger),
+        None => ledger.find("keys", &at!["per_sample"], &[], Evidence::Missing),
+    }
+    match &step.loss.per_sample {
+        Some(totals) => key_set("keys", &at!["loss", "per_sample"], seen.iter().copied(), totals, ledger),
+        None => ledger.find("keys", &at!["loss", "per_sample"], &[], Evidence::Missing),
+    }
+    if let Some(stored) = &step.loss.reduction {
+        ledger.text("reduction", &at!["loss", "reduction"], stored, &batch.reduction);
+    }
+    if batch.reduction == "none" {
+        ledger.count("reduction", &at!["batch", "size"], batch.size, 1);
+    }
+}
+
+/// Rule 19, part `first`: what stands at the top of a batched record is its first sample's.
+pub(super) fn first(complete: &Complete<'_>, batch: &Samples<'_>, ledger: &mut Ledger) {
+    let net = complete.net;
+    let Some(first) = batch.samples.first() else { return };
+    for (index, name) in net.inputs.iter().enumerate() {
+        let original = at!["per_sample", first.name, "inputs", name];
+        ledger.same("first", &at!["inputs", name], &original, complete.inputs[index], first.inputs[index]);
+    }
+    for (index, name) in net.outputs.iter().enumerate() {
+        let original = at!["per_sample", first.name, "targets", name];
+        ledger.same("first", &at!["targets", name], &original, complete.targets[index], first.targets[index]);
+    }
+    let stored = complete.hidden.iter().chain(&complete.outputs);
+    let originals: Vec<&Unit> = first.hidden.iter().chain(&first.outputs).collect();
+    for ((name, stored), original) in net.computed_units().zip(stored).zip(originals) {
+        for (key, copy, value) in [("net", stored.net, original.net), ("out", stored.out, original.out)] {
+            let place = at!["per_sample", first.name, "forward", name, key];
+            ledger.same("first", &at!["forward", name, key], &place, copy, value);
+        }
+    }
+}
+
+/// Rule 18. Parts: `total` and `per_output`, reduced in the order of the samples; `copy`, each sample's total is listed
+/// as it stands with the sample.
+pub(super) fn reductions(complete: &Complete<'_>, batch: &Samples<'_>, ledger: &mut Ledger) {
+    let loss = &complete.step.loss;
+    let reduce = |values: Vec<f64>, ledger: &Ledger| -> Bounded {
+        Reduction::of(batch.reduction, values.into_iter().map(|value| ledger.known(value)))
+    };
+    let total = reduce(batch.samples.iter().map(|sample| sample.listed_total).collect(), ledger);
+    ledger.number("total", &at!["loss", "total"], &[&at!["loss", "per_sample"]], loss.total, total);
+    for (output, name) in complete.net.outputs.iter().enumerate() {
+        let derived = reduce(batch.samples.iter().map(|sample| sample.per_output[output]).collect(), ledger);
+        let at = at!["loss", "per_output", name];
+        ledger.number("per_output", &at, &[&at!["per_sample"]], complete.per_output[output], derived);
+    }
+    for sample in &batch.samples {
+        let at = at!["loss", "per_sample", sample.name];
+        let original = at!["per_sample", sample.name, "loss", "total"];
+        ledger.same("copy", &at, &original, sample.listed_total, sample.total);
+    }
+}

@@ -1,0 +1,114 @@
+//! A trace of records: each judged by itself, in parallel if the caller likes, then linked in order.
+
+use super::read::{self, Read, ReadError};
+use super::{Found, Kind, Outcome, Section, outcome, section};
+use crate::receipt::step::Entry;
+use crate::reconcile::chain::Chain;
+use crate::reconcile::rule::{Rule, Verdict};
+use crate::reconcile::{self};
+
+/// Records that are told with their findings; the rest are counted.
+pub const MAX_TOLD: usize = 1000;
+
+/// One record of a trace, judged by itself.
+#[derive(Debug)]
+pub struct Judged {
+    section: Section,
+    entry: Option<Entry>,
+    subject: Option<String>,
+}
+
+impl Judged {
+    /// Whether its bytes are the canonical bytes.
+    #[must_use]
+    pub fn is_canonical(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.claims.canonical)
+    }
+}
+
+/// Judges the bytes of one record of a trace. It looks at nothing else, so records can be judged in any order.
+///
+/// # Errors
+/// [`ReadError`] where the bytes cannot be judged.
+pub fn record(bytes: &[u8]) -> Result<Judged, ReadError> {
+    let read::Linked { read: Read { version, record }, subject } = read::linked(bytes)?;
+    let (found, entry) = match record {
+        Err(violations) => (Found::Malformed(violations), None),
+        Ok(entry) => {
+            let canonical = Some(entry.claims.canonical);
+            (Found::Judged { report: reconcile::reconcile(&entry), canonical }, Some(entry))
+        }
+    };
+    Ok(Judged { section: section(Kind::Receipt, bytes, Some(version), found), entry, subject })
+}
+
+/// What a trace comes to.
+#[derive(Debug)]
+pub struct Trace {
+    /// Number of records.
+    pub records: u64,
+    /// How many came to each outcome by themselves: pass, insufficient, fail.
+    pub counts: [u64; 3],
+    /// Records that did not pass, with their place counted from 0; the first [`MAX_TOLD`].
+    pub told: Vec<(u64, Section)>,
+    /// What the rules about traces came to.
+    pub rules: Vec<(&'static Rule, Verdict)>,
+}
+
+impl Trace {
+    /// Whether every record passed, and every rule about traces that applies holds.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let [passed, insufficient, failed] = self.counts;
+        let any = |test: fn(&Verdict) -> bool| self.rules.iter().any(|(_, verdict)| test(verdict));
+        if failed > 0 || any(|verdict| matches!(verdict, Verdict::Broken(_))) {
+            Outcome::Fail
+        } else if insufficient > 0 || passed == 0 || any(|verdict| matches!(verdict, Verdict::Vacuous { .. }))
+        {
+            Outcome::Insufficient
+        } else {
+            Outcome::Pass
+        }
+    }
+}
+
+/// A trace under judgement; its memory does not grow with the trace.
+#[derive(Debug, Default)]
+pub struct Tracing {
+    chain: Chain,
+    records: u64,
+    counts: [u64; 3],
+    told: Vec<(u64, Section)>,
+}
+
+impl Tracing {
+    /// Adds the next record.
+    pub fn push(&mut self, judged: Judged) {
+        let Judged { section, entry, subject } = judged;
+        let outcome = match &section.found {
+            Found::Judged { report, .. } => outcome(report),
+            _ => Outcome::Fail,
+        };
+        let place = match outcome {
+            Outcome::Pass => 0,
+            Outcome::Insufficient => 1,
+            Outcome::Fail => 2,
+        };
+        self.counts[place] += 1;
+        if outcome != Outcome::Pass && self.told.len() < MAX_TOLD {
+            self.told.push((self.records, section));
+        }
+        self.records += 1;
+        match entry {
+            Some(entry) => self.chain.push(entry, subject.as_deref()),
+            None => self.chain.gap(),
+        }
+    }
+
+    /// What the trace comes to.
+    #[must_use]
+    pub fn finish(self) -> Trace {
+        let Self { chain, records, counts, told } = self;
+        Trace { records, counts, told, rules: chain.finish() }
+    }
+}
