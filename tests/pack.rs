@@ -991,7 +991,7 @@ fn limits_say_what_they_stopped() {
     assert_eq!(small(|limits| limits.depth = 0), ["LIMIT_EXCEEDED receipts"]);
     assert_eq!(small(|limits| limits.path_bytes = 12), ["LIMIT_EXCEEDED checksums.sha256"]);
     assert_eq!(
-        small(|limits| limits.file_bytes = 10_000),
+        small(|limits| limits.file_bytes = 30_000),
         ["LIMIT_EXCEEDED receipts/iris.jsonl", "LIMIT_EXCEEDED sidecars/iris.jsonl"]
     );
     assert_eq!(
