@@ -114,7 +114,7 @@ codes! {
         "There is no pack there that could be opened."
         "Name the pack's folder, the one that holds manifest.json.";
     INVALID_TIME 3 false
-        "A time is not RFC 3339, or SOURCE_DATE_EPOCH is not a number of seconds."
+        "A time is not RFC 3339, or `SOURCE_DATE_EPOCH` is not a number of seconds."
         "Write it like 2026-01-31T12:00:00Z.";
     JSON_OUT_IN_PACK 3 false
         "The result would be written into the pack that is being checked."

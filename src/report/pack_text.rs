@@ -23,12 +23,16 @@ pub fn pack_text(result: &VerifyResult) -> String {
         lines.wrap("verdict  ", &format!("{} ({how})", verdict.name()));
     }
     lines.blank();
-    result.checks.iter().for_each(|check| lines.wrap("", &check_line(check)));
+    for check in &result.checks {
+        lines.wrap("", &check_line(check));
+    }
     for (title, findings) in [("findings", &result.findings), ("warnings", &result.warnings)] {
         if !findings.is_empty() {
             lines.blank();
             lines.wrap("", title);
-            findings.iter().for_each(|finding| lines.finding(finding));
+            for finding in findings {
+                lines.finding(finding);
+            }
         }
     }
     if !result.not_checked.is_empty() {

@@ -191,9 +191,9 @@ pub(crate) struct Import {
     /// Where to write the receipt; by default standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// The import time in the receipt; by default SOURCE_DATE_EPOCH, else now.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) import_timestamp: Option<String>,
+    /// The import time in the receipt; by default `SOURCE_DATE_EPOCH`, else now.
+    #[arg(long = "import-timestamp", value_name = "TIME")]
+    pub(crate) timestamp: Option<String>,
     /// The receipt's label.
     #[arg(long, value_name = "NAME")]
     pub(crate) label: Option<String>,
@@ -201,11 +201,11 @@ pub(crate) struct Import {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum FrameworkName {
-    /// PyTorch.
+    /// `PyTorch`.
     Pytorch,
     /// JAX.
     Jax,
-    /// TensorFlow.
+    /// `TensorFlow`.
     Tensorflow,
 }
 
@@ -265,13 +265,13 @@ pub(crate) struct PackRun {
     /// The pack's name; by default from the first input, the time and the content.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Signing key, PEM; by default $BP_SIGNING_KEY, else the local default key.
+    /// Signing key, PEM; by default `$BP_SIGNING_KEY`, else the local default key.
     #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
     pub(crate) key: Option<PathBuf>,
     /// Write no seal.
     #[arg(long)]
     pub(crate) unsigned: bool,
-    /// The time in the pack; by default SOURCE_DATE_EPOCH, else now.
+    /// The time in the pack; by default `SOURCE_DATE_EPOCH`, else now.
     #[arg(long, value_name = "TIME")]
     pub(crate) created_at: Option<String>,
 }

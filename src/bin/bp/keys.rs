@@ -53,10 +53,8 @@ fn tell(key: &Path, public: Option<&Path>, id: &KeyId, output: &Output) -> Run {
         }))?;
         return Ok(0);
     }
-    let mut text = format!("key id  {id}\nkey     {}\n", key.display());
-    if let Some(public) = public {
-        text.push_str(&format!("public  {}\n", public.display()));
-    }
+    let public = public.map(|public| format!("public  {}\n", public.display())).unwrap_or_default();
+    let text = format!("key id  {id}\nkey     {}\n{public}", key.display());
     output.data(text.as_bytes())?;
     Ok(0)
 }

@@ -18,12 +18,11 @@ use crate::{Run, clock, source, trust};
 pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
     let (created_at, created_at_source) = clock::moment(arguments.created_at.as_deref())?;
     let inputs = inputs::read(&arguments.inputs)?;
-    let (key, said) = match arguments.unsigned {
-        true => (None, None),
-        false => {
-            let (key, said) = trust::signing_key(arguments.key.as_deref(), &created_at)?;
-            (Some(key), said)
-        }
+    let (key, said) = if arguments.unsigned {
+        (None, None)
+    } else {
+        let (key, said) = trust::signing_key(arguments.key.as_deref(), &created_at)?;
+        (Some(key), said)
     };
     if let Some(said) = said {
         output.say(&said);
