@@ -4,6 +4,8 @@
 //! no panic, no escape sequence unless asked for, no line of text over 80 columns, and under `--json` one document on
 //! standard output that keeps to its contract.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -549,7 +551,7 @@ fn what_cannot_be_read_is_not_judged() {
 fn a_file_without_permission_is_named() {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::furnished();
-    fs::set_permissions(home.at("mazur.jsonl"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(home.at("mazur.jsonl"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(home.at("mazur.jsonl")).is_ok() {
         eprintln!("SKIPPED: permissions do not bind this user");
         return;

@@ -2,7 +2,6 @@
 
 use crate::pack::result::{Check, Finding, How, SignerStatus, VerifyResult};
 use crate::report::{Long, Outcome, fold};
-use crate::trust::KeyId;
 
 /// The text. Its last line is the verdict sentence.
 #[must_use]
@@ -48,8 +47,8 @@ pub fn render(result: &VerifyResult) -> String {
 }
 
 /// Who sealed the pack, as far as the recipient can tell, and the key id.
-fn signer(result: &VerifyResult) -> (String, Option<KeyId>) {
-    let key_id = result.signer.key_id;
+fn signer(result: &VerifyResult) -> (String, Option<String>) {
+    let key_id = result.signer.key_id.map(|key_id| key_id.to_string());
     let name = result.signer.name.as_ref().map(|name| name.escape_debug());
     let text = match (result.signer.status, name) {
         (SignerStatus::Pinned, Some(name)) => format!("{name} (on your trust list)"),

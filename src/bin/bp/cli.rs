@@ -202,8 +202,8 @@ pub(crate) struct Import {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// The import time in the receipt; by default `SOURCE_DATE_EPOCH`, else now.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) import_timestamp: Option<String>,
+    #[arg(long = "import-timestamp", value_name = "TIME")]
+    pub(crate) timestamp: Option<String>,
     /// The receipt's label.
     #[arg(long, value_name = "NAME")]
     pub(crate) label: Option<String>,
@@ -215,7 +215,7 @@ pub(crate) enum FrameworkName {
     Pytorch,
     /// JAX.
     Jax,
-    /// TensorFlow.
+    /// `TensorFlow`.
     Tensorflow,
 }
 
@@ -275,7 +275,7 @@ pub(crate) struct PackRun {
     /// The pack's name; by default from the first input, the time and the content.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Signing key, PEM; by default $`BP_SIGNING_KEY`, else the local default key.
+    /// Signing key, PEM; by default `$BP_SIGNING_KEY`, else the local default key.
     #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
     pub(crate) key: Option<PathBuf>,
     /// Write no seal.

@@ -13,18 +13,16 @@ use crate::receipt::readable;
 use crate::{clock, source};
 
 pub(crate) fn import(arguments: &Import, output: &Output) -> Run {
-    let (moment, _) = clock::moment(arguments.import_timestamp.as_deref())?;
+    let (moment, _) = clock::moment(arguments.timestamp.as_deref())?;
     // A timestamp that is given stands in the receipt as it was given.
-    let timestamp = arguments.import_timestamp.clone().unwrap_or_else(|| moment.to_string());
+    let timestamp = arguments.timestamp.clone().unwrap_or_else(|| moment.to_string());
     let options = Options { label: arguments.label.clone(), ..Options::at(&timestamp) };
     let framework = Framework::from(arguments.framework);
     let bytes = source::bytes(&arguments.file)?;
     let verified = readable(verify::sidecar(&bytes, Some(framework), &options))?;
     let ok = verified.outcome() == Outcome::Pass;
-    let to_stdout = arguments.out.is_none() && !output.json;
-    if let Some(receipt) = &verified.imported
-        && (to_stdout || arguments.out.is_some())
-    {
+    let is_written = arguments.out.is_some() || !output.json;
+    if let Some(receipt) = verified.imported.as_ref().filter(|_| is_written) {
         output.file_or_data(arguments.out.as_deref(), receipt)?;
     }
     if output.json {

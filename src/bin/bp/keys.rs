@@ -54,10 +54,8 @@ fn tell(key: &Path, public: Option<&Path>, id: &KeyId, output: &Output) -> Run {
         }))?;
         return Ok(0);
     }
-    let mut text = format!("key id  {id}\nkey     {}\n", key.display());
-    if let Some(public) = public {
-        let _ = writeln!(text, "public  {}", public.display());
-    }
+    let public = public.map(|public| format!("public  {}\n", public.display())).unwrap_or_default();
+    let text = format!("key id  {id}\nkey     {}\n{public}", key.display());
     output.data(text.as_bytes())?;
     Ok(0)
 }

@@ -85,7 +85,7 @@ impl Output {
     }
 
     /// Data, on standard output.
-    #[expect(clippy::unused_self, reason = "there is one way to write, and it is asked for here")]
+    #[expect(clippy::unused_self, reason = "whoever may speak holds an `Output`")]
     pub(crate) fn data(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {

@@ -29,11 +29,15 @@ pub(crate) fn key_failure(error: &KeyError) -> Failure {
     }
 }
 
-/// A new key from the system's randomness, written where nothing stands yet.
-pub(crate) fn new_key(path: &Path) -> Result<(SigningKey, PathBuf), Failure> {
+fn drawn_key() -> Result<SigningKey, Failure> {
     let mut seed = zeroize::Zeroizing::new([0_u8; 32]);
     getrandom::fill(seed.as_mut()).map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
-    let key = SigningKey::from_seed(&seed);
+    Ok(SigningKey::from_seed(&seed))
+}
+
+/// A new key from the system's randomness, written where nothing stands yet.
+pub(crate) fn new_key(path: &Path) -> Result<(SigningKey, PathBuf), Failure> {
+    let key = drawn_key()?;
     let public = key.write(path).map_err(|error| key_failure(&error))?;
     Ok((key, public))
 }
@@ -56,15 +60,29 @@ pub(crate) fn signing_key(
     }
     let home = source::home()?;
     std::fs::create_dir_all(&home).map_err(|error| source::failure(&home, &error))?;
-    let (key, _) = new_key(&path)?;
+    let key = drawn_key()?;
     let list = list()?;
-    let signer = Signer {
-        name: "local default key".to_owned(),
-        role: Role::Seal,
-        public_key: key.verifying_key(),
-        added_at: now.to_string(),
+    let trust = |key: &SigningKey| {
+        let signer = Signer {
+            name: "local default key".to_owned(),
+            role: Role::Seal,
+            public_key: key.verifying_key(),
+            added_at: now.to_string(),
+        };
+        TrustPolicy::add(&list, signer).map_err(|error| Failure::of(&error::TRUST_ERROR, &error))
     };
-    TrustPolicy::add(&list, signer).map_err(|error| Failure::of(&error::TRUST_ERROR, &error))?;
+    // The list first: a key that is there is trusted here, also when a run ends in between.
+    trust(&key)?;
+    match key.write(&path) {
+        Ok(_) => {}
+        // Another run made it in the meantime.
+        Err(KeyError::Exists(_)) => {
+            let key = SigningKey::read(&path).map_err(|error| key_failure(&error))?;
+            trust(&key)?;
+            return Ok((key, None));
+        }
+        Err(error) => return Err(key_failure(&error)),
+    }
     let said = format!(
         "made a signing key (private, only on this machine)\n  {}\n\
          and put its public half on the local trust list\n  {}\n\
