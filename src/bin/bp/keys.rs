@@ -1,6 +1,5 @@
 //! `keys`: make and show signing keys.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use bp::error::{self, Failure};
