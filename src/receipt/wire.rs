@@ -5,7 +5,7 @@
 
 use indexmap::IndexMap;
 use serde::Deserialize as DeriveDeserialize;
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
 use super::id::{ParamId, SampleId, TraceId, UnitId};
