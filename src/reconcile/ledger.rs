@@ -1,7 +1,7 @@
 //! The book in which a rule enters its comparisons. There is no other way to compare two numbers.
 
 use super::finding::{Evidence, Finding};
-use super::rule::RuleId;
+use super::rule::Rule;
 use crate::number::{Bounded, Real as _, Tolerance};
 use crate::pointer::{Pointer, Token};
 use crate::receipt::step::{Origin, Reading, Step};
@@ -12,7 +12,7 @@ const RESIDUE: f64 = 1e-16;
 /// How much of a record a rule compared, and what it found.
 #[derive(Debug)]
 pub struct Ledger {
-    rule: RuleId,
+    rule: &'static Rule,
     reading: Reading,
     origin: Origin,
     floor: Tolerance,
@@ -24,10 +24,10 @@ pub struct Ledger {
 impl Ledger {
     /// An empty ledger for one rule over one step.
     #[must_use]
-    pub fn new(rule: RuleId, step: &Step, recompute: bool) -> Self {
+    pub fn new(rule: &'static Rule, step: &Step) -> Self {
         let floor = match step.origin {
             Origin::Engine => Tolerance::ZERO,
-            Origin::Imported { recompute: floor, .. } if recompute => floor,
+            Origin::Imported { recompute, .. } if rule.id.is_recompute() => recompute,
             Origin::Imported { local, .. } => local,
         };
         Self {
@@ -60,6 +60,7 @@ impl Ledger {
         stored: f64,
         derived: Bounded,
     ) {
+        self.registered(part);
         let gap = (stored - derived.value()).abs();
         let rounding = derived.bound() + self.known(stored).bound();
         let bound = rounding.max(self.floor.width(stored, derived.value()));
@@ -103,6 +104,7 @@ impl Ledger {
         copy: f64,
         value: f64,
     ) {
+        self.registered(part);
         let gap = (copy - value).abs();
         if gap <= 0.0 {
             self.compared += 1;
@@ -114,6 +116,7 @@ impl Ledger {
 
     /// Compares two texts.
     pub fn text(&mut self, part: &'static str, at: &[Token<'_>], stored: &str, expected: &str) {
+        self.registered(part);
         if stored == expected {
             self.compared += 1;
         } else {
@@ -138,6 +141,7 @@ impl Ledger {
 
     /// Compares two counts.
     pub fn count(&mut self, part: &'static str, at: &[Token<'_>], stored: u64, expected: u64) {
+        self.registered(part);
         if stored == expected {
             self.compared += 1;
         } else {
@@ -158,8 +162,9 @@ impl Ledger {
         inputs: &[&[Token<'_>]],
         evidence: Evidence,
     ) {
+        self.registered(part);
         self.findings.push(Finding {
-            rule: self.rule,
+            rule: self.rule.id,
             part,
             at: Pointer::of(at),
             evidence,
@@ -170,8 +175,15 @@ impl Ledger {
 
     /// Enters a finding at a place that is already a pointer.
     pub fn find_at(&mut self, part: &'static str, at: Pointer, evidence: Evidence) {
-        let finding = Finding { rule: self.rule, part, at, evidence, inputs: Vec::new(), follows_from: None };
+        self.registered(part);
+        let finding =
+            Finding { rule: self.rule.id, part, at, evidence, inputs: Vec::new(), follows_from: None };
         self.findings.push(finding);
+    }
+
+    /// The table of rules names every part, so that no comparison escapes a reader of the table.
+    fn registered(&self, part: &'static str) {
+        debug_assert!(self.rule.parts.contains(&part), "rule {} names no part {part:?}", self.rule.id);
     }
 
     /// Whether anything was compared so far.

@@ -21,6 +21,22 @@ pub static RULES: &[Rule] = &[
         title: "the record's form is whole: topology, keys, counters and facts stated twice agree",
         citation: FORMAT,
         applies: "always",
+        parts: &[
+            "tolerance",
+            "precision",
+            "step",
+            "learning_rate",
+            "a",
+            "b",
+            "c",
+            "d",
+            "e",
+            "f",
+            "topology",
+            "keys",
+            "ends",
+            "provenance",
+        ],
         checks: &[
             Check::Form(form::form),
             Check::Keys(form::keys),
@@ -33,6 +49,7 @@ pub static RULES: &[Rule] = &[
         title: "a softmax output is a probability, between 0 and 1",
         citation: "Bishop, Pattern Recognition and Machine Learning (2006), eq. 4.104",
         applies: "softmax output layer",
+        parts: &[""],
         checks: &[Check::Softmax(forward::probabilities)],
     },
     Rule {
@@ -40,6 +57,7 @@ pub static RULES: &[Rule] = &[
         title: "the forward pass names every hidden unit and output, and nothing else",
         citation: FORMAT,
         applies: "always",
+        parts: &[""],
         checks: &[Check::Keys(forward::units)],
     },
     Rule {
@@ -47,6 +65,7 @@ pub static RULES: &[Rule] = &[
         title: "an output's error signal is the product of its factors, and these are what their names say",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["keys", "factors", "product", "difference", "derivative"],
         checks: &[Check::Keys(backward::output_keys), Check::Values(backward::output_signals)],
     },
     Rule {
@@ -54,6 +73,7 @@ pub static RULES: &[Rule] = &[
         title: "a hidden unit receives from each output its signal times the weight between, and their sum",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["keys", "order", "weight", "value", "source", "sum"],
         checks: &[Check::Keys(backward::hidden_keys), Check::Values(backward::contributions)],
     },
     Rule {
@@ -61,6 +81,7 @@ pub static RULES: &[Rule] = &[
         title: "a hidden unit's error signal is what it receives times the derivative of its activation",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["product", "derivative"],
         checks: &[Check::Values(backward::hidden_signals)],
     },
     Rule {
@@ -68,6 +89,7 @@ pub static RULES: &[Rule] = &[
         title: "a gradient is the product of its factors",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["factors", "product"],
         checks: &[Check::Values(update::gradients)],
     },
     Rule {
@@ -75,6 +97,7 @@ pub static RULES: &[Rule] = &[
         title: "an update is learning rate times gradient, with the step's own learning rate",
         citation: "Robbins, Monro, Ann. Math. Statist. 22 (1951)",
         applies: "updates by SGD",
+        parts: &["learning_rate", "update"],
         checks: &[Check::Values(update::updates)],
     },
     Rule {
@@ -82,6 +105,7 @@ pub static RULES: &[Rule] = &[
         title: "a parameter after an update is the parameter before plus the update",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["before", "after"],
         checks: &[Check::Values(update::weights_after)],
     },
     Rule {
@@ -89,6 +113,7 @@ pub static RULES: &[Rule] = &[
         title: "parameters_after is parameters_before plus each parameter's update",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["keys", "sum", "copy"],
         checks: &[Check::Keys(update::after_keys), Check::Values(update::parameters_after)],
     },
     Rule {
@@ -96,6 +121,7 @@ pub static RULES: &[Rule] = &[
         title: "a factor names the place it is copied from, the place the topology gives, and equals it",
         citation: FORMAT,
         applies: "always",
+        parts: &["from", "value"],
         checks: &[Check::Values(provenance::factors)],
     },
     Rule {
@@ -103,6 +129,7 @@ pub static RULES: &[Rule] = &[
         title: "softmax outputs sum to 1",
         citation: "Bishop, Pattern Recognition and Machine Learning (2006), eq. 4.104",
         applies: "softmax output layer",
+        parts: &[""],
         checks: &[Check::Softmax(forward::probabilities_sum)],
     },
     Rule {
@@ -110,6 +137,7 @@ pub static RULES: &[Rule] = &[
         title: "each output's loss follows from its target and output, and the total is their sum",
         citation: "Bishop, Pattern Recognition and Machine Learning (2006), eq. 5.11 and 4.108",
         applies: "always",
+        parts: &["keys", "per_output", "total", "targets"],
         checks: &[Check::Keys(loss::keys), Check::Values(loss::values)],
     },
     Rule {
@@ -117,6 +145,7 @@ pub static RULES: &[Rule] = &[
         title: "an output's error signal equals its sum over the softmax Jacobian",
         citation: "Bishop, Pattern Recognition and Machine Learning (2006), eq. 4.106 and 4.109",
         applies: "error signals in dual form",
+        parts: &["keys", "order", "factors", "source", "term", "sum", "signal"],
         checks: &[Check::Keys(backward::dual_keys), Check::Dual(backward::duals)],
     },
     Rule {
@@ -124,6 +153,7 @@ pub static RULES: &[Rule] = &[
         title: "every stored number is what the engine computes from inputs and parameters alone",
         citation: "this judge's own engine",
         applies: "always",
+        parts: &["updates", "forward", "loss", "backward", "post_update"],
         checks: &[Check::Keys(recompute::keys), Check::Values(recompute::values)],
     },
     Rule {
@@ -131,6 +161,7 @@ pub static RULES: &[Rule] = &[
         title: "the record does not disown itself, and a claim of a skipped recomputation names its basis",
         citation: FORMAT,
         applies: "records with lifecycle labels",
+        parts: &["basis", "label"],
         checks: &[Check::Labels(claims::labels)],
     },
     Rule {
@@ -138,6 +169,7 @@ pub static RULES: &[Rule] = &[
         title: "a record's digest over itself is the digest of its canonical bytes",
         citation: "FIPS 180-4; backprop-trace receipt format 0.4.0",
         applies: "records that declare signed_subject_digest",
+        parts: &["digest", "bytes"],
         checks: &[Check::SubjectDigest(claims::subject_digest)],
     },
 ];

@@ -1,9 +1,12 @@
 //! Rule 14: every stored number against the engine's own, computed from inputs and parameters alone.
 
+use std::collections::HashSet;
+
 use super::form::key_set;
 use crate::at;
 use crate::engine::{self, Computed, Forward, Given, Loss};
 use crate::number::Bounded;
+use crate::receipt::id::ParamId;
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::receipt::wire::Unit;
@@ -11,20 +14,31 @@ use crate::reconcile::complete::{Complete, learns};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 
-/// Part `updates`: one for each parameter that learns, in the net's order, and no other.
+/// Part `updates`: one for each parameter that learns and no other, in the net's order.
 pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    let mut stated = step.updates.iter().enumerate().peekable();
-    for (parameter, name) in net.parameters.iter().enumerate() {
-        if !learns(step, net, parameter) {
-            continue;
-        }
-        match stated.next_if(|(_, update)| update.parameter_id == *name) {
-            Some(_) => ledger.holds(),
-            None => ledger.find("updates", &at!["updates", name], &[], Evidence::Missing),
+    let learning = |(parameter, _): &(usize, &ParamId)| learns(step, net, *parameter);
+    let names: Vec<&ParamId> =
+        net.parameters.iter().enumerate().filter(learning).map(|(_, name)| name).collect();
+    let known: HashSet<&ParamId> = names.iter().copied().collect();
+    let mut stated = HashSet::new();
+    let mut unexpected = Vec::new();
+    for (place, update) in step.updates.iter().enumerate() {
+        if !known.contains(&update.parameter_id) || !stated.insert(&update.parameter_id) {
+            unexpected.push(place);
         }
     }
-    for (place, _) in stated {
-        ledger.find("updates", &at!["updates", place], &[], Evidence::Unexpected);
+    let missing: Vec<&ParamId> = names.iter().filter(|name| !stated.contains(*name)).copied().collect();
+    for name in &missing {
+        ledger.find("updates", &at!["updates", *name], &[], Evidence::Missing);
+    }
+    for place in &unexpected {
+        ledger.find("updates", &at!["updates", *place], &[], Evidence::Unexpected);
+    }
+    // Where names are missing or too many, every later place is another's.
+    if missing.is_empty() && unexpected.is_empty() {
+        for (place, (update, name)) in step.updates.iter().zip(names).enumerate() {
+            ledger.text("updates", &at!["updates", place, "parameter_id"], &update.parameter_id, name);
+        }
     }
 }
 
