@@ -76,6 +76,9 @@ fn bad_records_are_made_as_said() {
 
 #[test]
 fn bad_records_break_as_expected() {
+    if blessing() {
+        return;
+    }
     for bad in BAD {
         let folder = folder().join(bad.name);
         assert_eq!(judged(&folder), expected(&folder), "{}", bad.name);
@@ -85,6 +88,9 @@ fn bad_records_break_as_expected() {
 /// A fixture's name begins with its rule, and that rule is broken in it; no part of a rule is without one.
 #[test]
 fn every_part_of_every_rule_has_a_bad_record() {
+    if blessing() {
+        return;
+    }
     let mut shown = BTreeSet::new();
     for bad in BAD {
         let findings = expected(&folder().join(bad.name));
@@ -183,7 +189,7 @@ fn a_softmax_by_hand() {
     assert_eq!(verify::receipt(&nets::bytes(&input).unwrap()).outcome(), Outcome::Pass);
 }
 
-/// One unit's judge, by hand: y = 2.5 is known to 5e-9, so 2.50000001 lies within two roundings and 2.50000002 does not.
+/// y = 2.5 and target minus output, -1.5, are known to 5e-9 each, the target to as much: a gap of 2e-8 is no rounding.
 #[test]
 fn a_bound_by_hand() {
     let outcome = |out: f64| -> Verified {

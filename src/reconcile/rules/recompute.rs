@@ -84,12 +84,14 @@ fn post_update_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
         }
         None => ledger.find("post_update", &at!["post_update_forward"], &[], Evidence::Missing),
     }
+    let at = at!["post_update_loss", "per_output"];
     match &post.per_output {
-        Some(per_output) => {
-            let at = at!["post_update_loss", "per_output"];
-            key_set("post_update", &at, net.outputs.iter(), per_output, ledger);
+        Some(per_output) => key_set("post_update", &at, net.outputs.iter(), per_output, ledger),
+        None if post.total.is_none() => {
+            ledger.find("post_update", &at!["post_update_loss"], &[], Evidence::Missing);
+            return;
         }
-        None => ledger.find("post_update", &at!["post_update_loss", "per_output"], &[], Evidence::Missing),
+        None => ledger.find("post_update", &at, &[], Evidence::Missing),
     }
     if post.total.is_none() {
         ledger.find("post_update", &at!["post_update_loss", "total"], &[], Evidence::Missing);
