@@ -224,7 +224,8 @@ impl<'a> Resolver<'a> {
         {
             self.flaw(TopologyLaw::Pairing, Pointer::of(&at!["topology", "loss"]));
         }
-        if self.flaws.iter().any(|flaw| flaw.law == TopologyLaw::Ceiling) {
+        // Without names that stand for one unit each, nothing else can be resolved.
+        if self.flaws.iter().any(|flaw| matches!(flaw.law, TopologyLaw::Ceiling | TopologyLaw::UnitNames)) {
             return Err(self.flaws);
         }
 
@@ -385,9 +386,7 @@ impl<'a> Resolver<'a> {
                 self.flaw(TopologyLaw::Edge, Pointer::of(&at!["topology", "parameters", index]));
             }
         }
-        if table.contains(&usize::MAX) {
-            self.flaw(TopologyLaw::FanIn, Pointer::of(&at!["topology", "parameters"]));
-        }
+        self.hole(TopologyLaw::FanIn, places, &table);
         table
     }
 
@@ -415,9 +414,16 @@ impl<'a> Resolver<'a> {
                 }
             }
         }
-        if table.contains(&usize::MAX) {
-            self.flaw(TopologyLaw::BiasCover, Pointer::of(&at!["topology", "parameters"]));
-        }
+        self.hole(TopologyLaw::BiasCover, places, &table);
         table
+    }
+
+    /// Notes a place that no parameter takes, unless a parameter that stands elsewhere, which is noted, explains it.
+    fn hole(&mut self, law: TopologyLaw, places: &[Option<Place>], table: &[usize]) {
+        let doubled = if law == TopologyLaw::FanIn { TopologyLaw::Edge } else { law };
+        let explained = places.contains(&None) || self.flaws.iter().any(|flaw| flaw.law == doubled);
+        if table.contains(&usize::MAX) && !explained {
+            self.flaw(law, Pointer::of(&at!["topology", "parameters"]));
+        }
     }
 }

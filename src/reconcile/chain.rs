@@ -94,7 +94,7 @@ impl Chain {
         self.digest(&entry, subject, index);
         for (rule, tally) in &mut self.tallies {
             for check in rule.checks {
-                let mut ledger = Ledger::new(rule.id, &entry.step, rule.id.is_recompute());
+                let mut ledger = Ledger::new(rule, &entry.step);
                 match (check, &self.previous, &self.first) {
                     (Check::Link(check), Some(previous), _) => check(previous, &entry, &mut ledger),
                     (Check::Place(check), _, first) => {
@@ -145,7 +145,7 @@ impl Chain {
         for (rule, mut tally) in self.tallies {
             for check in rule.checks {
                 if let (Check::BundleDigest(check), Some(first)) = (check, first) {
-                    let mut ledger = Ledger::new(rule.id, &first.step, rule.id.is_recompute());
+                    let mut ledger = Ledger::new(rule, &first.step);
                     check(bundle, &mut ledger);
                     tally.add(ledger, None);
                 }

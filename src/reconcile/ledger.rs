@@ -1,7 +1,7 @@
 //! The book in which a rule enters its comparisons. There is no other way to compare two numbers.
 
 use super::finding::{Evidence, Finding};
-use super::rule::RuleId;
+use super::rule::Rule;
 use crate::number::{Bounded, Real as _, Tolerance};
 use crate::pointer::{Pointer, Token};
 use crate::receipt::step::{Origin, Reading, Step};
@@ -18,7 +18,7 @@ pub fn inputs<'p, 't, const N: usize>(paths: &'p [[Token<'t>; N]]) -> Vec<&'p [T
 /// How much of a record a rule compared, and what it found.
 #[derive(Debug)]
 pub struct Ledger {
-    rule: RuleId,
+    rule: &'static Rule,
     reading: Reading,
     origin: Origin,
     floor: Tolerance,
@@ -30,10 +30,10 @@ pub struct Ledger {
 impl Ledger {
     /// An empty ledger for one rule over one step.
     #[must_use]
-    pub fn new(rule: RuleId, step: &Step, recompute: bool) -> Self {
+    pub fn new(rule: &'static Rule, step: &Step) -> Self {
         let floor = match step.origin {
             Origin::Engine => Tolerance::ZERO,
-            Origin::Imported { recompute: floor, .. } if recompute => floor,
+            Origin::Imported { recompute, .. } if rule.id.is_recompute() => recompute,
             Origin::Imported { local, .. } => local,
         };
         Self {
@@ -78,6 +78,7 @@ impl Ledger {
         stored: Bounded,
         derived: Bounded,
     ) {
+        self.registered(part);
         let rounding = derived.bound() + stored.bound();
         let (stored, derived) = (stored.value(), derived.value());
         let gap = (stored - derived).abs();
@@ -122,6 +123,7 @@ impl Ledger {
         copy: f64,
         value: f64,
     ) {
+        self.registered(part);
         let gap = (copy - value).abs();
         if gap <= 0.0 {
             self.compared += 1;
@@ -133,6 +135,7 @@ impl Ledger {
 
     /// Compares two texts.
     pub fn text(&mut self, part: &'static str, at: &[Token<'_>], stored: &str, expected: &str) {
+        self.registered(part);
         if stored == expected {
             self.compared += 1;
         } else {
@@ -157,6 +160,7 @@ impl Ledger {
 
     /// Compares two counts.
     pub fn count(&mut self, part: &'static str, at: &[Token<'_>], stored: u64, expected: u64) {
+        self.registered(part);
         if stored == expected {
             self.compared += 1;
         } else {
@@ -177,8 +181,9 @@ impl Ledger {
         inputs: &[&[Token<'_>]],
         evidence: Evidence,
     ) {
+        self.registered(part);
         self.findings.push(Finding {
-            rule: self.rule,
+            rule: self.rule.id,
             part,
             at: Pointer::of(at),
             evidence,
@@ -189,8 +194,15 @@ impl Ledger {
 
     /// Enters a finding at a place that is already a pointer.
     pub fn find_at(&mut self, part: &'static str, at: Pointer, evidence: Evidence) {
-        let finding = Finding { rule: self.rule, part, at, evidence, inputs: Vec::new(), follows_from: None };
+        self.registered(part);
+        let finding =
+            Finding { rule: self.rule.id, part, at, evidence, inputs: Vec::new(), follows_from: None };
         self.findings.push(finding);
+    }
+
+    /// The table of rules names every part, so that no comparison escapes a reader of the table.
+    fn registered(&self, part: &'static str) {
+        debug_assert!(self.rule.parts.contains(&part), "rule {} names no part {part:?}", self.rule.id);
     }
 
     /// Whether anything was compared so far.

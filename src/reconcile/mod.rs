@@ -51,12 +51,7 @@ pub fn reconcile(entry: &Entry) -> Report {
     let (step, claims) = (&entry.step, &entry.claims);
     let mut open: Vec<Open> = RULES
         .iter()
-        .map(|rule| Open {
-            rule,
-            ledger: Ledger::new(rule.id, step, rule.id.is_recompute()),
-            applied: false,
-            reached: true,
-        })
+        .map(|rule| Open { rule, ledger: Ledger::new(rule, step), applied: false, reached: true })
         .collect();
     let net = Net::resolve(&step.topology).ok();
 

@@ -65,6 +65,8 @@ pub struct Rule {
     pub citation: &'static str,
     /// When it applies, in words.
     pub applies: &'static str,
+    /// What it compares, by the names that findings give; one without a name where it compares one thing.
+    pub parts: &'static [&'static str],
     /// The functions that re-derive the claim, each over the subject it needs.
     pub checks: &'static [Check],
 }

@@ -1,8 +1,11 @@
 //! Rule 0: the record's own form.
 
+use std::collections::HashSet;
+
 use crate::at;
 use crate::number::Tolerance;
 use crate::pointer::Token;
+use crate::receipt::id::ParamId;
 use crate::receipt::net::{Net, TopologyLaw};
 use crate::receipt::step::{Origin, Step};
 use crate::receipt::wire::{BiasMode, BiasSharing, Kind, Ordered, Role};
@@ -84,13 +87,11 @@ fn biases(step: &Step, net: &Net, ledger: &mut Ledger) {
         ledger.find("c", &at!["topology", "bias_sharing"], &[], evidence);
         return;
     }
-    let updated = |name: &str| {
-        step.updates.iter().any(|update| update.kind == Kind::Bias && update.parameter_id.as_str() == name)
-    };
-    let missing =
-        net.parameters.iter().zip(&net.places).find(|(name, place)| place.is_bias() && !updated(name));
-    if missing.is_some() {
-        ledger.find("c", &at!["bias_policy", "mode"], &[], Evidence::Missing);
+    let updated: HashSet<&ParamId> = step.updates.iter().map(|update| &update.parameter_id).collect();
+    for (name, place) in net.parameters.iter().zip(&net.places) {
+        if place.is_bias() && !updated.contains(name) {
+            ledger.find("c", &at!["updates", name], &[], Evidence::Missing);
+        }
     }
 }
 

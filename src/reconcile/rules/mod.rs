@@ -26,6 +26,22 @@ pub static RULES: &[Rule] = &[
         title: "the record's form is whole: topology, keys, counters and facts stated twice agree",
         citation: FORMAT,
         applies: "always",
+        parts: &[
+            "tolerance",
+            "precision",
+            "step",
+            "learning_rate",
+            "a",
+            "b",
+            "c",
+            "d",
+            "e",
+            "f",
+            "topology",
+            "keys",
+            "ends",
+            "provenance",
+        ],
         checks: &[
             Check::Form(form::form),
             Check::Keys(form::keys),
@@ -38,6 +54,7 @@ pub static RULES: &[Rule] = &[
         title: "a softmax output is a probability, between 0 and 1",
         citation: "Bishop, Pattern Recognition and Machine Learning (2006), eq. 4.104",
         applies: "softmax output layer",
+        parts: &[""],
         checks: &[Check::Softmax(forward::probabilities)],
     },
     Rule {
@@ -45,6 +62,7 @@ pub static RULES: &[Rule] = &[
         title: "the forward pass names every hidden unit and output, and nothing else",
         citation: FORMAT,
         applies: "always",
+        parts: &[""],
         checks: &[Check::Keys(forward::units)],
     },
     Rule {
@@ -52,6 +70,7 @@ pub static RULES: &[Rule] = &[
         title: "an output's error signal is the product of its factors, and these are what their names say",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["keys", "factors", "product", "difference", "derivative"],
         checks: &[Check::Keys(backward::output_keys), Check::Values(backward::output_signals)],
     },
     Rule {
@@ -59,6 +78,7 @@ pub static RULES: &[Rule] = &[
         title: "a hidden unit receives from each output its signal times the weight between, and their sum",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["keys", "order", "weight", "value", "source", "sum"],
         checks: &[Check::Keys(backward::hidden_keys), Check::Values(backward::contributions)],
     },
     Rule {
@@ -66,6 +86,7 @@ pub static RULES: &[Rule] = &[
         title: "a hidden unit's error signal is what it receives times the derivative of its activation",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["product", "derivative"],
         checks: &[Check::Values(backward::hidden_signals)],
     },
     Rule {
@@ -73,6 +94,7 @@ pub static RULES: &[Rule] = &[
         title: "a gradient is the product of its factors",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["factors", "product"],
         checks: &[Check::Values(update::gradients)],
     },
     Rule {
@@ -80,6 +102,7 @@ pub static RULES: &[Rule] = &[
         title: "an update has the step's learning rate, and by SGD it is that rate times the gradient, decayed",
         citation: "Robbins, Monro, Ann. Math. Statist. 22 (1951)",
         applies: "always",
+        parts: &["learning_rate", "update"],
         checks: &[Check::Values(update::updates)],
     },
     Rule {
@@ -87,6 +110,7 @@ pub static RULES: &[Rule] = &[
         title: "a parameter after an update is the parameter before, decayed by AdamW alone, plus the update",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["before", "after"],
         checks: &[Check::Values(update::weights_after)],
     },
     Rule {
@@ -94,6 +118,7 @@ pub static RULES: &[Rule] = &[
         title: "parameters_after is parameters_before plus each parameter's update",
         citation: BACKPROPAGATION,
         applies: "always",
+        parts: &["keys", "sum", "copy"],
         checks: &[Check::Keys(update::after_keys), Check::Values(update::parameters_after)],
     },
     Rule {
@@ -101,6 +126,7 @@ pub static RULES: &[Rule] = &[
         title: "a factor names the place it is copied from, the place the topology gives, and equals it",
         citation: FORMAT,
         applies: "steps without a batch",
+        parts: &["from", "value"],
         checks: &[Check::Single(provenance::factors)],
     },
     Rule {
@@ -108,6 +134,7 @@ pub static RULES: &[Rule] = &[
         title: "a step of a trace starts from the parameters that the step before left",
         citation: "Jia et al., Proof-of-Learning, IEEE S&P (2021)",
         applies: "traces",
+        parts: &["keys", "value"],
         checks: &[Check::Link(trace::parameters)],
     },
     Rule {
@@ -115,6 +142,7 @@ pub static RULES: &[Rule] = &[
         title: "the records of a trace share its id and are counted from 0 without a gap",
         citation: FORMAT,
         applies: "traces",
+        parts: &["trace_id", "step_index"],
         checks: &[Check::Place(trace::place)],
     },
     Rule {
@@ -122,6 +150,7 @@ pub static RULES: &[Rule] = &[
         title: "softmax outputs sum to 1",
         citation: "Bishop, Pattern Recognition and Machine Learning (2006), eq. 4.104",
         applies: "softmax output layer",
+        parts: &[""],
         checks: &[Check::Softmax(forward::probabilities_sum)],
     },
     Rule {
@@ -129,6 +158,7 @@ pub static RULES: &[Rule] = &[
         title: "each output's loss follows from its target and output, and the total is their sum",
         citation: "Bishop, Pattern Recognition and Machine Learning (2006), eq. 5.11 and 4.108",
         applies: "always",
+        parts: &["keys", "per_output", "total", "targets"],
         checks: &[Check::Keys(loss::keys), Check::Values(loss::values)],
     },
     Rule {
@@ -136,6 +166,7 @@ pub static RULES: &[Rule] = &[
         title: "an output's error signal equals its sum over the softmax Jacobian",
         citation: "Bishop, Pattern Recognition and Machine Learning (2006), eq. 4.106 and 4.109",
         applies: "error signals in dual form",
+        parts: &["keys", "order", "factors", "source", "term", "sum", "signal"],
         checks: &[Check::Keys(backward::dual_keys), Check::Dual(backward::duals)],
     },
     Rule {
@@ -143,6 +174,7 @@ pub static RULES: &[Rule] = &[
         title: "every stored number is what the engine computes from inputs and parameters alone",
         citation: "this judge's own engine",
         applies: "always",
+        parts: &["updates", "forward", "loss", "backward", "per_sample", "post_update"],
         checks: &[Check::Keys(recompute::keys), Check::Values(recompute::values)],
     },
     Rule {
@@ -150,6 +182,7 @@ pub static RULES: &[Rule] = &[
         title: "the record does not disown itself, and a claim of a skipped recomputation names its basis",
         citation: FORMAT,
         applies: "records with lifecycle labels",
+        parts: &["basis", "label"],
         checks: &[Check::Labels(claims::labels)],
     },
     Rule {
@@ -157,6 +190,7 @@ pub static RULES: &[Rule] = &[
         title: "a record's digest over itself is the digest of its canonical bytes",
         citation: "FIPS 180-4; backprop-trace receipt format 0.4.0",
         applies: "records that declare signed_subject_digest",
+        parts: &["digest", "bytes"],
         checks: &[Check::SubjectDigest(claims::subject_digest)],
     },
     Rule {
@@ -164,6 +198,7 @@ pub static RULES: &[Rule] = &[
         title: "a trace's digest over itself is the digest of its records' canonical bytes",
         citation: "FIPS 180-4; backprop-trace receipt format 0.4.0",
         applies: "traces that declare bundle_root_digest, and every imported one",
+        parts: &["declared", "digest", "bytes"],
         checks: &[Check::BundleDigest(trace::bundle)],
     },
     Rule {
@@ -171,6 +206,7 @@ pub static RULES: &[Rule] = &[
         title: "a batch's loss is its samples' losses, reduced in their order",
         citation: FORMAT,
         applies: "batches",
+        parts: &["total", "per_output", "copy"],
         checks: &[Check::Batch(batch::reductions)],
     },
     Rule {
@@ -178,6 +214,7 @@ pub static RULES: &[Rule] = &[
         title: "a batch lists its samples, each once, and the record's own pass is the first one's",
         citation: FORMAT,
         applies: "batches",
+        parts: &["size", "order", "keys", "reduction", "first"],
         checks: &[Check::Keys(batch::keys), Check::Batch(batch::first)],
     },
     Rule {
@@ -185,6 +222,7 @@ pub static RULES: &[Rule] = &[
         title: "an optimizer's configuration is whole, and every update is by it and carries its state",
         citation: FORMAT,
         applies: "records with an optimizer configuration or state",
+        parts: &["config", "name", "state"],
         checks: &[Check::Keys(optimizer::configuration)],
     },
     Rule {
@@ -192,6 +230,7 @@ pub static RULES: &[Rule] = &[
         title: "momentum: the buffer, the direction and the update follow from the gradient",
         citation: "Sutskever, Martens, Dahl, Hinton, ICML (2013), eq. 1-4, as PyTorch's SGD writes them",
         applies: "SGD with momentum",
+        parts: &["buffer", "direction", "update"],
         checks: &[Check::Momentum(optimizer::momentum)],
     },
     Rule {
@@ -199,6 +238,7 @@ pub static RULES: &[Rule] = &[
         title: "Adam: both moments follow from the gradient",
         citation: "Kingma, Ba, ICLR (2015), algorithm 1",
         applies: "Adam and AdamW",
+        parts: &["m", "v"],
         checks: &[Check::Adam(optimizer::moments)],
     },
     Rule {
@@ -206,6 +246,7 @@ pub static RULES: &[Rule] = &[
         title: "Adam: the time step counts the trace's steps, and its bias corrections are above zero",
         citation: "Kingma, Ba, ICLR (2015), section 3",
         applies: "Adam and AdamW",
+        parts: &["t", "correction"],
         checks: &[Check::Adam(optimizer::time_step)],
     },
     Rule {
@@ -213,6 +254,7 @@ pub static RULES: &[Rule] = &[
         title: "Adam: the update is the corrected first moment over the root of the second",
         citation: "Kingma, Ba, ICLR (2015), algorithm 1; Loshchilov, Hutter, ICLR (2019), algorithm 2",
         applies: "Adam and AdamW",
+        parts: &[""],
         checks: &[Check::Adam(optimizer::adam_update)],
     },
     Rule {
@@ -220,6 +262,7 @@ pub static RULES: &[Rule] = &[
         title: "a step of a trace starts from the optimizer state that the step before left",
         citation: "Kingma, Ba, ICLR (2015), algorithm 1",
         applies: "traces with optimizer state",
+        parts: &["state", "t"],
         checks: &[Check::Link(trace::states)],
     },
     Rule {
@@ -227,6 +270,7 @@ pub static RULES: &[Rule] = &[
         title: "a trace keeps its optimizer and hyper-parameters; learning rate and time step may move",
         citation: FORMAT,
         applies: "traces with an optimizer configuration",
+        parts: &["present", "name", "constant"],
         checks: &[Check::Place(trace::configuration)],
     },
 ];

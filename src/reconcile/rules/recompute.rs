@@ -1,10 +1,13 @@
 //! Rule 14: every stored number against the engine's own, computed from inputs and parameters alone.
 
+use std::collections::HashSet;
+
 use super::form::key_set;
 use crate::at;
 use crate::engine::{self, Computed, Forward, Given, Loss, Pass, Reduction, Sample, State};
 use crate::number::Bounded;
 use crate::pointer::Token;
+use crate::receipt::id::ParamId;
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::receipt::wire::{OptimizerState, Unit};
@@ -12,7 +15,8 @@ use crate::reconcile::complete::{Complete, SampleValues, learns};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 
-/// Parts: `per_sample`, each sample's pass and loss name every unit; `updates`, one for each parameter that learns, in the net's order, and no other.
+/// Parts: `per_sample`, each sample's pass and loss name every unit; `updates`, one for each parameter that learns and no
+/// other, in the net's order.
 pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
     let units: Vec<_> = net.computed_units().cloned().collect();
     for (name, sample) in step.per_sample.iter().flatten() {
@@ -23,18 +27,29 @@ pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
         let at = at!["per_sample", name, "loss", "per_output"];
         key_set("per_sample", &at, net.outputs.iter(), &sample.loss.per_output, ledger);
     }
-    let mut stated = step.updates.iter().enumerate().peekable();
-    for (parameter, name) in net.parameters.iter().enumerate() {
-        if !learns(step, net, parameter) {
-            continue;
-        }
-        match stated.next_if(|(_, update)| update.parameter_id == *name) {
-            Some(_) => ledger.holds(),
-            None => ledger.find("updates", &at!["updates", name], &[], Evidence::Missing),
+    let learning = |(parameter, _): &(usize, &ParamId)| learns(step, net, *parameter);
+    let names: Vec<&ParamId> =
+        net.parameters.iter().enumerate().filter(learning).map(|(_, name)| name).collect();
+    let known: HashSet<&ParamId> = names.iter().copied().collect();
+    let mut stated = HashSet::new();
+    let mut unexpected = Vec::new();
+    for (place, update) in step.updates.iter().enumerate() {
+        if !known.contains(&update.parameter_id) || !stated.insert(&update.parameter_id) {
+            unexpected.push(place);
         }
     }
-    for (place, _) in stated {
-        ledger.find("updates", &at!["updates", place], &[], Evidence::Unexpected);
+    let missing: Vec<&ParamId> = names.iter().filter(|name| !stated.contains(*name)).copied().collect();
+    for name in &missing {
+        ledger.find("updates", &at!["updates", *name], &[], Evidence::Missing);
+    }
+    for place in &unexpected {
+        ledger.find("updates", &at!["updates", *place], &[], Evidence::Unexpected);
+    }
+    // Where names are missing or too many, every later place is another's.
+    if missing.is_empty() && unexpected.is_empty() {
+        for (place, (update, name)) in step.updates.iter().zip(names).enumerate() {
+            ledger.text("updates", &at!["updates", place, "parameter_id"], &update.parameter_id, name);
+        }
     }
 }
 
@@ -115,12 +130,14 @@ fn post_update_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
         }
         None => ledger.find("post_update", &at!["post_update_forward"], &[], Evidence::Missing),
     }
+    let at = at!["post_update_loss", "per_output"];
     match &post.per_output {
-        Some(per_output) => {
-            let at = at!["post_update_loss", "per_output"];
-            key_set("post_update", &at, net.outputs.iter(), per_output, ledger);
+        Some(per_output) => key_set("post_update", &at, net.outputs.iter(), per_output, ledger),
+        None if post.total.is_none() => {
+            ledger.find("post_update", &at!["post_update_loss"], &[], Evidence::Missing);
+            return;
         }
-        None => ledger.find("post_update", &at!["post_update_loss", "per_output"], &[], Evidence::Missing),
+        None => ledger.find("post_update", &at, &[], Evidence::Missing),
     }
     if post.total.is_none() {
         ledger.find("post_update", &at!["post_update_loss", "total"], &[], Evidence::Missing);

@@ -1,0 +1,300 @@
+//! Small nets, the receipts and sidecars of their steps, and what a judgement of those found.
+
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use bp::author;
+use bp::import::{Framework, Options};
+use bp::receipt::canonical::{self, EmitError};
+use bp::receipt::wire::{Factor, Ordered, Receipt, TopologyInput, Unit};
+use bp::verify::{self, Found, Section, Verified};
+use serde::Deserialize as _;
+use serde_json::{Map, Value, json};
+
+/// Sizes, activations and biases of a net; a softmax brings cross-entropy with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) sizes: [usize; 3],
+    pub(crate) hidden_by: &'static str,
+    pub(crate) output_by: &'static str,
+    /// One bias for each unit, which learns; else one for each layer, which does not.
+    pub(crate) biases_learn: bool,
+}
+
+/// Numbers without a pattern, the same in every run: SplitMix64 (Steele, Lea, Flood 2014).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// The next 64 bits.
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Below `limit`.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.bits() >> 33).unwrap() % limit
+    }
+
+    /// Between `-scale` and `scale`, all 53 bits.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+    pub(crate) fn number(&mut self, scale: f64) -> f64 {
+        ((self.bits() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0) * scale
+    }
+}
+
+/// A number to nine significant digits.
+pub(crate) fn nine_digits(value: f64) -> f64 {
+    format!("{value:.8e}").parse().unwrap()
+}
+
+fn names(prefix: &str, count: usize) -> Vec<String> {
+    (1..=count).map(|index| format!("{prefix}{index}")).collect()
+}
+
+impl Shape {
+    fn parameters(&self) -> Vec<Value> {
+        let [inputs, hidden, outputs] = self.sizes;
+        let (inputs, hidden, outputs) = (names("x", inputs), names("h", hidden), names("y", outputs));
+        let mut parameters = Vec::new();
+        for (role, froms, tos) in
+            [("input_to_hidden_weight", &inputs, &hidden), ("hidden_to_output_weight", &hidden, &outputs)]
+        {
+            for to in tos {
+                for from in froms {
+                    let id = format!("w_{from}_{to}");
+                    parameters.push(json!({ "id": id, "role": role, "from_unit": from, "to_unit": to }));
+                }
+            }
+        }
+        for (role, id, units) in [("hidden_bias", "b_hidden", &hidden), ("output_bias", "b_output", &outputs)]
+        {
+            if self.biases_learn {
+                for unit in units {
+                    let id = format!("b_{unit}");
+                    parameters.push(json!({ "id": id, "role": role, "applies_to_units": [unit] }));
+                }
+            } else {
+                parameters.push(json!({ "id": id, "role": role, "applies_to_units": units }));
+            }
+        }
+        parameters
+    }
+
+    /// The net as records write it.
+    pub(crate) fn topology(&self) -> Value {
+        let [inputs, hidden, outputs] = self.sizes;
+        let parameters = self.parameters();
+        let is_softmax = self.output_by == "softmax";
+        json!({
+            "layers": ["input", "hidden", "output"],
+            "input_size": inputs,
+            "hidden_size": hidden,
+            "output_size": outputs,
+            "unit_order": {
+                "input": names("x", inputs), "hidden": names("h", hidden), "output": names("y", outputs),
+            },
+            "parameter_order": parameters.iter().map(|parameter| &parameter["id"]).collect::<Vec<_>>(),
+            "parameters": parameters,
+            "activation_hidden": self.hidden_by,
+            "activation_output": self.output_by,
+            "loss": if is_softmax { "cross_entropy_softmax" } else { "half_squared_error" },
+            "bias_sharing": if self.biases_learn { "per_neuron" } else { "per_layer" },
+        })
+    }
+
+    /// A step: the values of inputs, targets and parameters are taken one after the other.
+    pub(crate) fn input(
+        &self,
+        learning_rate: f64,
+        inputs: &[f64],
+        targets: &[f64],
+        before: &[f64],
+    ) -> TopologyInput {
+        let topology = self.topology();
+        let map = |names: &Value, values: &[f64]| -> Value {
+            let names = names.as_array().unwrap();
+            assert_eq!(names.len(), values.len(), "one value for each name");
+            let pairs = names.iter().zip(values);
+            pairs
+                .map(|(name, value)| (name.as_str().unwrap().to_owned(), json!(value)))
+                .collect::<Map<_, _>>()
+                .into()
+        };
+        let value = json!({
+            "fixture": "small-net",
+            "metadata": { "source": "bp, tests", "gradient_convention": "descent_direction" },
+            "numeric_policy": {
+                "number_encoding": "decimal",
+                "precision_significant_digits": 9,
+                "rounding": "round_half_to_even",
+                "tolerance": { "atol": 1e-12, "rtol": 1e-8 },
+            },
+            "bias_policy": {
+                "mode": if self.biases_learn { "sgd" } else { "constant" },
+                "updated_in_step": self.biases_learn,
+            },
+            "learning_rate": learning_rate,
+            "inputs": map(&topology["unit_order"]["input"], inputs),
+            "targets": map(&topology["unit_order"]["output"], targets),
+            "parameters_before": map(&topology["parameter_order"], before),
+            "topology": topology,
+        });
+        TopologyInput::deserialize(value).unwrap()
+    }
+
+    /// A random step. Targets of a softmax are one class, or now and then a distribution over all.
+    pub(crate) fn random(&self, random: &mut Random, scale: f64, round: fn(f64) -> f64) -> TopologyInput {
+        let [inputs, _, outputs] = self.sizes;
+        let mut numbers = |count: usize, scale: f64| -> Vec<f64> {
+            (0..count).map(|_| round(random.number(scale))).collect()
+        };
+        let before = numbers(self.parameters().len(), scale);
+        let inputs = numbers(inputs, 1.0);
+        let mut targets = numbers(outputs, 1.0);
+        if self.output_by == "softmax" {
+            let hot = random.below(outputs);
+            let spread = if random.below(4) == 0 { 0.1 } else { 0.0 };
+            targets.fill(spread);
+            #[expect(clippy::cast_precision_loss, reason = "a few outputs")]
+            let rest = spread * (outputs - 1) as f64;
+            targets[hot] = 1.0 - rest;
+        }
+        let learning_rate = [0.5, 0.1, 0.01][random.below(3)];
+        self.input(learning_rate, &inputs, &targets, &before)
+    }
+}
+
+/// The receipt of a step.
+pub(crate) fn receipt(input: &TopologyInput) -> Receipt {
+    author::receipt(input).unwrap()
+}
+
+/// Its canonical bytes.
+pub(crate) fn bytes(input: &TopologyInput) -> Result<Vec<u8>, EmitError> {
+    canonical::emit(&receipt(input)).map(String::into_bytes)
+}
+
+fn map<K: AsRef<str>, V>(map: &Ordered<K, V>, value: impl Fn(&V) -> Value) -> Value {
+    map.iter().map(|(key, item)| (key.as_ref().to_owned(), value(item))).collect::<Map<_, _>>().into()
+}
+
+fn unit(unit: &Unit) -> Value {
+    json!({ "net": unit.net, "out": unit.out })
+}
+
+fn factors(factors: &[Factor]) -> Value {
+    let factor = |factor: &Factor| match &factor.from {
+        Some(from) => json!({ "name": factor.name, "from": from, "value": factor.value }),
+        None => json!({ "name": factor.name, "value": factor.value }),
+    };
+    factors.iter().map(factor).collect()
+}
+
+fn names_of<T: AsRef<str>>(names: &[T]) -> Vec<&str> {
+    names.iter().map(AsRef::as_ref).collect()
+}
+
+/// The step of a receipt as a framework would record it: every number with all its bits.
+pub(crate) fn sidecar(shape: &Shape, step: &Receipt) -> Value {
+    let number = |value: &f64| json!(value);
+    let learns = shape.biases_learn;
+    let outputs = map(&step.backward.output_error_signals, |signal| {
+        json!({
+            "factors": factors(&signal.factors),
+            "product_order": signal.product_order,
+            "signal_value": signal.signal_value,
+        })
+    });
+    let hidden = map(&step.backward.hidden_error_signals, |signal| {
+        let contributions: Value = signal
+            .downstream_contributions
+            .iter()
+            .map(|part| {
+                json!({
+                    "from": part.from.as_str(),
+                    "downstream_signal": part.downstream_signal,
+                    "via_weight": part.via_weight.as_str(),
+                    "weight_value": part.weight_value,
+                    "value": part.value,
+                })
+            })
+            .collect();
+        json!({
+            "downstream_contributions": contributions,
+            "summation_order": names_of(&signal.summation_order),
+            "backpropagated_sum": signal.backpropagated_sum,
+            "activation_derivative": signal.activation_derivative,
+            "product_order": signal.product_order,
+            "signal_value": signal.signal_value,
+        })
+    });
+    let updates: Value = step
+        .updates
+        .iter()
+        .map(|update| {
+            json!({
+                "parameter_id": update.parameter_id.as_str(),
+                "kind": update.kind.name(),
+                "layer_edge": update.layer_edge,
+                "parameter_role": update.parameter_role,
+                "from_unit": update.from_unit.as_deref(),
+                "to_unit": update.to_unit.as_deref(),
+                "weight_before": update.weight_before,
+                "optimizer": {
+                    "name": update.optimizer.name.name(),
+                    "learning_rate": update.optimizer.learning_rate,
+                    "factors": factors(&update.optimizer.factors),
+                    "product_order": update.optimizer.product_order,
+                },
+                "gradient": update.gradient,
+                "update": update.update,
+                "weight_after": update.weight_after,
+            })
+        })
+        .collect();
+    json!({
+        "format": "framework-trace.v0.1.0",
+        "source_framework": { "name": "jax", "version": "0.10.2" },
+        "topology": shape.topology(),
+        "learning_rate": step.learning_rate,
+        "bias_policy": { "mode": if learns { "sgd" } else { "constant" }, "updated_in_step": learns },
+        "inputs": map(&step.inputs, number),
+        "targets": map(&step.targets, number),
+        "parameters_before": map(&step.parameters_before, number),
+        "forward": map(&step.forward, unit),
+        "loss": { "per_output": map(&step.loss.per_output, number), "total": step.loss.total },
+        "backward": { "output_error_signals": outputs, "hidden_error_signals": hidden },
+        "updates": updates,
+        "parameters_after": map(&step.parameters_after, number),
+    })
+}
+
+/// The judgement of a sidecar and of the receipt made from it.
+pub(crate) fn import(sidecar: &Value) -> Verified {
+    import_bytes(sidecar.to_string().as_bytes())
+}
+
+/// The same, from bytes.
+pub(crate) fn import_bytes(sidecar: &[u8]) -> Verified {
+    verify::sidecar(sidecar, Some(Framework::Jax), &Options::at("2026-01-01T00:00:00Z"))
+}
+
+/// What a section's rules found: rule, part, place; or why no rule was put to it.
+pub(crate) fn findings(section: &Section) -> Vec<(String, String, String)> {
+    let mut found: Vec<_> = match &section.found {
+        Found::Judged { report, .. } => report
+            .findings()
+            .map(|finding| (finding.rule.to_string(), finding.part.to_owned(), finding.at.to_string()))
+            .collect(),
+        Found::Malformed(violations) => violations
+            .iter()
+            .map(|violation| ("schema".to_owned(), violation.keyword.clone(), violation.at.to_string()))
+            .collect(),
+        Found::Unreadable(error) => vec![("unreadable".to_owned(), error.to_string(), String::new())],
+        Found::Unwritten(error) => vec![("unwritten".to_owned(), error.to_string(), String::new())],
+    };
+    found.sort();
+    found
+}
