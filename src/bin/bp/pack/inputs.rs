@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
 use bp::pack::plan::{Input, InputKind};
+use bp::verify::read::{self, ReadError};
 
 use crate::source;
 
@@ -20,7 +21,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     let mut inputs = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            inputs.push(input(name_of(path), source::bytes(path)?));
+            inputs.push(record(path)?);
             continue;
         }
         let files = records_in(path)?;
@@ -29,10 +30,21 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
             return Err(Failure::new(&error::BP_JSONL_EMPTY, message));
         }
         for file in files {
-            inputs.push(input(name_of(&file), source::bytes(&file)?));
+            inputs.push(record(&file)?);
         }
     }
     Ok(inputs)
+}
+
+/// The record in a file. A stream of records would be judged as one broken record, so it is refused before a pack says so.
+fn record(path: &Path) -> Result<Input, Failure> {
+    let bytes = source::bytes(path)?;
+    if let Err(ReadError::Several { count }) = read::is_receipt(&bytes) {
+        let message = format!("{}: {count} records, and a pack takes files of one", path.display());
+        let hint = "split it, one file per line; `bp verify multi` judges a trace of receipts";
+        return Err(Failure::new(&error::BP_JSONL_MULTI_RECORD, message).hint(hint));
+    }
+    Ok(input(name_of(path), bytes))
 }
 
 fn input(name: String, bytes: Vec<u8>) -> Input {
