@@ -95,6 +95,12 @@ codes! {
     SCHEMA_VIOLATION 1 false
         "The document breaks its schema."
         "Mend the places that the message names.";
+    ENGINE_RUNTIME_ERROR 2 false
+        "No step can be computed from the input."
+        "See the place that the message names.";
+    MISSING_CHECK_GOLDEN 3 false
+        "There is nothing to compare with."
+        "Name the file to compare with: --check --out FILE.";
     RECEIPT_NOT_WRITABLE 2 false
         "A number of the step does not fit the receipt format."
         "Nine plain digits reach from 1e-13 to 1e7; nothing was written.";

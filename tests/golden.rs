@@ -6,7 +6,7 @@ use bp::digest::Digest;
 use bp::receipt::canonical;
 
 #[test]
-fn seeds_give_the_bytes_of_the_reference() {
+fn seeds_give_their_golden_bytes() {
     for seed in Seed::ALL {
         let receipt = author::receipt(&seed.input()).unwrap();
         let text = canonical::emit(&receipt).unwrap();

@@ -10,7 +10,7 @@ use crate::receipt::canonical;
 use crate::receipt::lower::{self, ByteFacts};
 use crate::receipt::step::Entry;
 use crate::receipt::version::{ReceiptVersion, TraceVersion, UnknownVersion};
-use crate::receipt::wire::{Receipt, Sidecar};
+use crate::receipt::wire::{Receipt, Sidecar, TopologyInput};
 use crate::schema::{self, Schema, Violation};
 
 /// The largest record, in bytes.
@@ -70,15 +70,19 @@ struct Typed {
 }
 
 fn typed(bytes: &[u8], key: &'static str, limit_bytes: usize) -> Result<Typed, ReadError> {
+    let value = value(bytes, limit_bytes)?;
+    let version = value.get(key).and_then(Value::as_str).ok_or(ReadError::Untyped)?.to_owned();
+    Ok(Typed { value, key, version })
+}
+
+fn value(bytes: &[u8], limit_bytes: usize) -> Result<Value, ReadError> {
     if bytes.len() > limit_bytes {
         return Err(ReadError::TooLarge { size_bytes: bytes.len(), limit_bytes });
     }
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(ReadError::Empty);
     }
-    let value = json::parse(bytes).map_err(|error| several(bytes).unwrap_or(ReadError::Json(error)))?;
-    let version = value.get(key).and_then(Value::as_str).ok_or(ReadError::Untyped)?.to_owned();
-    Ok(Typed { value, key, version })
+    json::parse(bytes).map_err(|error| several(bytes).unwrap_or(ReadError::Json(error)))
 }
 
 /// More than one line, each a JSON value by itself.
@@ -175,6 +179,20 @@ fn subject_digest(wire: &Receipt) -> Option<Digest> {
     let mut subject = wire.clone();
     subject.attestor.as_mut()?.signed_subject_digest = None;
     canonical::emit(&subject).ok().map(|text| Digest::of(text.as_bytes()))
+}
+
+/// A topology input, ready to author from.
+///
+/// # Errors
+/// [`ReadError`] where the bytes are not strict JSON.
+pub fn topology_input(bytes: &[u8]) -> Result<Read<TopologyInput>, ReadError> {
+    let value = value(bytes, MAX_RECORD_BYTES)?;
+    let version = "topology-input.v0.4.0".to_owned();
+    if let Err(violations) = schema::validate(Schema::TopologyInput, &value) {
+        return Ok(Read { version, record: Err(violations) });
+    }
+    let input = TopologyInput::deserialize(value).map_err(|error| ReadError::Shape(error.to_string()))?;
+    Ok(Read { version, record: Ok(input) })
 }
 
 /// A sidecar, ready to judge and to import.

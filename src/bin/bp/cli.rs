@@ -68,6 +68,14 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Check a topology input against its schema, and nothing else.
+    #[command(after_help = "Example:
+  bp validate-input net.json")]
+    ValidateInput {
+        /// The file, or - for standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Write the receipt of a built-in step.
     #[command(after_help = "Example:\n  bp generate mazur --out mazur.jsonl")]
     Generate(Generate),
@@ -159,11 +167,14 @@ pub(crate) struct Generate {
     /// Which step.
     #[arg(value_enum)]
     pub(crate) seed: SeedName,
+    /// The input of from-config, or - for standard input.
+    #[arg(value_name = "FILE", required_if_eq("seed", "from-config"))]
+    pub(crate) file: Option<PathBuf>,
     /// Where to write it; by default standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Compare with the golden bytes instead of writing.
-    #[arg(long, conflicts_with = "out")]
+    /// Compare with the golden bytes, or with the file of --out, instead of writing.
+    #[arg(long)]
     pub(crate) check: bool,
 }
 
@@ -177,15 +188,22 @@ pub(crate) enum SeedName {
     Iris,
     /// 2-2-3, softmax and cross-entropy.
     SoftmaxCe,
+    /// 9-16-4, relu and softmax.
+    Hero,
+    /// A step of your own, from a topology input.
+    FromConfig,
 }
 
-impl From<SeedName> for Seed {
-    fn from(name: SeedName) -> Self {
-        match name {
-            SeedName::Mazur => Self::Mazur,
-            SeedName::Xor => Self::Xor,
-            SeedName::Iris => Self::Iris,
-            SeedName::SoftmaxCe => Self::SoftmaxCe,
+impl SeedName {
+    /// The built-in step, where it is one.
+    pub(crate) const fn seed(self) -> Option<Seed> {
+        match self {
+            Self::Mazur => Some(Seed::Mazur),
+            Self::Xor => Some(Seed::Xor),
+            Self::Iris => Some(Seed::Iris),
+            Self::SoftmaxCe => Some(Seed::SoftmaxCe),
+            Self::Hero => Some(Seed::Hero),
+            Self::FromConfig => None,
         }
     }
 }

@@ -13,6 +13,7 @@ mod receipt;
 mod rules;
 mod source;
 mod trust;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -36,7 +37,8 @@ fn run(cli: Cli, output: &Output) -> Run {
     match cli.command {
         Command::Reconcile(command) => receipt::reconcile(command, output),
         Command::Verify(command) => receipt::verify(command, output),
-        Command::Validate { file } => receipt::validate(&file, output),
+        Command::Validate { file } => validate::record(&file, output),
+        Command::ValidateInput { file } => validate::topology_input(&file, output),
         Command::Generate(arguments) => generate::generate(&arguments, output),
         Command::Import(arguments) => import::import(&arguments, output),
         Command::Rules { number } => rules::rules(number.as_deref(), output),

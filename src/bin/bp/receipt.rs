@@ -1,6 +1,4 @@
-//! `reconcile`, `verify` and `validate`: one judge, three ways to speak.
-
-use std::path::Path;
+//! `reconcile` and `verify`: one judge, two ways to speak.
 
 use bp::author;
 use bp::author::seed::Seed;
@@ -8,7 +6,6 @@ use bp::error::{self, Failure};
 use bp::receipt::canonical;
 use bp::report::verdict::{self, Document};
 use bp::report::{Long, Outcome, fold, text};
-use bp::schema::Violation;
 use bp::verify::read::{self, ReadError};
 use bp::verify::{self, Found, Verified};
 use serde::Serialize;
@@ -206,36 +203,4 @@ fn mazur() -> Result<String, Failure> {
     let receipt =
         author::receipt(&Seed::Mazur.input()).map_err(|error| Failure::of(&error::NOT_A_RECORD, &error))?;
     canonical::emit(&receipt).map_err(|error| Failure::of(&error::RECEIPT_NOT_WRITABLE, &error))
-}
-
-/// The schema alone.
-pub(crate) fn validate(file: &Path, output: &Output) -> Run {
-    let bytes = source::bytes(file)?;
-    let violations = violations(&bytes).map_err(|error| unreadable(&error))?;
-    if output.json {
-        let envelope = match violations.as_slice() {
-            [] => json!({ "ok": true }),
-            errors => json!({ "ok": false, "errors": errors }),
-        };
-        output.envelope(&envelope)?;
-    } else if violations.is_empty() {
-        output.data(b"valid\n")?;
-    } else {
-        let places = text::places(violations.len());
-        let mut told = format!("{}: the schema is broken in {places}\n", file.display());
-        for violation in &violations {
-            told.push_str(&fold("  ", &violation.to_string(), Long::Break));
-        }
-        output.say(&told);
-    }
-    Ok(u8::from(!violations.is_empty()))
-}
-
-fn violations(bytes: &[u8]) -> Result<Vec<Violation>, ReadError> {
-    let found = if read::is_receipt(bytes)? {
-        read::wire(bytes)?.record.err()
-    } else {
-        read::sidecar(bytes, None)?.record.err()
-    };
-    Ok(found.unwrap_or_default())
 }
