@@ -15,8 +15,8 @@ use crate::receipt::lower;
 use crate::receipt::net::Net;
 use crate::receipt::version::{Block, ReceiptVersion};
 use crate::receipt::wire::{
-    Attestor, BiasMode, BiasPolicy, ByteOutput, Extractor, FixtureStatus, Identity, ImportProvenance,
-    NumericPolicy, PolicyTolerance, PostUpdateForward, Receipt, Sidecar, SourceFramework, WireTolerance,
+    Attestor, BiasMode, BiasPolicy, Extractor, FixtureStatus, Identity, ImportProvenance, NumericPolicy,
+    PolicyTolerance, PostUpdateForward, Receipt, Sidecar, SourceFramework, WireTolerance,
 };
 
 /// The largest sidecar of a single step, in bytes.
@@ -198,7 +198,7 @@ impl Import {
                 bundle_root_digest: None,
             }),
             metadata: serde_json::Map::deserialize(notes).ok(),
-            numeric_policy: wire.numeric_policy.clone().unwrap_or_else(observer_policy),
+            numeric_policy: wire.numeric_policy.clone().unwrap_or_else(observer_policy).with_layout(),
             bias_policy: self.bias_policy.clone(),
             topology,
             learning_rate: wire.learning_rate,
@@ -269,19 +269,13 @@ fn explained(wire: &Sidecar) -> BiasPolicy {
 
 /// The numeric policy of a sidecar that states none.
 fn observer_policy() -> NumericPolicy {
-    let text = |text: &str| Some(text.to_owned());
     let tolerance = Tolerance::IMPORT_DEFAULT;
     NumericPolicy {
         number_encoding: "decimal".to_owned(),
         precision_significant_digits: 9,
         rounding: "round_half_to_even".to_owned(),
         tolerance: PolicyTolerance::Hybrid(WireTolerance { atol: tolerance.atol(), rtol: tolerance.rtol() }),
-        computation_order: text("schema_defined"),
-        byte_output: Some(ByteOutput {
-            format: text("jsonl"),
-            json_key_order: text("schema_defined"),
-            trailing_zero_policy: text("pad_to_significant_digits"),
-            indent: text("none"),
-        }),
+        computation_order: None,
+        byte_output: None,
     }
 }

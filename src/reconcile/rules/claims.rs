@@ -2,6 +2,7 @@
 
 use crate::at;
 use crate::receipt::step::Claims;
+use crate::receipt::version::TraceVersion;
 use crate::receipt::wire::FixtureStatus;
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
@@ -20,6 +21,9 @@ const SKIPPED: &str = "engine_recompute_skipped_with_basis";
 const BASES: [&str; 4] =
     ["hardware_nondeterminism", "framework_op_unsupported", "distributed_only_field", "attested_third_party"];
 
+/// Labels with which a record says that the engine arrived at it.
+const REPRODUCED: [&str; 2] = ["engine_reproduced_byte_equal", "engine_recompute_matched_within_tolerance"];
+
 /// Rule 15. Parts: `basis`, a skip names why; `label`, the record does not disown itself.
 pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledger) {
     let stated = |key: &str| match key {
@@ -33,6 +37,10 @@ pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledge
         } else {
             ledger.holds();
         }
+    }
+    if REPRODUCED.contains(&labels.verification_state.as_str()) && !labels.canonical {
+        let evidence = Evidence::Label { stated: "false".to_owned() };
+        ledger.find("label", &at!["fixture_status", "canonical"], &[], evidence);
     }
     if labels.verification_state == SKIPPED {
         let evidence = Evidence::Label { stated: SKIPPED.to_owned() };
@@ -51,6 +59,15 @@ pub(super) fn provenance(labels: &FixtureStatus, claims: &Claims, ledger: &mut L
     let source = claims.attestor.as_ref().and_then(|attestor| attestor.import_provenance.as_ref());
     let has_marks = claims.source_framework.is_some() || source.is_some();
     let says_so = labels.authoring_state == IMPORTED;
+    if let Some(format) = source.map(|source| &source.source_format) {
+        // Formats of other makers are their own affair; of ours, it is one that exists.
+        if format.starts_with("framework-trace.") && format.parse::<TraceVersion>().is_err() {
+            let stored = format.clone();
+            let expected = TraceVersion::ALL[TraceVersion::ALL.len() - 1].to_string();
+            let at = at!["attestor", "import_provenance", "source_format"];
+            ledger.find("provenance", &at, &[], Evidence::Text { stored, expected });
+        }
+    }
     if has_marks && !says_so {
         let at = at!["fixture_status", "authoring_state"];
         ledger.text("provenance", &at, &labels.authoring_state, IMPORTED);
