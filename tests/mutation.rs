@@ -151,8 +151,8 @@ fn aside(original: &Value, mutant: &Mutant) -> Option<&'static str> {
         return Some(reason);
     }
     let (old, new) = mutant.moved?;
-    if TOLERANCES.iter().any(|pattern| matches(pattern, &mutant.at)) {
-        return (0.0..=old).contains(&new).then_some("a tolerance made tighter");
+    if TOLERANCES.iter().any(|pattern| matches(pattern, &mutant.at)) && (0.0..=old).contains(&new) {
+        return Some("a tolerance made tighter");
     }
     let declared = |key: &str| original.pointer("/attestor/differential_tolerance")?.get(key)?.as_f64();
     let (atol, rtol) = (declared("atol")?, declared("rtol")?);
