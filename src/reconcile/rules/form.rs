@@ -72,9 +72,12 @@ fn layout(policy: &NumericPolicy, ledger: &mut Ledger) {
     if order.is_none() && bytes.is_none() {
         return;
     }
-    let mut stated = |at: &[Token<'_>], stands: bool| match stands {
-        true => ledger.holds(),
-        false => ledger.find("layout", at, &[], Evidence::Missing),
+    let mut stated = |at: &[Token<'_>], stands: bool| {
+        if stands {
+            ledger.holds();
+        } else {
+            ledger.find("layout", at, &[], Evidence::Missing);
+        }
     };
     stated(&at!["numeric_policy", "computation_order"], order.is_some());
     let Some(bytes) = bytes else { return stated(&at!["numeric_policy", "byte_output"], false) };
