@@ -1,6 +1,8 @@
 //! Attacks that a verifier of receipts has fallen for, each by its number in the collection they come from
 //! (`backprop-trace` 1.0.0: A1 to A16), and what is found.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
+
 mod bad;
 mod nets;
 

@@ -5,6 +5,8 @@
 //! closed list; every other change that is let through stands in `mutation_survivors.txt` with its reason.
 //! `BP_LONG=1` tries every change, otherwise a sample.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
+
 mod bad;
 mod nets;
 

@@ -1,6 +1,7 @@
 //! Bad records: an honest one, and what an attacker or a bug changes in it.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
 use bp::digest::Digest;
 use bp::engine::seed::Seed;
@@ -338,7 +339,7 @@ pub(crate) const BAD: &[Bad] = &[
         times(r, "/backward/output_error_signals/y/signal_value", -1.0);
     }),
     bad("1-difference-from-another-target", Base::Mazur, |r| {
-        set(r, "/backward/output_error_signals/o1/factors/0/value", json!(0.238634929));
+        set(r, "/backward/output_error_signals/o1/factors/0/value", json!(0.238_634_929));
     }),
     bad("1-derivative-of-another-output", Base::Mazur, |r| {
         copy(
