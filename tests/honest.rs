@@ -1,6 +1,8 @@
 //! No honest step is refused: random nets, from the engine through canonical bytes to the judge, and the same steps as
 //! sidecars at full precision.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
+
 mod nets;
 
 use std::fmt::Write as _;
@@ -32,8 +34,10 @@ const SHAPES: [(&str, Shape); 10] = [
     ("8-8-8 sigmoid identity, biases learn", shape([8, 8, 8], "sigmoid", "identity", true)),
 ];
 
-const WEIGHTS: [(&str, fn(f64) -> f64); 2] =
-    [("nine digits", nets::nine_digits), ("all bits", |value| value)];
+/// How weights, inputs and targets are rounded before the step.
+type Round = fn(f64) -> f64;
+
+const WEIGHTS: [(&str, Round); 2] = [("nine digits", nets::nine_digits), ("all bits", |value| value)];
 
 /// Nets of each kind: a few, fewer of the largest; or with `BP_LONG` set 10,000 in all.
 #[allow(clippy::disallowed_methods, reason = "a test is its own rim")]

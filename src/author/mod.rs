@@ -206,7 +206,7 @@ pub fn written(request: &Request) -> Result<Receipt, AuthorError> {
         source_framework: None,
         attestor: None,
         metadata: input.metadata.clone(),
-        numeric_policy: input.numeric_policy.clone(),
+        numeric_policy: input.numeric_policy.clone().with_layout(),
         bias_policy: input.bias_policy.clone(),
         topology: input.topology.clone(),
         learning_rate: input.learning_rate,

@@ -16,7 +16,7 @@ use crate::pointer::Pointer;
 use crate::receipt::lower;
 use crate::receipt::version::ReceiptVersion;
 use crate::receipt::wire::{
-    self, Attestor, BiasMode, BiasPolicy, ByteOutput, Extractor, FixtureStatus, Identity, ImportProvenance,
+    self, Attestor, BiasMode, BiasPolicy, Extractor, FixtureStatus, Identity, ImportProvenance,
     NumericPolicy, PolicyTolerance, PostUpdateForward, Receipt, Sidecar, SourceFramework, TopologyInput,
     WireTolerance,
 };
@@ -202,7 +202,7 @@ impl Import {
                 bundle_root_digest: None,
             }),
             metadata: serde_json::Map::deserialize(notes).ok(),
-            numeric_policy: wire.numeric_policy.clone().unwrap_or_else(observer_policy),
+            numeric_policy: wire.numeric_policy.clone().unwrap_or_else(observer_policy).with_layout(),
             bias_policy: self.bias_policy.clone(),
             topology,
             learning_rate: wire.learning_rate,
@@ -295,19 +295,13 @@ fn explained(wire: &Sidecar) -> BiasPolicy {
 
 /// The numeric policy of a sidecar that states none.
 fn observer_policy() -> NumericPolicy {
-    let text = |text: &str| Some(text.to_owned());
     let tolerance = Tolerance::IMPORT_DEFAULT;
     NumericPolicy {
         number_encoding: "decimal".to_owned(),
         precision_significant_digits: 9,
         rounding: "round_half_to_even".to_owned(),
         tolerance: PolicyTolerance::Hybrid(WireTolerance { atol: tolerance.atol(), rtol: tolerance.rtol() }),
-        computation_order: text("schema_defined"),
-        byte_output: Some(ByteOutput {
-            format: text("jsonl"),
-            json_key_order: text("schema_defined"),
-            trailing_zero_policy: text("pad_to_significant_digits"),
-            indent: text("none"),
-        }),
+        computation_order: None,
+        byte_output: None,
     }
 }

@@ -2,8 +2,8 @@
 
 use super::id::{ParamId, SampleId, TraceId, UnitId};
 use super::wire::{
-    Attestor, Backward, Batch, BiasMode, FixtureStatus, Loss, OptimizerConfig, Ordered, Sample,
-    SourceFramework, Topology, Unit, Update,
+    Attestor, Backward, Batch, BiasMode, FixtureStatus, Loss, NumericPolicy, OptimizerConfig, Ordered,
+    Sample, SourceFramework, Topology, Unit, Update,
 };
 use crate::digest::Digest;
 use crate::number::{Bounded, Real as _, Tolerance};
@@ -64,8 +64,8 @@ pub struct Step {
     pub declared_tolerance: Option<Tolerance>,
     /// Whether the record must hold what follows from it (a receipt), or may leave the optional parts out (a sidecar).
     pub is_receipt: bool,
-    /// Significant digits that the record declares.
-    pub declared_digits: Option<u64>,
+    /// How a receipt says that its numbers are written; a sidecar's are as computed.
+    pub numeric_policy: Option<NumericPolicy>,
     /// Whether biases learn.
     pub bias_mode: BiasMode,
     /// Whether the record says that this step updated them.

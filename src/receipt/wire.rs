@@ -231,6 +231,24 @@ pub struct NumericPolicy {
     pub byte_output: Option<ByteOutput>,
 }
 
+impl NumericPolicy {
+    /// This policy with the layout stated in full, as canonical bytes have it.
+    #[must_use]
+    pub fn with_layout(self) -> Self {
+        let text = |text: &str| Some(text.to_owned());
+        Self {
+            computation_order: text("schema_defined"),
+            byte_output: Some(ByteOutput {
+                format: text("jsonl"),
+                json_key_order: text("schema_defined"),
+                trailing_zero_policy: text("pad_to_significant_digits"),
+                indent: text("none"),
+            }),
+            ..self
+        }
+    }
+}
+
 /// Layout of the canonical bytes; every value is a constant of the format.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,8 @@
 //! Bad records: an honest one, and what an attacker or a bug changes in it.
 
+#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
+
 use bp::author::seed::Seed;
 use bp::digest::Digest;
 use bp::receipt::canonical;
@@ -223,6 +226,12 @@ pub(crate) const BAD: &[Bad] = &[
     bad("0-twelve-digits-declared", Base::Xor, |r| {
         set(r, "/numeric_policy/precision_significant_digits", json!(12));
     }),
+    bad("0-layout-stated-in-part", Base::Xor, |r| remove(r, "/numeric_policy/byte_output/indent")),
+    bad("0-layout-without-an-order-of-computation", Base::Xor, |r| {
+        remove(r, "/numeric_policy/computation_order");
+    }),
+    bad("0-layout-without-its-bytes", Base::Xor, |r| remove(r, "/numeric_policy/byte_output")),
+    bad("0-fifth-step-of-no-trace", Base::Xor, |r| set(r, "/step", json!(5))),
     bad("0-step-number-of-another-place-in-the-trace", Base::Xor, |r| {
         set(r, "/trace_id", json!("0123456789abcdef0123456789abcdef"));
         set(r, "/step_index", json!(4));
@@ -308,6 +317,9 @@ pub(crate) const BAD: &[Bad] = &[
     }),
     bad("0-import-without-a-framework", Base::Imported, |r| remove(r, "/source_framework")),
     bad("0-import-without-its-source-bytes", Base::Imported, |r| remove(r, "/attestor/import_provenance")),
+    bad("0-import-from-a-format-that-does-not-exist", Base::Imported, |r| {
+        set(r, "/attestor/import_provenance/source_format", json!("framework-trace.v9.9.9"));
+    }),
     bad("0.8-probability-above-one", Base::Softmax, |r| set(r, "/forward/o1/out", json!(1.25))),
     bad("0.8-probability-below-zero", Base::Softmax, |r| set(r, "/forward/o3/out", json!(-0.25))),
     bad("0.9-unit-left-out", Base::Xor, |r| remove(r, "/forward/h2")),
@@ -327,7 +339,7 @@ pub(crate) const BAD: &[Bad] = &[
         times(r, "/backward/output_error_signals/y/signal_value", -1.0);
     }),
     bad("1-difference-from-another-target", Base::Mazur, |r| {
-        set(r, "/backward/output_error_signals/o1/factors/0/value", json!(0.238634929));
+        set(r, "/backward/output_error_signals/o1/factors/0/value", json!(0.238_634_929));
     }),
     bad("1-derivative-of-another-output", Base::Mazur, |r| {
         copy(
@@ -527,6 +539,9 @@ pub(crate) const BAD: &[Bad] = &[
     bad("14-framework-off-by-more-than-it-declares", Base::Sidecar, |r| times(r, "/forward/h1/net", 1.001)),
     bad("15-record-that-disowns-itself", Base::Xor, |r| {
         set(r, "/fixture_status/authoring_state", json!("deliberately_corrupted"));
+    }),
+    bad("15-reproduced-byte-for-byte-and-not-canonical", Base::Xor, |r| {
+        set(r, "/fixture_status/canonical", json!(false));
     }),
     bad("15-import-that-disagreed", Base::Imported, |r| {
         set(r, "/fixture_status/verification_state", json!("engine_recompute_disagreed"));

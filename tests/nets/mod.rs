@@ -1,6 +1,7 @@
 //! Small nets, the receipts and sidecars of their steps, and what a judgement of those found.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
 use bp::author;
 use bp::import::{Framework, Options};
@@ -20,7 +21,7 @@ pub(crate) struct Shape {
     pub(crate) biases_learn: bool,
 }
 
-/// Numbers without a pattern, the same in every run: SplitMix64 (Steele, Lea, Flood 2014).
+/// Numbers without a pattern, the same in every run: `SplitMix64` (Steele, Lea, Flood 2014).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -2,6 +2,7 @@
 
 use crate::at;
 use crate::receipt::step::Claims;
+use crate::receipt::version::TraceVersion;
 use crate::receipt::wire::FixtureStatus;
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
@@ -51,6 +52,15 @@ pub(super) fn provenance(labels: &FixtureStatus, claims: &Claims, ledger: &mut L
     let source = claims.attestor.as_ref().and_then(|attestor| attestor.import_provenance.as_ref());
     let has_marks = claims.source_framework.is_some() || source.is_some();
     let says_so = labels.authoring_state == IMPORTED;
+    if let Some(format) = source.map(|source| &source.source_format) {
+        // Formats of other makers are their own affair; of ours, it is one that exists.
+        if format.starts_with("framework-trace.") && format.parse::<TraceVersion>().is_err() {
+            let stored = format.clone();
+            let expected = TraceVersion::ALL[TraceVersion::ALL.len() - 1].to_string();
+            let at = at!["attestor", "import_provenance", "source_format"];
+            ledger.find("provenance", &at, &[], Evidence::Text { stored, expected });
+        }
+    }
     if has_marks && !says_so {
         let at = at!["fixture_status", "authoring_state"];
         ledger.text("provenance", &at, &labels.authoring_state, IMPORTED);

@@ -8,12 +8,12 @@ use crate::pointer::Token;
 use crate::receipt::id::ParamId;
 use crate::receipt::net::{Net, TopologyLaw};
 use crate::receipt::step::{Origin, Step};
-use crate::receipt::wire::{BiasMode, BiasSharing, Kind, Ordered, Role};
+use crate::receipt::wire::{BiasMode, BiasSharing, Kind, NumericPolicy, Ordered, Role};
 use crate::reconcile::complete::{Complete, learns};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 
-/// Parts: `tolerance`, `precision`, `step`, `learning_rate`, `a` and `c` (bias updates against the bias policy), `d`
+/// Parts: `tolerance`, `precision`, `layout`, `step`, `learning_rate`, `a` and `c` (bias updates against the bias policy), `d`
 /// (units of a bias), `e` (kind against role), `f` (sizes), `topology`, `ends` (what an update says it connects).
 pub(super) fn form(step: &Step, ledger: &mut Ledger) {
     policy(step, ledger);
@@ -56,14 +56,42 @@ fn policy(step: &Step, ledger: &mut Ledger) {
             ledger.find("tolerance", &at, &[], Evidence::AboveCeiling { atol, rtol });
         }
     }
-    if let Some(digits) = step.declared_digits {
+    if let Some(policy) = &step.numeric_policy {
+        let digits = policy.precision_significant_digits;
         ledger.count("precision", &at!["numeric_policy", "precision_significant_digits"], digits, 9);
+        layout(policy, ledger);
     }
     let learning = step.bias_mode == BiasMode::Sgd;
     let words = |truth: bool| if truth { "true" } else { "false" };
     ledger.text("a", &at!["bias_policy", "updated_in_step"], words(step.biases_updated), words(learning));
 }
 
+/// The layout is stated whole or not at all; its words are constants of the format, which the schema checks.
+fn layout(policy: &NumericPolicy, ledger: &mut Ledger) {
+    let (order, bytes) = (&policy.computation_order, &policy.byte_output);
+    if order.is_none() && bytes.is_none() {
+        return;
+    }
+    let mut stated = |at: &[Token<'_>], stands: bool| {
+        if stands {
+            ledger.holds();
+        } else {
+            ledger.find("layout", at, &[], Evidence::Missing);
+        }
+    };
+    stated(&at!["numeric_policy", "computation_order"], order.is_some());
+    let Some(bytes) = bytes else { return stated(&at!["numeric_policy", "byte_output"], false) };
+    for (key, stands) in [
+        ("format", bytes.format.is_some()),
+        ("json_key_order", bytes.json_key_order.is_some()),
+        ("trailing_zero_policy", bytes.trailing_zero_policy.is_some()),
+        ("indent", bytes.indent.is_some()),
+    ] {
+        stated(&at!["numeric_policy", "byte_output", key], stands);
+    }
+}
+
+/// Outside a trace nothing else in the record says which step it is.
 fn counters(step: &Step, ledger: &mut Ledger) {
     if let (Some(number), Some(index)) = (step.step, step.step_index) {
         ledger.count("step", &at!["step"], number, index.saturating_add(1));

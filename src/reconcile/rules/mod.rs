@@ -29,6 +29,7 @@ pub static RULES: &[Rule] = &[
         parts: &[
             "tolerance",
             "precision",
+            "layout",
             "step",
             "learning_rate",
             "a",

@@ -1,0 +1,314 @@
+//! Attacks that a verifier of receipts has fallen for, each by its number in the collection they come from
+//! (`backprop-trace` 1.0.0: A1 to A16), and what is found.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
+
+mod bad;
+mod nets;
+
+use bad::{Base, copy, remove, set, written};
+use bp::verify::read::ReadError;
+use bp::verify::{self, Found, Outcome};
+use serde_json::{Value, json};
+
+/// The outcome and what was found, as `rule part place`.
+fn judged(bytes: &[u8]) -> (Outcome, Vec<String>) {
+    let verified = verify::receipt(bytes);
+    let found = nets::findings(&verified.sections[0]);
+    (verified.outcome(), found.into_iter().map(|(rule, part, at)| format!("{rule} {part} {at}")).collect())
+}
+
+fn edited(base: Base, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut record = base.record();
+    edit(&mut record);
+    written(&record)
+}
+
+#[track_caller]
+fn broken(bytes: &[u8], wanted: &[&str]) {
+    let (outcome, found) = judged(bytes);
+    assert_eq!(found, wanted);
+    assert_eq!(outcome, Outcome::Fail);
+}
+
+/// The reason for which strict JSON refuses bytes, and where.
+#[track_caller]
+fn refused(bytes: &[u8]) -> (String, usize) {
+    match &verify::receipt(bytes).sections[0].found {
+        Found::Unreadable(ReadError::Json(error)) => (error.reason.clone(), error.offset),
+        found => panic!("read: {found:?}"),
+    }
+}
+
+/// An honest receipt's text with one piece of it replaced.
+#[track_caller]
+fn replaced(base: Base, old: &str, new: &str) -> String {
+    let text = String::from_utf8(written(&base.record())).unwrap();
+    assert!(text.contains(old), "{old} stands in the text");
+    text.replacen(old, new, 1)
+}
+
+/// A hidden derivative seven times too large, and everything computed from it.
+fn fabricate(record: &mut Value) {
+    let at = "/backward/hidden_error_signals/h1";
+    let number = |record: &Value, at: &str| record.pointer(at).and_then(Value::as_f64).unwrap();
+    for key in ["activation_derivative", "signal_value"] {
+        let place = format!("{at}/{key}");
+        let fabricated = nets::nine_digits(number(record, &place) * 7.0);
+        set(record, &place, json!(fabricated));
+    }
+    let signal = number(record, &format!("{at}/signal_value"));
+    for (update, input) in [(0, 1.0), (1, 0.5)] {
+        let place = |key: &str| format!("/updates/{update}/{key}");
+        let gradient = signal * input;
+        let name = record[&"updates"][update]["parameter_id"].as_str().unwrap().to_owned();
+        let after = number(record, &place("weight_before")) + 0.2 * gradient;
+        set(record, &place("optimizer/factors/0/value"), json!(signal));
+        set(record, &place("gradient"), json!(nets::nine_digits(gradient)));
+        set(record, &place("update"), json!(nets::nine_digits(0.2 * gradient)));
+        set(record, &place("weight_after"), json!(nets::nine_digits(after)));
+        set(record, &format!("/parameters_after/{name}"), json!(nets::nine_digits(after)));
+    }
+    copy(record, &format!("{at}/signal_value"), "/updates/9/optimizer/factors/0/value");
+    set(record, "/forward/h1/net", json!(123.5));
+}
+
+#[test]
+fn a1_a_tolerance_of_zero_does_not_turn_the_recomputation_off() {
+    for tolerance in [json!(0.0), json!({ "atol": 1e-6, "rtol": 1e-4 })] {
+        let record = edited(Base::Imported, |record| {
+            set(record, "/numeric_policy/tolerance", tolerance.clone());
+            fabricate(record);
+        });
+        let (outcome, found) = judged(&record);
+        assert_eq!(outcome, Outcome::Fail);
+        for wanted in [
+            "14 forward /forward/h1/net",
+            "14 backward /backward/hidden_error_signals/h1/activation_derivative",
+            "14 backward /backward/hidden_error_signals/h1/signal_value",
+            "14 updates /updates/0/gradient",
+            "14 updates /updates/0/update",
+            "14 updates /updates/0/weight_after",
+            "14 updates /parameters_after/w_x1_h1",
+        ] {
+            assert!(found.iter().any(|finding| finding == wanted), "{tolerance}: {wanted} in {found:#?}");
+        }
+    }
+}
+
+#[test]
+fn a2a_a_weighted_input_that_no_local_rule_reads() {
+    let record = edited(Base::Imported, |record| set(record, "/forward/h1/net", json!(99.0)));
+    broken(&record, &["14 forward /forward/h1/net"]);
+}
+
+#[test]
+fn a2b_the_same_without_the_order_of_parameters() {
+    let record = edited(Base::Imported, |record| {
+        set(record, "/forward/h1/net", json!(99.0));
+        remove(record, "/topology/parameter_order");
+    });
+    broken(&record, &["schema required /topology"]);
+}
+
+#[test]
+fn a6_an_update_that_starts_from_another_weight() {
+    let record = edited(Base::Xor, |record| set(record, "/updates/0/weight_before", json!(5.0)));
+    broken(&record, &["6 after /updates/0/weight_after", "6 before /updates/0/weight_before"]);
+}
+
+#[test]
+fn a8c_a8d_a_key_that_stands_twice() {
+    for twice in [
+        r#""learning_rate":0.9,"learning_rate":0.500000000,"#,
+        r#""learning_rate":0.500000000,"learning_rate":0.9,"#,
+    ] {
+        let text = replaced(Base::Xor, r#""learning_rate":0.500000000,"#, twice);
+        let (reason, offset) = refused(text.as_bytes());
+        assert!(reason.contains("learning_rate"), "{reason}");
+        let second = text.rfind(twice).unwrap() + twice.rfind(r#""learning_rate""#).unwrap();
+        assert!((second..second + twice.len()).contains(&offset), "{offset}, the second stands at {second}");
+    }
+}
+
+#[test]
+fn a8e_a_byte_order_mark() {
+    let bytes = [b"\xEF\xBB\xBF".as_slice(), &written(&Base::Xor.record())].concat();
+    assert_eq!(refused(&bytes), ("byte order mark".to_owned(), 0));
+}
+
+#[test]
+fn a8g_something_after_the_record() {
+    let mut bytes = written(&Base::Xor.record());
+    let end = bytes.len();
+    bytes.extend(b"}");
+    assert_eq!(refused(&bytes), ("trailing characters".to_owned(), end));
+}
+
+#[test]
+fn a8h_a_number_that_overflows() {
+    let text = replaced(Base::Xor, r#""learning_rate":0.500000000"#, r#""learning_rate":1e999"#);
+    assert_eq!(refused(text.as_bytes()).0, "number out of range");
+}
+
+#[test]
+fn a8i_not_a_number() {
+    let text = replaced(Base::Xor, r#""learning_rate":0.500000000"#, r#""learning_rate":NaN"#);
+    assert_eq!(refused(text.as_bytes()).0, "expected value");
+}
+
+#[test]
+fn a8k_a_step_that_cannot_be_counted() {
+    let text = replaced(Base::Xor, r#""step":1"#, r#""step":100000000000000000000"#);
+    let found = &verify::receipt(text.as_bytes()).sections[0].found;
+    assert!(matches!(found, Found::Unreadable(ReadError::Shape(_))), "{found:?}");
+}
+
+#[test]
+fn a8l_a_weight_at_the_end_of_the_doubles() {
+    let record = edited(Base::Xor, |record| {
+        for at in ["/parameters_before/w_x1_h1", "/updates/0/weight_before"] {
+            set(record, at, json!(1e308));
+        }
+    });
+    // The bounds of what follows from such a weight grow beyond all doubles; its own sums do not.
+    broken(
+        &record,
+        &["14 forward /forward/h1/net", "6 after /updates/0/weight_after", "7 sum /parameters_after/w_x1_h1"],
+    );
+}
+
+#[test]
+fn a8m_a_lone_surrogate_is_no_text_and_a_line_separator_is() {
+    let escaped = "\"source\":\"\\ud800";
+    let text = replaced(Base::Xor, "\"source\":\"", escaped);
+    assert_eq!(refused(text.as_bytes()).0, "unexpected end of hex escape");
+    let text = replaced(Base::Xor, "\"source\":\"", "\"source\":\"\u{2028}");
+    assert_eq!(judged(text.as_bytes()), (Outcome::Pass, Vec::new()));
+}
+
+#[test]
+fn a8n_a_hundred_thousand_arrays_in_each_other() {
+    let nested = format!("\"metadata\":{{\"x\":{}{},", "[".repeat(100_000), "]".repeat(100_000));
+    let text = replaced(Base::Xor, "\"metadata\":{", &nested);
+    assert_eq!(refused(text.as_bytes()).0, "recursion limit exceeded");
+}
+
+#[test]
+fn a8o_a_unit_by_the_name_of_a_prototype() {
+    let record = edited(Base::Xor, |record| set(record, "/inputs/__proto__", json!(1.0)));
+    broken(&record, &["0 keys /inputs/__proto__"]);
+}
+
+#[test]
+fn a8t_bytes_that_are_no_text() {
+    let mut bytes = written(&Base::Xor.record());
+    let place = bytes.windows(7).position(|window| window == b"fixture").unwrap() + 12;
+    bytes[place] = 0xff;
+    assert_eq!(refused(&bytes).0, "invalid unicode code point");
+}
+
+#[test]
+fn a8v_a_note_more_is_reported_as_other_bytes() {
+    let record = edited(Base::Xor, |record| set(record, "/metadata/approved_by", json!("everyone")));
+    let verified = verify::receipt(&record);
+    assert_eq!(verified.outcome(), Outcome::Pass);
+    assert!(matches!(verified.sections[0].found, Found::Judged { canonical: Some(false), .. }));
+}
+
+#[test]
+fn a9a_a_digest_over_itself_holds() {
+    assert_eq!(judged(&written(&Base::Signed.record())), (Outcome::Pass, Vec::new()));
+}
+
+#[test]
+fn a9b_what_the_digest_does_not_cover() {
+    for (at, value) in [
+        ("/metadata/approved_by", json!("everyone")),
+        ("/fixture_status/promote_to", json!("canonical")),
+        ("/post_update_loss/note", json!("reviewed")),
+    ] {
+        let record = edited(Base::Signed, |record| set(record, at, value));
+        broken(&record, &["16 bytes "]);
+    }
+}
+
+#[test]
+fn a9c_a_digit_behind_the_ninth() {
+    let text = replaced(Base::Signed, r#""learning_rate":0.200000000"#, r#""learning_rate":0.20000000001"#);
+    let (outcome, found) = judged(text.as_bytes());
+    assert_eq!(outcome, Outcome::Fail);
+    assert!(found.iter().any(|finding| finding == "16 bytes "), "{found:?}");
+}
+
+#[test]
+fn a11_a_skip_with_a_reason_over_a_wrong_pass() {
+    let record = edited(Base::Imported, |record| {
+        set(record, "/fixture_status/verification_state", json!("engine_recompute_skipped_with_basis"));
+        set(record, "/attestor/skip_basis", json!("hardware_nondeterminism"));
+        set(record, "/forward/h1/net", json!(99.0));
+    });
+    broken(&record, &["14 forward /forward/h1/net", "15 label /fixture_status/verification_state"]);
+}
+
+#[test]
+fn a12_a_receipt_that_says_it_is_corrupted() {
+    for (key, label) in [
+        ("authoring_state", "deliberately_corrupted"),
+        ("verification_state", "expected_to_fail_reconciliation"),
+    ] {
+        let at = format!("/fixture_status/{key}");
+        let record = edited(Base::Xor, |record| set(record, &at, json!(label)));
+        broken(&record, &[&format!("15 label {at}")]);
+    }
+}
+
+#[test]
+fn a13_an_import_that_says_it_disagreed() {
+    let record = edited(Base::Imported, |record| {
+        set(record, "/fixture_status/verification_state", json!("engine_recompute_disagreed"));
+    });
+    broken(&record, &["15 label /fixture_status/verification_state"]);
+}
+
+#[test]
+fn a16_a_hollow_import() {
+    let hollow = |record: &mut Value| {
+        set(record, "/backward/output_error_signals", json!({}));
+        set(record, "/backward/hidden_error_signals", json!({}));
+        let updates = record["updates"].as_array_mut().unwrap();
+        let factors =
+            updates.iter_mut().flat_map(|update| update["optimizer"]["factors"].as_array_mut().unwrap());
+        for factor in factors {
+            factor.as_object_mut().unwrap().shift_remove("from");
+        }
+        for block in ["attestor", "source_framework", "metadata", "post_update_forward", "post_update_loss"] {
+            remove(record, &format!("/{block}"));
+        }
+    };
+    // Without the marks of an import it is held to the engine's tolerance.
+    broken(
+        &edited(Base::Imported, hollow),
+        &[
+            "0 provenance /attestor/import_provenance",
+            "0 provenance /source_framework",
+            "0 tolerance /numeric_policy/tolerance",
+        ],
+    );
+    let tight = edited(Base::Imported, |record| {
+        hollow(record);
+        set(record, "/numeric_policy/tolerance", json!({ "atol": 0.0, "rtol": 0.0 }));
+    });
+    broken(
+        &tight,
+        &[
+            "0 provenance /attestor/import_provenance",
+            "0 provenance /source_framework",
+            "1 keys /backward/output_error_signals/y1",
+            "1 keys /backward/output_error_signals/y2",
+            "1 keys /backward/output_error_signals/y3",
+            "2 keys /backward/hidden_error_signals/h1",
+            "2 keys /backward/hidden_error_signals/h2",
+        ],
+    );
+}
