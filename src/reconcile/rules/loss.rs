@@ -5,17 +5,21 @@ use crate::at;
 use crate::engine;
 use crate::number::{Bounded, Real as _};
 use crate::receipt::net::Net;
-use crate::receipt::step::Step;
+use crate::receipt::step::{Origin, Step};
 use crate::receipt::wire::LossKind;
 use crate::reconcile::complete::Complete;
+use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 
 /// How far the targets of a cross-entropy may sum from 1, beyond their own rounding: the engine's own limit.
 const TARGET_SUM_SLACK: f64 = 1e-9;
 
-/// Part `keys`.
+/// Parts: `keys`; `reduction`, which only a batch has.
 pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
     key_set("keys", &at!["loss", "per_output"], net.outputs.iter(), &step.loss.per_output, ledger);
+    if step.batch.is_none() && step.loss.reduction.is_some() {
+        ledger.find("reduction", &at!["loss", "reduction"], &[], Evidence::Unexpected);
+    }
 }
 
 /// Parts: `per_output`; `total`; `targets`, which are a distribution where the loss is a cross-entropy.
@@ -27,6 +31,13 @@ pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
         let derived = engine::loss_of(net.loss, target, out);
         let inputs: [&[_]; 2] = [&at!["targets", name], &at!["forward", name, "out"]];
         let at = at!["loss", "per_output", name];
+        // A probability too small for a framework's precision is written 0, which has no logarithm; the framework took
+        // it from the logits, as rule 14 does.
+        let is_imported = matches!(complete.step.origin, Origin::Imported { .. });
+        if is_imported && complete.outputs[index].out == 0.0 && !derived.value().is_finite() {
+            ledger.undecided();
+            continue;
+        }
         ledger.number("per_output", &at, &inputs, complete.per_output[index], derived);
     }
     let total = sum(complete.per_output.iter().map(|part| ledger.known(*part)));
