@@ -24,7 +24,7 @@ const BASES: [&str; 4] =
 /// Labels with which a record says that the engine arrived at it.
 const REPRODUCED: [&str; 2] = ["engine_reproduced_byte_equal", "engine_recompute_matched_within_tolerance"];
 
-/// Rule 15. Parts: `basis`, a skip names why; `label`, the record does not disown itself.
+/// Rule 15. Parts: `basis`, a skip, and nothing else, names why; `label`, the record does not disown itself.
 pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledger) {
     let stated = |key: &str| match key {
         "authoring_state" => labels.authoring_state.as_str(),
@@ -42,14 +42,17 @@ pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledge
         let evidence = Evidence::Label { stated: "false".to_owned() };
         ledger.find("label", &at!["fixture_status", "canonical"], &[], evidence);
     }
+    let basis = claims.attestor.as_ref().and_then(|attestor| attestor.skip_basis.as_deref());
+    let at = at!["attestor", "skip_basis"];
     if labels.verification_state == SKIPPED {
         let evidence = Evidence::Label { stated: SKIPPED.to_owned() };
         ledger.find("label", &at!["fixture_status", "verification_state"], &[], evidence);
-        let basis = claims.attestor.as_ref().and_then(|attestor| attestor.skip_basis.as_deref());
         match basis {
             Some(basis) if BASES.contains(&basis) => ledger.holds(),
-            _ => ledger.find("basis", &at!["attestor", "skip_basis"], &[], Evidence::Missing),
+            _ => ledger.find("basis", &at, &[], Evidence::Missing),
         }
+    } else if basis.is_some() {
+        ledger.find("basis", &at, &[], Evidence::Unexpected);
     }
 }
 
