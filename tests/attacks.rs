@@ -6,7 +6,7 @@
 mod bad;
 mod nets;
 
-use bad::{Base, copy, remove, set, written};
+use bad::{Base, remove, set, written};
 use bp::verify::read::ReadError;
 use bp::verify::{self, Found, Outcome};
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ fn fabricate(record: &mut Value) {
         set(record, &place, json!(fabricated));
     }
     let signal = number(record, &format!("{at}/signal_value"));
-    for (update, input) in [(0, 1.0), (1, 0.5)] {
+    for (update, input) in [(0, 1.0), (1, 0.5), (10, 1.0)] {
         let place = |key: &str| format!("/updates/{update}/{key}");
         let gradient = signal * input;
         let name = record[&"updates"][update]["parameter_id"].as_str().unwrap().to_owned();
@@ -69,7 +69,6 @@ fn fabricate(record: &mut Value) {
         set(record, &place("weight_after"), json!(nets::nine_digits(after)));
         set(record, &format!("/parameters_after/{name}"), json!(nets::nine_digits(after)));
     }
-    copy(record, &format!("{at}/signal_value"), "/updates/9/optimizer/factors/0/value");
     set(record, "/forward/h1/net", json!(123.5));
 }
 
@@ -80,19 +79,28 @@ fn a1_a_tolerance_of_zero_does_not_turn_the_recomputation_off() {
             set(record, "/numeric_policy/tolerance", tolerance.clone());
             fabricate(record);
         });
-        let (outcome, found) = judged(&record);
-        assert_eq!(outcome, Outcome::Fail);
-        for wanted in [
-            "14 forward /forward/h1/net",
-            "14 backward /backward/hidden_error_signals/h1/activation_derivative",
-            "14 backward /backward/hidden_error_signals/h1/signal_value",
-            "14 updates /updates/0/gradient",
-            "14 updates /updates/0/update",
-            "14 updates /updates/0/weight_after",
-            "14 updates /parameters_after/w_x1_h1",
-        ] {
-            assert!(found.iter().any(|finding| finding == wanted), "{tolerance}: {wanted} in {found:#?}");
-        }
+        // The fabricated numbers agree with each other; only where they come from gives them away.
+        broken(
+            &record,
+            &[
+                "14 backward /backward/hidden_error_signals/h1/activation_derivative",
+                "14 backward /backward/hidden_error_signals/h1/signal_value",
+                "14 forward /forward/h1/net",
+                "14 updates /parameters_after/b_h1",
+                "14 updates /parameters_after/w_x1_h1",
+                "14 updates /parameters_after/w_x2_h1",
+                "14 updates /updates/0/gradient",
+                "14 updates /updates/0/update",
+                "14 updates /updates/0/weight_after",
+                "14 updates /updates/1/gradient",
+                "14 updates /updates/1/update",
+                "14 updates /updates/1/weight_after",
+                "14 updates /updates/10/gradient",
+                "14 updates /updates/10/update",
+                "14 updates /updates/10/weight_after",
+                "3 derivative /backward/hidden_error_signals/h1/activation_derivative",
+            ],
+        );
     }
 }
 
@@ -235,10 +243,11 @@ fn a9b_what_the_digest_does_not_cover() {
 
 #[test]
 fn a9c_a_digit_behind_the_ninth() {
-    let text = replaced(Base::Signed, r#""learning_rate":0.200000000"#, r#""learning_rate":0.20000000001"#);
-    let (outcome, found) = judged(text.as_bytes());
-    assert_eq!(outcome, Outcome::Fail);
-    assert!(found.iter().any(|finding| finding == "16 bytes "), "{found:?}");
+    let record = edited(Base::Signed, |record| {
+        let net = record["forward"]["h1"]["net"].as_f64().unwrap();
+        set(record, "/forward/h1/net", json!(net + 1e-12));
+    });
+    broken(&record, &["16 bytes "]);
 }
 
 #[test]

@@ -160,3 +160,55 @@ fn no_honest_step_is_refused() {
     }
     assert!(refused.is_empty(), "honest steps were refused:\n{refused}");
 }
+
+#[test]
+fn no_honest_step_in_single_precision_is_refused() {
+    for (name, shape) in SHAPES {
+        for scale in [0.5, 3.0] {
+            let mut random = Random(24);
+            for net in 0..nets_each(&shape) {
+                let input = shape.random(&mut random, scale, |value| value);
+                let mut sidecar = nets::sidecar(&shape, &nets::receipt(&input));
+                nets::single_precision(&mut sidecar);
+                let verified = nets::import(&sidecar);
+                let found = nets::findings(&verified.sections[0]);
+                assert_eq!(
+                    verified.sections[0].outcome(),
+                    Outcome::Pass,
+                    "{name}, scale {scale}, net {net}: {found:?}"
+                );
+            }
+        }
+    }
+}
+
+/// A framework's loss comes from the logits where its probability is 0; the loss must still be the right one.
+#[test]
+fn a_probability_too_small_for_the_framework() {
+    let shape = shape([1, 1, 2], "identity", "softmax", false);
+    let input = shape.input(0.5, &[1.0], &[0.0, 1.0], &[2.0, 75.0, -75.0, 0.0, 0.0]);
+    let mut sidecar = nets::sidecar(&shape, &nets::receipt(&input));
+    nets::single_precision(&mut sidecar);
+    assert_eq!(sidecar["forward"]["y2"]["out"], 0.0);
+    assert_eq!(sidecar["loss"]["total"], 300.0);
+    let judged = |sidecar: &serde_json::Value| nets::import(sidecar).sections[0].outcome();
+    assert_eq!(judged(&sidecar), Outcome::Pass);
+    for at in ["/loss/per_output/y2", "/loss/total"] {
+        *sidecar.pointer_mut(at).unwrap() = 299.0.into();
+    }
+    let found = nets::findings(&nets::import(&sidecar).sections[0]);
+    let rules: Vec<&str> = found.iter().map(|(rule, _, _)| rule.as_str()).collect();
+    assert_eq!(rules, ["14", "14"], "{found:?}");
+}
+
+/// A sidecar without a bias policy, of a step that is right already: no bias moves, each has an update.
+#[test]
+fn a_step_without_an_error_moves_no_bias() {
+    let shape = shape([1, 1, 1], "identity", "identity", true);
+    let input = shape.input(0.5, &[1.0], &[2.0], &[1.0, 1.0, 0.5, 0.5]);
+    let mut sidecar = nets::sidecar(&shape, &nets::receipt(&input));
+    sidecar.as_object_mut().unwrap().shift_remove("bias_policy");
+    let verified = nets::import(&sidecar);
+    assert_eq!(nets::findings(&verified.sections[0]), Vec::new());
+    assert_eq!(verified.outcome(), Outcome::Pass);
+}

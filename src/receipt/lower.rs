@@ -3,8 +3,8 @@
 use super::id::{ParamId, UnitId};
 use super::step::{Claims, Entry, Origin, PostUpdate, Reading, Step};
 use super::wire::{
-    Attestor, BiasMode, BiasPolicy, BiasSharing, Parameter, PolicyTolerance, PostUpdateLoss, Receipt, Role,
-    Sidecar, SourceFramework, Topology, UnitOrder, WireTolerance,
+    Attestor, BiasMode, BiasPolicy, BiasSharing, Kind, Parameter, PolicyTolerance, PostUpdateForward,
+    PostUpdateLoss, Receipt, Role, Sidecar, SourceFramework, Topology, UnitOrder, WireTolerance,
 };
 use crate::digest::Digest;
 use crate::number::Tolerance;
@@ -52,7 +52,7 @@ pub fn receipt(wire: Receipt, bytes: ByteFacts) -> Entry {
         backward: wire.backward,
         updates: wire.updates,
         parameters_after: wire.parameters_after,
-        post_update: post_update(wire.post_update_forward.map(|post| post.units), wire.post_update_loss),
+        post_update: post_update(wire.post_update_forward, wire.post_update_loss),
     };
     Entry { step, claims }
 }
@@ -88,7 +88,7 @@ pub fn sidecar(wire: Sidecar, bias_policy: &BiasPolicy, recompute: Tolerance) ->
         backward: wire.backward,
         updates: wire.updates,
         parameters_after: wire.parameters_after,
-        post_update: post_update(wire.post_update_forward.map(|post| post.units), wire.post_update_loss),
+        post_update: post_update(wire.post_update_forward, wire.post_update_loss),
     };
     let claims = Claims {
         labels: None,
@@ -126,12 +126,12 @@ fn origin(
     Origin::Imported { local, recompute }
 }
 
-fn post_update(
-    forward: Option<super::wire::Ordered<UnitId, super::wire::Unit>>,
-    loss: Option<PostUpdateLoss>,
-) -> PostUpdate {
-    let (per_output, total) = loss.map_or((None, None), |loss| (loss.per_output, loss.total));
-    PostUpdate { forward, per_output, total }
+fn post_update(forward: Option<PostUpdateForward>, loss: Option<PostUpdateLoss>) -> PostUpdate {
+    let (forward_status, forward) = forward.map(|forward| (forward.status, forward.units)).unzip();
+    let (loss_status, (per_output, total)) = loss
+        .map(|loss| (loss.status, (loss.per_output, loss.total)))
+        .map_or((None, (None, None)), |(status, values)| (Some(status), values));
+    PostUpdate { forward_status, loss_status, forward, per_output, total }
 }
 
 /// The topology with the names that 0.1.0 leaves unsaid: units i1 i2 h1 h2 o1 o2, weights w1 to w8, biases b1 and b2
@@ -183,7 +183,8 @@ pub fn named(topology: Topology) -> Topology {
     }
 }
 
-/// The bias policy of a sidecar that declares none: biases learn if there is one bias per unit and one of them moved.
+/// The bias policy of a sidecar that declares none: biases learn if there is one bias per unit, and one of them moved or
+/// has an update.
 #[must_use]
 pub fn bias_policy_of(wire: &Sidecar) -> BiasPolicy {
     if let Some(policy) = &wire.bias_policy {
@@ -197,7 +198,9 @@ pub fn bias_policy_of(wire: &Sidecar) -> BiasPolicy {
             _ => false,
         }
     });
-    let learns = moved && wire.topology.bias_sharing == Some(BiasSharing::PerNeuron);
+    // A bias whose gradient vanished has an update and has not moved.
+    let updated = wire.updates.iter().any(|update| update.kind == Kind::Bias);
+    let learns = (moved || updated) && wire.topology.bias_sharing == Some(BiasSharing::PerNeuron);
     BiasPolicy {
         mode: if learns { BiasMode::Sgd } else { BiasMode::Constant },
         reason: None,

@@ -45,6 +45,10 @@ pub enum Origin {
 /// The forward pass and loss with the new parameters.
 #[derive(Debug, Clone, Default)]
 pub struct PostUpdate {
+    /// Whether the record says that the forward pass is filled in.
+    pub forward_status: Option<String>,
+    /// The same of the loss.
+    pub loss_status: Option<String>,
     /// Forward pass per hidden and output unit.
     pub forward: Option<Ordered<UnitId, Unit>>,
     /// Loss per output.

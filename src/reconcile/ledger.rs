@@ -173,6 +173,11 @@ impl Ledger {
         self.compared += 1;
     }
 
+    /// Notes a comparison that nothing can be derived for.
+    pub fn undecided(&mut self) {
+        self.blind += 1;
+    }
+
     /// Enters a finding.
     pub fn find(
         &mut self,

@@ -272,6 +272,19 @@ pub(crate) fn sidecar(shape: &Shape, step: &Receipt) -> Value {
     })
 }
 
+/// The same as a framework keeps it that computes in single precision: every number rounded to 24 bits.
+pub(crate) fn single_precision(value: &mut Value) {
+    match value {
+        #[expect(clippy::cast_possible_truncation, reason = "the rounding that is meant")]
+        Value::Number(number) if number.is_f64() => {
+            *value = json!(f64::from(number.as_f64().unwrap() as f32));
+        }
+        Value::Object(members) => members.values_mut().for_each(single_precision),
+        Value::Array(items) => items.iter_mut().for_each(single_precision),
+        _ => {}
+    }
+}
+
 /// The judgement of a sidecar and of the receipt made from it.
 pub(crate) fn import(sidecar: &Value) -> Verified {
     import_bytes(sidecar.to_string().as_bytes())

@@ -18,11 +18,8 @@ const MAX_SAMPLES: usize = 10_000;
 /// sample is named twice; `keys`, what is listed by sample lists the batch's samples; `reduction`.
 pub(super) fn keys(step: &Step, _: &Net, ledger: &mut Ledger) {
     let Some(batch) = &step.batch else {
-        let orphans = [
-            ("per_sample", step.per_sample.is_some()),
-            ("loss/per_sample", step.loss.per_sample.is_some()),
-            ("loss/reduction", step.loss.reduction.is_some()),
-        ];
+        let orphans =
+            [("per_sample", step.per_sample.is_some()), ("loss/per_sample", step.loss.per_sample.is_some())];
         for (place, stands) in orphans {
             if stands {
                 let path: Vec<_> = place.split('/').map(crate::pointer::Token::Key).collect();

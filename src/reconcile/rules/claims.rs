@@ -21,7 +21,7 @@ const SKIPPED: &str = "engine_recompute_skipped_with_basis";
 const BASES: [&str; 4] =
     ["hardware_nondeterminism", "framework_op_unsupported", "distributed_only_field", "attested_third_party"];
 
-/// Rule 15. Parts: `basis`, a skip names why; `label`, the record does not disown itself.
+/// Rule 15. Parts: `basis`, a skip, and nothing else, names why; `label`, the record does not disown itself.
 pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledger) {
     let stated = |key: &str| match key {
         "authoring_state" => labels.authoring_state.as_str(),
@@ -35,14 +35,17 @@ pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledge
             ledger.holds();
         }
     }
+    let basis = claims.attestor.as_ref().and_then(|attestor| attestor.skip_basis.as_deref());
+    let at = at!["attestor", "skip_basis"];
     if labels.verification_state == SKIPPED {
         let evidence = Evidence::Label { stated: SKIPPED.to_owned() };
         ledger.find("label", &at!["fixture_status", "verification_state"], &[], evidence);
-        let basis = claims.attestor.as_ref().and_then(|attestor| attestor.skip_basis.as_deref());
         match basis {
             Some(basis) if BASES.contains(&basis) => ledger.holds(),
-            _ => ledger.find("basis", &at!["attestor", "skip_basis"], &[], Evidence::Missing),
+            _ => ledger.find("basis", &at, &[], Evidence::Missing),
         }
+    } else if basis.is_some() {
+        ledger.find("basis", &at, &[], Evidence::Unexpected);
     }
 }
 

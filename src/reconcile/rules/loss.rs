@@ -6,17 +6,21 @@ use crate::engine;
 use crate::number::{Bounded, Real as _};
 use crate::pointer::Token;
 use crate::receipt::net::Net;
-use crate::receipt::step::Step;
+use crate::receipt::step::{Origin, Step};
 use crate::receipt::wire::LossKind;
 use crate::reconcile::complete::Complete;
+use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 
 /// How far the targets of a cross-entropy may sum from 1, beyond their own rounding: the engine's own limit.
 const TARGET_SUM_SLACK: f64 = 1e-9;
 
-/// Part `keys`.
+/// Parts: `keys`; `reduction`, which only a batch has.
 pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
     key_set("keys", &at!["loss", "per_output"], net.outputs.iter(), &step.loss.per_output, ledger);
+    if step.batch.is_none() && step.loss.reduction.is_some() {
+        ledger.find("reduction", &at!["loss", "reduction"], &[], Evidence::Unexpected);
+    }
 }
 
 /// Parts: `per_output`; `total`; `targets`, which are a distribution where the loss is a cross-entropy. Of a batch, each
@@ -26,20 +30,20 @@ pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
         None => {
             let outs: Vec<f64> = complete.outputs.iter().map(|unit| unit.out).collect();
             let total = complete.step.loss.total;
-            one(complete.net, &[], &complete.targets, &outs, &complete.per_output, total, ledger);
+            one(complete, &[], &complete.targets, &outs, &complete.per_output, total, ledger);
         }
         Some(batch) => {
             for sample in &batch.samples {
                 let outs: Vec<f64> = sample.outputs.iter().map(|unit| unit.out).collect();
                 let under = at!["per_sample", sample.name];
-                one(complete.net, &under, &sample.targets, &outs, &sample.per_output, sample.total, ledger);
+                one(complete, &under, &sample.targets, &outs, &sample.per_output, sample.total, ledger);
             }
         }
     }
 }
 
 fn one(
-    net: &Net,
+    complete: &Complete<'_>,
     under: &[Token<'_>],
     targets: &[f64],
     outs: &[f64],
@@ -47,8 +51,16 @@ fn one(
     total: f64,
     ledger: &mut Ledger,
 ) {
+    let net = complete.net;
+    let is_imported = matches!(complete.step.origin, Origin::Imported { .. });
     for (index, name) in net.outputs.iter().enumerate() {
         let derived = engine::loss_of(net.loss, ledger.known(targets[index]), ledger.known(outs[index]));
+        // A probability too small for a framework's precision is written 0, which has no logarithm; the framework took
+        // it from the logits, as rule 14 does.
+        if is_imported && outs[index] == 0.0 && !derived.value().is_finite() {
+            ledger.undecided();
+            continue;
+        }
         let target_at = [under, &at!["targets", name]].concat();
         let out_at = [under, &at!["forward", name, "out"]].concat();
         let at = [under, &at!["loss", "per_output", name]].concat();

@@ -159,7 +159,7 @@ pub static RULES: &[Rule] = &[
         title: "each output's loss follows from its target and output, and the total is their sum",
         citation: "Bishop, Pattern Recognition and Machine Learning (2006), eq. 5.11 and 4.108",
         applies: "always",
-        parts: &["keys", "per_output", "total", "targets"],
+        parts: &["keys", "reduction", "per_output", "total", "targets"],
         checks: &[Check::Keys(loss::keys), Check::Values(loss::values)],
     },
     Rule {

@@ -123,6 +123,18 @@ fn post_update_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
     if !wanted {
         return;
     }
+    for (block, status, stands) in [
+        (
+            "post_update_forward",
+            &post.forward_status,
+            post.forward.as_ref().is_some_and(|units| !units.is_empty()),
+        ),
+        ("post_update_loss", &post.loss_status, post.total.is_some()),
+    ] {
+        if let Some(status) = status.as_deref().filter(|_| stands) {
+            ledger.text("post_update", &at![block, "status"], status, "filled");
+        }
+    }
     let names: Vec<_> = net.computed_units().cloned().collect();
     match &post.forward {
         Some(forward) => {
