@@ -231,6 +231,7 @@ pub(crate) const BAD: &[Bad] = &[
         remove(r, "/numeric_policy/computation_order");
     }),
     bad("0-layout-without-its-bytes", Base::Xor, |r| remove(r, "/numeric_policy/byte_output")),
+    bad("0-fifth-step-of-no-trace", Base::Xor, |r| set(r, "/step", json!(5))),
     bad("0-step-number-of-another-place-in-the-trace", Base::Xor, |r| {
         set(r, "/trace_id", json!("0123456789abcdef0123456789abcdef"));
         set(r, "/step_index", json!(4));
@@ -543,6 +544,9 @@ pub(crate) const BAD: &[Bad] = &[
     bad("14-framework-off-by-more-than-it-declares", Base::Sidecar, |r| times(r, "/forward/h1/net", 1.001)),
     bad("15-record-that-disowns-itself", Base::Xor, |r| {
         set(r, "/fixture_status/authoring_state", json!("deliberately_corrupted"));
+    }),
+    bad("15-reproduced-byte-for-byte-and-not-canonical", Base::Xor, |r| {
+        set(r, "/fixture_status/canonical", json!(false));
     }),
     bad("15-import-that-disagreed", Base::Imported, |r| {
         set(r, "/fixture_status/verification_state", json!("engine_recompute_disagreed"));

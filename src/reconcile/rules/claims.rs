@@ -21,6 +21,9 @@ const SKIPPED: &str = "engine_recompute_skipped_with_basis";
 const BASES: [&str; 4] =
     ["hardware_nondeterminism", "framework_op_unsupported", "distributed_only_field", "attested_third_party"];
 
+/// Labels with which a record says that the engine arrived at it.
+const REPRODUCED: [&str; 2] = ["engine_reproduced_byte_equal", "engine_recompute_matched_within_tolerance"];
+
 /// Rule 15. Parts: `basis`, a skip, and nothing else, names why; `label`, the record does not disown itself.
 pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledger) {
     let stated = |key: &str| match key {
@@ -34,6 +37,10 @@ pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledge
         } else {
             ledger.holds();
         }
+    }
+    if REPRODUCED.contains(&labels.verification_state.as_str()) && !labels.canonical {
+        let evidence = Evidence::Label { stated: "false".to_owned() };
+        ledger.find("label", &at!["fixture_status", "canonical"], &[], evidence);
     }
     let basis = claims.attestor.as_ref().and_then(|attestor| attestor.skip_basis.as_deref());
     let at = at!["attestor", "skip_basis"];

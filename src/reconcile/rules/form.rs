@@ -91,10 +91,12 @@ fn layout(policy: &NumericPolicy, ledger: &mut Ledger) {
     }
 }
 
-/// Outside a trace nothing else in the record says which step it is.
+/// A step outside any trace is the first of its own: so every author of the format writes it. In 0.1.0, which has no
+/// traces, the number stands alone.
 fn counters(step: &Step, ledger: &mut Ledger) {
-    if let (Some(number), Some(index)) = (step.step, step.step_index) {
-        ledger.count("step", &at!["step"], number, index.saturating_add(1));
+    let has_traces = step.topology.activation.is_none();
+    if let Some(number) = step.step.filter(|_| has_traces) {
+        ledger.count("step", &at!["step"], number, step.step_index.unwrap_or(0).saturating_add(1));
     }
 }
 
