@@ -25,16 +25,20 @@ pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
 /// Parts: `per_output`; `total`; `targets`, which are a distribution where the loss is a cross-entropy.
 pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
     let net = complete.net;
+    let is_imported = matches!(complete.step.origin, Origin::Imported { .. });
     for (index, name) in net.outputs.iter().enumerate() {
         let target = ledger.known(complete.targets[index]);
-        let out = ledger.known(complete.outputs[index].out);
+        let stored = complete.outputs[index].out;
+        // The logarithm magnifies what a small probability is off by; rule 14 has the loss from the inputs.
+        let out = match net.loss {
+            LossKind::CrossEntropySoftmax => ledger.tolerated(stored),
+            LossKind::HalfSquaredError => ledger.known(stored),
+        };
         let derived = engine::loss_of(net.loss, target, out);
         let inputs: [&[_]; 2] = [&at!["targets", name], &at!["forward", name, "out"]];
         let at = at!["loss", "per_output", name];
-        // A probability too small for a framework's precision is written 0, which has no logarithm; the framework took
-        // it from the logits, as rule 14 does.
-        let is_imported = matches!(complete.step.origin, Origin::Imported { .. });
-        if is_imported && complete.outputs[index].out == 0.0 && !derived.value().is_finite() {
+        // A probability that underflowed to 0 has no logarithm; the framework took its loss from the logits.
+        if is_imported && stored == 0.0 && !derived.value().is_finite() {
             ledger.undecided();
             continue;
         }
