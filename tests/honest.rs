@@ -167,7 +167,7 @@ fn no_honest_step_in_single_precision_is_refused() {
         for scale in [0.5, 3.0] {
             let mut random = Random(24);
             for net in 0..nets_each(&shape) {
-                let input = shape.random(&mut random, scale, |value| value);
+                let input = shape.random(&mut random, scale, nets::in_single);
                 let mut sidecar = nets::sidecar(&shape, &nets::receipt(&input));
                 nets::single_precision(&mut sidecar);
                 let verified = nets::import(&sidecar);

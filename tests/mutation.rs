@@ -1,4 +1,4 @@
-//! The sweep: one small change to a good receipt, anywhere in it, and it no longer holds.
+//! The sweep: one small change to a good record, anywhere in it, and it no longer holds.
 //!
 //! Every number nudged, turned round and set to zero; every text, truth and name changed; every member and first
 //! element taken away, doubled, moved. What has no meaning that mathematics could contradict is set aside by `ASIDE`, a
@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bad::Base;
 use bp::author::seed::Seed;
+use bp::number::Tolerance;
 use bp::pointer::{Pointer, Token};
 use bp::verify::{self, Outcome};
 use serde_json::{Map, Value, json};
@@ -157,7 +158,10 @@ fn aside(original: &Value, mutant: &Mutant) -> Option<&'static str> {
         return Some("a tolerance made tighter");
     }
     let declared = |key: &str| original.pointer("/attestor/differential_tolerance")?.get(key)?.as_f64();
-    let (atol, rtol) = (declared("atol")?, declared("rtol")?);
+    let (atol, rtol) = match original.get("format") {
+        Some(_) => (Tolerance::IMPORT_DEFAULT.atol(), Tolerance::IMPORT_DEFAULT.rtol()),
+        None => (declared("atol")?, declared("rtol")?),
+    };
     let width = atol.min(1e-5).max(rtol.min(1e-3) * old.abs().max(new.abs()));
     ((old - new).abs() <= width).then_some("less than the tolerance that an import declares")
 }
@@ -171,7 +175,17 @@ fn good() -> Vec<(&'static str, Vec<u8>)> {
     good.push(("imported", bad::written(&Base::Imported.record())));
     good.push(("signed", bad::written(&Base::Signed.record())));
     good.push(("jax-imported", jax.imported.unwrap()));
+    good.push(("sidecar", Base::Sidecar.record().to_string().into_bytes()));
     good
+}
+
+/// What a record comes to: a receipt by itself, a sidecar without the receipt that would be made from it.
+fn outcome(record: &Value) -> Outcome {
+    let bytes = record.to_string().into_bytes();
+    match record.get("format") {
+        Some(_) => nets::import_bytes(&bytes).sections[0].outcome(),
+        None => verify::receipt(&bytes).outcome(),
+    }
 }
 
 /// Survivors by fixture, place and operation, and the reason that the list gives.
@@ -196,8 +210,10 @@ fn no_change_goes_unseen() {
     let (mut all, mut all_let_through) = (0_usize, 0_usize);
     let mut faults = Vec::new();
     for (name, bytes) in good() {
-        assert_eq!(verify::receipt(&bytes).outcome(), Outcome::Pass, "{name}");
         let original = bp::json::parse(&bytes).unwrap();
+        if original.get("format").is_none() {
+            assert_eq!(verify::receipt(&bytes).outcome(), Outcome::Pass, "{name}");
+        }
         let mut found = Vec::new();
         places(&original, &Pointer::default(), &mut found);
         let (mut tried, mut let_through, mut set_aside, mut count) = (0_usize, 0_usize, 0_usize, 0_usize);
@@ -217,7 +233,7 @@ fn no_change_goes_unseen() {
                 if listed.contains_key(&change) {
                     tried_listed.insert(change.clone());
                 }
-                if verify::receipt(mutant.record.to_string().as_bytes()).outcome() == Outcome::Pass {
+                if outcome(&mutant.record) == Outcome::Pass {
                     let_through += 1;
                     survivors.insert(change);
                 }

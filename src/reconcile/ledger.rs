@@ -53,6 +53,12 @@ impl Ledger {
         self.reading.known(stored)
     }
 
+    /// A stored number with how far another may lie from it: of an import, the declared tolerance beside the rounding.
+    #[must_use]
+    pub fn tolerated(&self, stored: f64) -> Bounded {
+        self.known(stored).widened(self.floor.width(stored, stored))
+    }
+
     /// Compares a stored number with the derived one. `inputs` are the places that it was derived from.
     ///
     /// It holds when the gap is inside the bound: what rounding explains, or the declared and clamped tolerance of an

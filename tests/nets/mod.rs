@@ -272,13 +272,16 @@ pub(crate) fn sidecar(shape: &Shape, step: &Receipt) -> Value {
     })
 }
 
+/// A number rounded to 24 bits.
+#[expect(clippy::cast_possible_truncation, reason = "the rounding that is meant")]
+pub(crate) fn in_single(value: f64) -> f64 {
+    f64::from(value as f32)
+}
+
 /// The same as a framework keeps it that computes in single precision: every number rounded to 24 bits.
 pub(crate) fn single_precision(value: &mut Value) {
     match value {
-        #[expect(clippy::cast_possible_truncation, reason = "the rounding that is meant")]
-        Value::Number(number) if number.is_f64() => {
-            *value = json!(f64::from(number.as_f64().unwrap() as f32));
-        }
+        Value::Number(number) if number.is_f64() => *value = json!(in_single(number.as_f64().unwrap())),
         Value::Object(members) => members.values_mut().for_each(single_precision),
         Value::Array(items) => items.iter_mut().for_each(single_precision),
         _ => {}

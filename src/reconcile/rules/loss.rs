@@ -54,9 +54,13 @@ fn one(
     let net = complete.net;
     let is_imported = matches!(complete.step.origin, Origin::Imported { .. });
     for (index, name) in net.outputs.iter().enumerate() {
-        let derived = engine::loss_of(net.loss, ledger.known(targets[index]), ledger.known(outs[index]));
-        // A probability too small for a framework's precision is written 0, which has no logarithm; the framework took
-        // it from the logits, as rule 14 does.
+        // The logarithm magnifies what a small probability is off by; rule 14 has the loss from the inputs.
+        let out = match net.loss {
+            LossKind::CrossEntropySoftmax => ledger.tolerated(outs[index]),
+            LossKind::HalfSquaredError => ledger.known(outs[index]),
+        };
+        let derived = engine::loss_of(net.loss, ledger.known(targets[index]), out);
+        // A probability that underflowed to 0 has no logarithm; the framework took its loss from the logits.
         if is_imported && outs[index] == 0.0 && !derived.value().is_finite() {
             ledger.undecided();
             continue;
