@@ -7,10 +7,13 @@ mod nets;
 
 use std::fmt::Write as _;
 
+use bp::author::Request;
 use bp::receipt::canonical::EmitError;
+use bp::receipt::wire::OptimizerState;
 use bp::reconcile::rule::Verdict;
 use bp::verify::{self, Found, Outcome, Verified};
 use nets::{Random, Shape};
+use serde_json::{Value, json};
 
 const fn shape(
     sizes: [usize; 3],
@@ -39,15 +42,163 @@ type Round = fn(f64) -> f64;
 
 const WEIGHTS: [(&str, Round); 2] = [("nine digits", nets::nine_digits), ("all bits", |value| value)];
 
-/// Nets of each kind: a few, fewer of the largest; or with `BP_LONG` set 10,000 in all.
 #[allow(clippy::disallowed_methods, reason = "a test is its own rim")]
+fn is_long() -> bool {
+    std::env::var_os("BP_LONG").is_some()
+}
+
+/// Nets of each kind: a few, fewer of the largest; or with `BP_LONG` set 10,000 in all.
 fn nets_each(shape: &Shape) -> usize {
-    match (std::env::var_os("BP_LONG").is_some(), shape.sizes) {
+    match (is_long(), shape.sizes) {
         (true, _) => 250,
         (false, [_, 32, _]) => 1,
         (false, [_, 16, _]) => 3,
         (false, _) => 10,
     }
+}
+
+/// Optimizers, each parameter's first state chosen at random.
+const OPTIMIZERS: [&str; 10] = [
+    r#"{ "name": "sgd" }"#,
+    r#"{ "name": "sgd", "weight_decay": 0.01 }"#,
+    r#"{ "name": "sgd_momentum", "momentum": 0.9 }"#,
+    r#"{ "name": "sgd_momentum", "momentum": 0.9, "weight_decay": 0.0005 }"#,
+    r#"{ "name": "sgd_momentum", "momentum": 0.95, "nesterov": true }"#,
+    r#"{ "name": "sgd_momentum", "momentum": 0.9, "nesterov": true, "weight_decay": 0.01 }"#,
+    r#"{ "name": "sgd_momentum", "momentum": 0.85, "dampening": 0.3 }"#,
+    r#"{ "name": "adam", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "t": 1 }"#,
+    r#"{ "name": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01, "t": 1 }"#,
+    r#"{ "name": "adamw", "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "weight_decay": 0.1, "t": 1 }"#,
+];
+
+/// Reduction and size of a batch; one that is not reduced is a single sample.
+const BATCHES: [Option<(&str, usize)>; 4] = [None, Some(("mean", 5)), Some(("sum", 3)), Some(("none", 1))];
+
+/// A random step by an optimizer, alone or in a batch: at the first step, or later with a state of its own.
+fn optimized(
+    shape: &Shape,
+    random: &mut Random,
+    config: &str,
+    batch: Option<(&str, usize)>,
+    scale: f64,
+    round: fn(f64) -> f64,
+    is_first: bool,
+) -> Request {
+    let mut config: Value = serde_json::from_str(config).unwrap();
+    let input = shape.random(random, scale, round);
+    let others: Vec<(Vec<f64>, Vec<f64>)> = (1..batch.map_or(1, |(_, size)| size))
+        .map(|_| {
+            let other = shape.random(random, scale, round);
+            (other.inputs.values().copied().collect(), other.targets.values().copied().collect())
+        })
+        .collect();
+    let others: Vec<(&[f64], &[f64])> =
+        others.iter().map(|(inputs, targets)| (inputs.as_slice(), targets.as_slice())).collect();
+    let is_adam = config["beta1"].is_number();
+    if is_adam && !is_first {
+        config["t"] = json!(2 + random.below(2000));
+    }
+    let states: Vec<OptimizerState> = (0..input.parameters_before.len())
+        .map(|_| match (is_adam, is_first) {
+            (true, true) => OptimizerState::Adam { m: 0.0, v: 0.0 },
+            (true, false) => {
+                let m = random.number(0.1);
+                OptimizerState::Adam { m: round(m), v: round(m * m * (1.0 + random.number(0.5))) }
+            }
+            (false, true) => OptimizerState::Momentum { buffer: 0.0 },
+            (false, false) => OptimizerState::Momentum { buffer: round(random.number(0.5)) },
+        })
+        .collect();
+    let is_stateful = config["name"] != "sgd";
+    let request = nets::optimized(input, &config, |place| is_stateful.then(|| states[place]));
+    match batch {
+        None => request,
+        Some((reduction, _)) => nets::batched(request, reduction, &others),
+    }
+}
+
+#[test]
+fn no_honest_optimizer_or_batch_is_refused() {
+    let each = if is_long() { 6 } else { 1 };
+    let mut refused = String::new();
+    for (place, config) in OPTIMIZERS.iter().enumerate() {
+        for batch in BATCHES {
+            let mut tally = Tally::default();
+            for (kind, (name, shape)) in SHAPES.iter().enumerate() {
+                // Not every shape with every optimizer in a short run: half of the small ones, in turn.
+                if !is_long() && (shape.sizes[1] > 8 || (kind + place).is_multiple_of(2)) {
+                    continue;
+                }
+                let mut random = Random(7919 * place as u64 + 104_729 * kind as u64 + config.len() as u64);
+                for net in 0..each {
+                    for (weights, round) in WEIGHTS {
+                        for (scale, is_first) in [(0.5, true), (3.0, true), (0.5, false), (3.0, false)] {
+                            if !is_long() && (net + kind + random.below(4)) % 4 != 0 {
+                                continue;
+                            }
+                            let request =
+                                optimized(shape, &mut random, config, batch, scale, round, is_first);
+                            tally.judge(
+                                &nets::request_bytes(&request),
+                                &format!(
+                                    "{name}, {weights}, scale {scale}, {config}, {batch:?}, net {net}, first {is_first}"
+                                ),
+                                &mut refused,
+                            );
+                        }
+                    }
+                }
+            }
+            tally.print(&format!("{config} {batch:?}"));
+        }
+    }
+    assert!(refused.is_empty(), "honest steps were refused:\n{refused}");
+}
+
+/// Ten steps, and a hundred in a long run: each from the nine digits that the one before left.
+#[test]
+#[allow(clippy::print_stderr, reason = "counts that a long run is for")]
+fn no_honest_trace_is_refused() {
+    let steps = if is_long() { 100 } else { 10 };
+    let mut refused = String::new();
+    for (place, config) in OPTIMIZERS.iter().enumerate() {
+        for (kind, (name, shape)) in SHAPES.iter().enumerate() {
+            if shape.sizes[1] > 8 || (!is_long() && kind % 3 != place % 3) {
+                continue;
+            }
+            let batch = BATCHES[(place + kind) % BATCHES.len()];
+            let mut random = Random(1_299_709 * place as u64 + kind as u64);
+            let request = optimized(shape, &mut random, config, batch, 0.5, nets::nine_digits, true);
+            let mut request = nets::begun(request);
+            let mut bytes = Vec::new();
+            let mut records = 0;
+            while records < steps {
+                let Ok(record) = nets::request_bytes(&request) else { break };
+                request = nets::continued(&request, &record);
+                // A rate may move; a new sample comes with each step.
+                let sample = shape.random(&mut random, 0.5, nets::nine_digits);
+                if request.batch.is_none() {
+                    request.input.inputs = sample.inputs;
+                    request.input.targets = sample.targets;
+                }
+                bytes.extend(record);
+                records += 1;
+            }
+            let title = format!("{name}, {config}, {batch:?}: {records} of {steps} steps");
+            if records == 0 {
+                eprintln!("{title}: not emittable");
+                continue;
+            }
+            let trace = nets::trace(&bytes);
+            eprintln!("{title}: {:?} {:?}", trace.outcome(), trace.counts);
+            if trace.outcome() != Outcome::Pass && refused.len() < 4000 {
+                let rules: Vec<_> =
+                    trace.rules.iter().map(|(rule, verdict)| format!("{}: {verdict:?}", rule.id)).collect();
+                writeln!(refused, "{title} {:?} {rules:?}", nets::trace_findings(&trace)).unwrap();
+            }
+        }
+    }
+    assert!(refused.is_empty(), "honest traces were refused:\n{refused}");
 }
 
 /// What became of the nets of one kind.
@@ -62,6 +213,34 @@ struct Tally {
 }
 
 impl Tally {
+    /// Judges the receipt of an honest step, where it could be written.
+    fn judge(&mut self, bytes: &Result<Vec<u8>, EmitError>, title: &str, refused: &mut String) {
+        match bytes {
+            Ok(bytes) => {
+                let before = refused.len();
+                let verified = verify::receipt(bytes);
+                self.enter(&verified, refused);
+                let Found::Judged { canonical, .. } = verified.sections[0].found else {
+                    panic!("{title}: {:?}", nets::findings(&verified.sections[0]))
+                };
+                assert_eq!(canonical, Some(true), "{title}");
+                if refused.len() > before {
+                    writeln!(refused, "^ {title}").unwrap();
+                }
+            }
+            Err(EmitError::OutOfRange { .. }) => self.not_emittable += 1,
+            Err(error) => panic!("{title}: {error}"),
+        }
+    }
+
+    #[allow(clippy::print_stderr, reason = "counts that a long run is for")]
+    fn print(&self, what: &str) {
+        eprintln!(
+            "{what}: pass {:4}, insufficient {:3}, fail {:3}, not emittable {:4}; compared {:8}, blind {:5}",
+            self.pass, self.insufficient, self.fail, self.not_emittable, self.compared, self.blind,
+        );
+    }
+
     fn enter(&mut self, verified: &Verified, refused: &mut String) {
         for section in &verified.sections {
             if let Found::Judged { report, .. } = &section.found {
@@ -100,7 +279,6 @@ impl Tally {
 }
 
 #[test]
-#[allow(clippy::print_stderr, reason = "counts that a long run is for")]
 fn no_honest_step_is_refused() {
     let mut refused = String::new();
     for (kind, (name, shape)) in SHAPES.iter().enumerate() {
@@ -112,22 +290,7 @@ fn no_honest_step_is_refused() {
                     let title = format!("{name}, {weights}, scale {scale_name}, net {net}");
                     let input = shape.random(&mut random, scale, round);
                     let step = nets::receipt(&input);
-                    match nets::bytes(&input) {
-                        Ok(bytes) => {
-                            let before = refused.len();
-                            let verified = verify::receipt(&bytes);
-                            receipts.enter(&verified, &mut refused);
-                            let Found::Judged { canonical, .. } = verified.sections[0].found else {
-                                panic!("{title}: {:?}", nets::findings(&verified.sections[0]))
-                            };
-                            assert_eq!(canonical, Some(true), "{title}");
-                            if refused.len() > before {
-                                writeln!(refused, "^ {title}").unwrap();
-                            }
-                        }
-                        Err(EmitError::OutOfRange { .. }) => receipts.not_emittable += 1,
-                        Err(error) => panic!("{title}: {error}"),
-                    }
+                    receipts.judge(&nets::bytes(&input), &title, &mut refused);
                     let before = refused.len();
                     let mut verified = nets::import(&nets::sidecar(shape, &step));
                     if matches!(
@@ -144,16 +307,7 @@ fn no_honest_step_is_refused() {
                     }
                 }
                 for (what, tally) in [("receipts", receipts), ("sidecars", sidecars)] {
-                    eprintln!(
-                        "{name:37} {weights:11} scale {scale_name:2} {what}: pass {:4}, insufficient {:3}, fail {:3}, \
-                         not emittable {:4}; compared {:8}, blind {:5}",
-                        tally.pass,
-                        tally.insufficient,
-                        tally.fail,
-                        tally.not_emittable,
-                        tally.compared,
-                        tally.blind,
-                    );
+                    tally.print(&format!("{name:37} {weights:11} scale {scale_name:2} {what}"));
                 }
             }
         }

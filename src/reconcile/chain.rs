@@ -18,7 +18,7 @@ pub const MAX_FINDINGS: usize = 1000;
 pub struct Bundle {
     /// The digest that the first record declares.
     pub declared: Option<String>,
-    /// Whether the first record is an import.
+    /// Whether any record is an import.
     pub is_imported: bool,
     /// The first record that declares otherwise than the first, and whether it declares anything.
     pub odd_one_out: Option<(u64, bool)>,
@@ -121,8 +121,8 @@ impl Chain {
     fn digest(&mut self, entry: &Entry, subject: Option<&str>, index: u64) {
         let declared =
             entry.claims.attestor.as_ref().and_then(|attestor| attestor.bundle_root_digest.clone());
+        self.bundle.is_imported |= is_imported(entry);
         if index == 0 {
-            self.bundle.is_imported = is_imported(entry);
             self.bundle.declared.clone_from(&declared);
         } else if declared != self.bundle.declared && self.bundle.odd_one_out.is_none() {
             self.bundle.odd_one_out = Some((index, declared.is_some()));

@@ -4,9 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
 use bp::author::seed::Seed;
+use bp::author::{self, Request};
 use bp::digest::Digest;
 use bp::receipt::canonical;
-use bp::receipt::wire::TopologyInput;
+use bp::receipt::wire::{Activation, Optimizer, OptimizerState, TopologyInput};
 use bp::verify::{self, Verified, read};
 use serde_json::{Map, Value, json};
 
@@ -15,8 +16,105 @@ use crate::nets::{self, Shape};
 /// A record that breaks, named by its rule and what was done.
 pub(crate) struct Bad {
     pub(crate) name: &'static str,
-    base: Base,
-    edit: fn(&mut Value),
+    made: Made,
+}
+
+/// How a bad record is made.
+enum Made {
+    /// An honest record, edited.
+    Record(Base, fn(&mut Value)),
+    /// An honest trace whose steps start from elsewhere than the step before left.
+    Bent(Steps, fn(usize, &mut Request)),
+    /// An honest trace, its records edited.
+    Trace(Steps, fn(&mut Vec<Value>)),
+}
+
+/// An honest trace of three steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Steps {
+    /// 1-1-1 identity, plain SGD.
+    Sgd,
+    /// The same by momentum.
+    Momentum,
+    /// The same by Adam.
+    Adam,
+    /// The same by Adam over a batch of three.
+    Batch,
+    /// Receipts of sidecars: 2-2-3 sigmoid, softmax, under one digest.
+    Imported,
+}
+
+impl Steps {
+    pub(crate) const ALL: [Self; 5] = [Self::Sgd, Self::Momentum, Self::Adam, Self::Batch, Self::Imported];
+
+    /// The trace's records; `bend` changes what the step of an index starts from.
+    fn records(self, bend: fn(usize, &mut Request)) -> Vec<Value> {
+        let mut request = nets::begun(match self {
+            Self::Sgd => Base::OneUnit.request(),
+            Self::Momentum => Base::Momentum.request(),
+            Self::Adam => nets::optimized(Base::OneUnit.input(), &adam("adam", 1), |_| {
+                Some(OptimizerState::Adam { m: 0.0, v: 0.0 })
+            }),
+            Self::Batch => {
+                let one = nets::optimized(Base::OneUnit.input(), &adam("adam", 1), |_| {
+                    Some(OptimizerState::Adam { m: 0.0, v: 0.0 })
+                });
+                nets::batched(one, "mean", &OTHERS)
+            }
+            Self::Imported => Base::Imported.request(),
+        });
+        let mut records = Vec::new();
+        for index in 0..3 {
+            bend(index, &mut request);
+            let step = author::written(&request).unwrap();
+            let record = if self == Self::Imported {
+                let mut record =
+                    bp::json::parse(&nets::import(&nets::sidecar(&SOFTMAX, &step)).imported.unwrap())
+                        .unwrap();
+                set(&mut record, "/trace_id", json!(nets::TRACE_ID));
+                set(&mut record, "/step_index", json!(index));
+                set(&mut record, "/step", json!(index + 1));
+                record
+            } else {
+                bp::json::parse(&nets::request_bytes(&request).unwrap()).unwrap()
+            };
+            request = nets::continued(&request, &written(&record));
+            records.push(record);
+        }
+        if self == Self::Imported {
+            bundle(&mut records);
+        }
+        records
+    }
+
+    /// The honest trace's bytes.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        lines(&self.records(|_, _| {}))
+    }
+}
+
+fn lines(records: &[Value]) -> Vec<u8> {
+    records.iter().flat_map(written).collect()
+}
+
+/// Puts a trace's digest over itself in its place.
+fn bundle(records: &mut [Value]) {
+    let digest = Digest::of(&lines(records)).prefixed();
+    for record in records {
+        set(record, "/attestor/bundle_root_digest", json!(digest));
+    }
+}
+
+/// The samples of a batch after the first.
+const OTHERS: [(&[f64], &[f64]); 2] = [(&[1.0], &[2.0]), (&[-0.5], &[0.25])];
+
+/// An epsilon that shows in nine digits.
+fn adam(name: &str, t: u64) -> Value {
+    let mut config = json!({ "name": name, "beta1": 0.9, "beta2": 0.999, "epsilon": 0.001, "t": t });
+    if name == "adamw" {
+        config["weight_decay"] = json!(0.01);
+    }
+    config
 }
 
 /// An honest record.
@@ -34,6 +132,28 @@ pub(crate) enum Base {
     Relu,
     /// 1-1-1 identity.
     OneUnit,
+    /// The same by SGD with weight decay.
+    Decay,
+    /// The same by momentum.
+    Momentum,
+    /// By momentum with weight decay.
+    MomentumDecay,
+    /// By momentum that looks ahead.
+    Nesterov,
+    /// By momentum, the gradient damped.
+    Dampening,
+    /// By Adam, at its third step.
+    Adam,
+    /// By `AdamW`, at its third step.
+    Adamw,
+    /// The mean of a batch of three.
+    Mean,
+    /// Its sum.
+    Sum,
+    /// A batch of one, not reduced.
+    Single,
+    /// The mean of a batch of three by Adam.
+    AdamMean,
     /// The receipt of a sidecar: 2-2-3 sigmoid, softmax.
     Imported,
     /// The same with its digest over itself.
@@ -46,13 +166,24 @@ const SOFTMAX: Shape =
     Shape { sizes: [2, 2, 3], hidden_by: "sigmoid", output_by: "softmax", biases_learn: true };
 
 impl Base {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Mazur,
         Self::Xor,
         Self::Softmax,
         Self::PerNeuron,
         Self::Relu,
         Self::OneUnit,
+        Self::Decay,
+        Self::Momentum,
+        Self::MomentumDecay,
+        Self::Nesterov,
+        Self::Dampening,
+        Self::Adam,
+        Self::Adamw,
+        Self::Mean,
+        Self::Sum,
+        Self::Single,
+        Self::AdamMean,
         Self::Imported,
         Self::Signed,
         Self::Sidecar,
@@ -78,7 +209,18 @@ impl Base {
                 &[0.75],
                 &[0.5, 0.25, -0.75, 0.5, 0.4, -0.6, 0.125, 0.1],
             ),
-            Self::OneUnit => shape([1, 1, 1], "identity", "identity", false).input(
+            Self::OneUnit
+            | Self::Decay
+            | Self::Momentum
+            | Self::MomentumDecay
+            | Self::Nesterov
+            | Self::Dampening
+            | Self::Adam
+            | Self::Adamw
+            | Self::Mean
+            | Self::Sum
+            | Self::Single
+            | Self::AdamMean => shape([1, 1, 1], "identity", "identity", false).input(
                 0.1,
                 &[2.0],
                 &[1.0],
@@ -93,6 +235,40 @@ impl Base {
         }
     }
 
+    /// The same with its optimizer and batch.
+    pub(crate) fn request(self) -> Request {
+        let input = self.input();
+        let buffers = |place: usize| Some(OptimizerState::Momentum { buffer: [0.5, -1.0][place] });
+        let moments = |place: usize| {
+            Some([OptimizerState::Adam { m: -0.2, v: 0.01 }, OptimizerState::Adam { m: 0.5, v: 0.04 }][place])
+        };
+        let momentum = |more: &[(&str, Value)]| {
+            let mut config = json!({ "name": "sgd_momentum", "momentum": 0.9 });
+            for (key, value) in more {
+                config[*key] = value.clone();
+            }
+            config
+        };
+        match self {
+            Self::Decay => nets::optimized(input, &json!({ "name": "sgd", "weight_decay": 0.1 }), |_| None),
+            Self::Momentum => nets::optimized(input, &momentum(&[]), buffers),
+            Self::MomentumDecay => {
+                nets::optimized(input, &momentum(&[("weight_decay", json!(0.1))]), buffers)
+            }
+            Self::Nesterov => nets::optimized(input, &momentum(&[("nesterov", json!(true))]), buffers),
+            Self::Dampening => nets::optimized(input, &momentum(&[("dampening", json!(0.1))]), buffers),
+            Self::Adam => nets::optimized(input, &adam("adam", 3), moments),
+            Self::Adamw => nets::optimized(input, &adam("adamw", 3), moments),
+            Self::Mean => nets::batched(input.into(), "mean", &OTHERS),
+            Self::Sum => nets::batched(input.into(), "sum", &OTHERS),
+            Self::Single => nets::batched(input.into(), "none", &[]),
+            Self::AdamMean => {
+                nets::batched(nets::optimized(input, &adam("adam", 3), moments), "mean", &OTHERS)
+            }
+            _ => input.into(),
+        }
+    }
+
     /// The record as JSON.
     pub(crate) fn record(self) -> Value {
         let sidecar = || nets::sidecar(&SOFTMAX, &nets::receipt(&self.input()));
@@ -104,7 +280,7 @@ impl Base {
                 sign(&mut record);
                 return record;
             }
-            _ => nets::bytes(&self.input()).unwrap(),
+            _ => nets::request_bytes(&self.request()).unwrap(),
         };
         bp::json::parse(&bytes).unwrap()
     }
@@ -141,11 +317,21 @@ pub(crate) fn sign(record: &mut Value) {
 impl Bad {
     /// The file's name and its bytes.
     pub(crate) fn record(&self) -> (&'static str, Vec<u8>) {
-        let mut record = self.base.record();
-        (self.edit)(&mut record);
-        match self.base {
-            Base::Sidecar => ("sidecar.jsonl", format!("{record}\n").into_bytes()),
-            _ => ("receipt.jsonl", written(&record)),
+        match self.made {
+            Made::Record(base, edit) => {
+                let mut record = base.record();
+                edit(&mut record);
+                match base {
+                    Base::Sidecar => ("sidecar.jsonl", format!("{record}\n").into_bytes()),
+                    _ => ("receipt.jsonl", written(&record)),
+                }
+            }
+            Made::Bent(steps, bend) => ("trace.jsonl", lines(&steps.records(bend))),
+            Made::Trace(steps, edit) => {
+                let mut records = steps.records(|_, _| {});
+                edit(&mut records);
+                ("trace.jsonl", lines(&records))
+            }
         }
     }
 }
@@ -214,8 +400,53 @@ fn rename(record: &mut Value, at: &str, name: &str) {
     *members(record, parent) = old.into_iter().map(renamed).collect();
 }
 
+/// Follows a forged update of the 1-1-1 identity net through everything after it, so that only the update is wrong.
+fn settle(record: &mut Value) {
+    let number = |record: &Value, at: &str| record.pointer(at).and_then(Value::as_f64).unwrap();
+    for (place, name) in ["w_x1_h1", "w_h1_y1"].into_iter().enumerate() {
+        let before = number(record, &format!("/updates/{place}/weight_before"));
+        let after = before + number(record, &format!("/updates/{place}/update"));
+        set(record, &format!("/updates/{place}/weight_after"), json!(nets::nine_digits(after)));
+        set(record, &format!("/parameters_after/{name}"), json!(nets::nine_digits(after)));
+    }
+    let after = |record: &Value, name: &str| number(record, &format!("/parameters_after/{name}"));
+    let h = number(record, "/inputs/x1") * after(record, "w_x1_h1") + after(record, "b_hidden");
+    let y = h * after(record, "w_h1_y1") + after(record, "b_output");
+    let loss = (number(record, "/targets/y1") - y).powi(2) / 2.0;
+    for (at, value) in [
+        ("/post_update_forward/h1/net", h),
+        ("/post_update_forward/h1/out", h),
+        ("/post_update_forward/y1/net", y),
+        ("/post_update_forward/y1/out", y),
+        ("/post_update_loss/per_output/y1", loss),
+        ("/post_update_loss/total", loss),
+    ] {
+        set(record, at, json!(nets::nine_digits(value)));
+    }
+}
+
+/// Another update of the 1-1-1 identity net, from both moments after the step and what corrects them.
+fn forge_update(record: &mut Value, update: fn(f64, f64, f64) -> f64) {
+    for place in 0..2 {
+        let number =
+            |at: &str| record.pointer(&format!("/updates/{place}/{at}")).and_then(Value::as_f64).unwrap();
+        let (m, v) = (number("optimizer/state_after/m"), number("optimizer/state_after/v"));
+        let forged = update(m / (1.0 - 0.9_f64.powi(3)), v / (1.0 - 0.999_f64.powi(3)), m / v.sqrt());
+        set(record, &format!("/updates/{place}/update"), json!(nets::nine_digits(0.1 * forged)));
+    }
+    settle(record);
+}
+
 const fn bad(name: &'static str, base: Base, edit: fn(&mut Value)) -> Bad {
-    Bad { name, base, edit }
+    Bad { name, made: Made::Record(base, edit) }
+}
+
+const fn bent(name: &'static str, steps: Steps, bend: fn(usize, &mut Request)) -> Bad {
+    Bad { name, made: Made::Bent(steps, bend) }
+}
+
+const fn edited(name: &'static str, steps: Steps, edit: fn(&mut Vec<Value>)) -> Bad {
+    Bad { name, made: Made::Trace(steps, edit) }
 }
 
 /// Every bad record, by rule.
@@ -566,5 +797,265 @@ pub(crate) const BAD: &[Bad] = &[
     }),
     bad("16-note-added-around-the-digest", Base::Signed, |r| {
         set(r, "/metadata/reviewed_by", json!("nobody"));
+    }),
+    bad("5-decay-said-and-not-done", Base::OneUnit, |r| {
+        set(r, "/schema_version", json!("0.8.0"));
+        set(r, "/optimizer_config", json!({ "name": "sgd", "learning_rate": 0.1, "weight_decay": 0.1 }));
+    }),
+    bad("5-decay-done-and-not-said", Base::Decay, |r| remove(r, "/optimizer_config")),
+    bad("6-decay-of-another-adamw", Base::Adamw, |r| {
+        set(r, "/optimizer_config/weight_decay", json!(0.02));
+    }),
+    bad("14-unit-of-a-sample-left-out", Base::Mean, |r| remove(r, "/per_sample/s2/forward/h1")),
+    bad("14-input-of-a-sample-changed-after-the-step", Base::Sum, |r| {
+        set(r, "/per_sample/s2/inputs/x1", json!(1.5));
+    }),
+    bad("14-sample-passed-through-other-weights", Base::Mean, |r| {
+        copy(r, "/post_update_forward/h1/net", "/per_sample/s3/forward/h1/net");
+    }),
+    bad("14-gradient-of-the-first-sample-told-as-the-batch-s", Base::Mean, |r| {
+        for (place, gradient) in [(0, -1.5), (1, -10.5)] {
+            set(r, &format!("/updates/{place}/optimizer/factors/0/value"), json!(gradient));
+            set(r, &format!("/updates/{place}/gradient"), json!(gradient));
+            set(r, &format!("/updates/{place}/update"), json!(0.1 * gradient));
+        }
+        settle(r);
+    }),
+    bad("18-sum-told-as-the-mean", Base::Mean, |r| {
+        times(r, "/loss/total", 3.0);
+        times(r, "/loss/per_output/y1", 3.0);
+    }),
+    bad("18-loss-of-a-sample-left-out", Base::Sum, |r| {
+        copy(r, "/per_sample/s1/loss/total", "/loss/total");
+    }),
+    bad("18-losses-of-two-samples-exchanged", Base::Mean, |r| {
+        swap(r, "/loss/per_sample/s1", "/loss/per_sample/s2");
+    }),
+    bad("19-size-of-a-bigger-batch", Base::Mean, |r| set(r, "/batch/size", json!(4))),
+    bad("19-sample-named-twice", Base::Mean, |r| copy(r, "/batch/sample_order/1", "/batch/sample_order/2")),
+    bad("19-sample-left-out-of-the-batch", Base::Mean, |r| {
+        remove(r, "/batch/sample_order/2");
+        set(r, "/batch/size", json!(2));
+    }),
+    bad("19-sample-without-a-loss", Base::Mean, |r| remove(r, "/loss/per_sample/s2")),
+    bad("19-samples-left-out", Base::Mean, |r| {
+        remove(r, "/per_sample");
+        remove(r, "/loss/per_sample");
+    }),
+    bad("19-samples-of-no-batch", Base::Single, |r| remove(r, "/batch")),
+    bad("19-sum-told-under-the-mean", Base::Mean, |r| set(r, "/loss/reduction", json!("sum"))),
+    bad("19-batch-of-three-not-reduced", Base::Mean, |r| {
+        set(r, "/batch/reduction", json!("none"));
+        set(r, "/loss/reduction", json!("none"));
+    }),
+    bad("19-input-of-another-sample-at-the-top", Base::Mean, |r| {
+        copy(r, "/per_sample/s2/inputs/x1", "/inputs/x1");
+    }),
+    bad("19-samples-in-another-order", Base::Mean, |r| {
+        swap(r, "/batch/sample_order/0", "/batch/sample_order/1");
+    }),
+    bad("20-configuration-left-out", Base::Adam, |r| remove(r, "/optimizer_config")),
+    bad("20-momentum-in-adam", Base::Adam, |r| {
+        set(r, "/schema_version", json!("0.6.0"));
+        set(r, "/optimizer_config/momentum", json!(0.9));
+    }),
+    bad("20-update-by-another-optimizer", Base::Adam, |r| {
+        set(r, "/updates/0/optimizer/name", json!("adamw"));
+    }),
+    bad("20-buffer-where-moments-belong", Base::Adam, |r| {
+        set(r, "/schema_version", json!("0.6.0"));
+        set(r, "/updates/0/optimizer/state_before", json!({ "buffer": 0.5 }));
+    }),
+    bad("20-buffer-of-plain-sgd", Base::Decay, |r| {
+        set(r, "/updates/0/optimizer/state_after", json!({ "buffer": 0.5 }));
+    }),
+    bad("20-stateless-update-under-momentum", Base::Momentum, |r| {
+        set(r, "/updates/1/optimizer/name", json!("sgd"));
+        remove(r, "/updates/1/optimizer/state_before");
+        remove(r, "/updates/1/optimizer/state_after");
+    }),
+    bad("21-buffer-left-as-it-was", Base::Momentum, |r| {
+        copy(r, "/updates/0/optimizer/state_before/buffer", "/updates/0/optimizer/state_after/buffer");
+    }),
+    bad("21-dampening-ignored", Base::Momentum, |r| {
+        set(r, "/schema_version", json!("0.7.0"));
+        set(r, "/optimizer_config/dampening", json!(0.1));
+    }),
+    bad("21-look-ahead-said-and-not-done", Base::Momentum, |r| {
+        set(r, "/schema_version", json!("0.7.0"));
+        set(r, "/optimizer_config/nesterov", json!(true));
+    }),
+    bad("21-look-ahead-done-and-not-said", Base::Nesterov, |r| remove(r, "/optimizer_config/nesterov")),
+    bad("21-decay-ignored", Base::Momentum, |r| {
+        set(r, "/schema_version", json!("0.8.0"));
+        set(r, "/optimizer_config/weight_decay", json!(0.1));
+    }),
+    bad("21-decay-of-the-other-sign", Base::MomentumDecay, |r| {
+        // b' = 0.9 * 0.5 + (-1.5 + 0.1 * 3), and for v 0.9 * -1 + (-10.5 + 0.1 * 0.5).
+        for (place, buffer) in [(0, -0.75), (1, -11.35)] {
+            set(r, &format!("/updates/{place}/optimizer/state_after/buffer"), json!(buffer));
+            set(r, &format!("/updates/{place}/update"), json!(nets::nine_digits(0.1 * buffer)));
+        }
+        settle(r);
+    }),
+    bad("21-update-of-the-gradient-alone", Base::Momentum, |r| {
+        for (place, gradient) in [(0, -1.5), (1, -10.5)] {
+            set(r, &format!("/updates/{place}/update"), json!(nets::nine_digits(0.1 * gradient)));
+        }
+        settle(r);
+    }),
+    bad("22-betas-swapped", Base::Adam, |r| swap(r, "/optimizer_config/beta1", "/optimizer_config/beta2")),
+    bad("22-first-moment-left-as-it-was", Base::Adam, |r| {
+        copy(r, "/updates/0/optimizer/state_before/m", "/updates/0/optimizer/state_after/m");
+    }),
+    bad("22-second-moment-of-the-gradient-not-squared", Base::Adam, |r| {
+        // 0.999 * 0.01 + 0.001 * 1.5
+        set(r, "/updates/0/optimizer/state_after/v", json!(0.01149));
+    }),
+    bad("22-second-moment-of-each-sample-s-gradient", Base::AdamMean, |r| {
+        // Gradients of v: -10.5, 4 and -0.75; 0.999 * 0.04 + 0.001 * (110.25 + 16 + 0.5625) / 3.
+        set(r, "/updates/1/optimizer/state_after/v", json!(0.082_230_833_3));
+    }),
+    bad("23-time-step-counted-from-zero", Base::Adam, |r| {
+        set(r, "/trace_id", json!(nets::TRACE_ID));
+        set(r, "/step_index", json!(3));
+        set(r, "/step", json!(4));
+    }),
+    bad("23-beta-of-one", Base::Adam, |r| set(r, "/optimizer_config/beta1", json!(1.0))),
+    bad("24-epsilon-inside-sqrt", Base::Adam, |r| forge_update(r, |m, v, _| m / (v + 0.001).sqrt())),
+    bad("24-epsilon-left-out", Base::Adam, |r| forge_update(r, |m, v, _| m / v.sqrt())),
+    bad("24-moments-not-corrected", Base::Adam, |r| forge_update(r, |_, _, plain| plain)),
+    bad("24-step-up-the-hill", Base::Adam, |r| forge_update(r, |m, v, _| -m / (v.sqrt() + 0.001))),
+    bad("24-time-step-of-another-step", Base::Adam, |r| set(r, "/optimizer_config/t", json!(4))),
+    bent("9-weight-teleported-between-steps", Steps::Sgd, |index, request| {
+        if index == 1 {
+            request.input.parameters_before.insert("w_x1_h1".into(), 2.9);
+        }
+    }),
+    bent("9-last-digit-between-steps", Steps::Sgd, |index, request| {
+        if index == 1 {
+            request.input.parameters_before.insert("w_x1_h1".into(), 2.850_000_01);
+        }
+    }),
+    bent("9-net-of-other-parameters-between-steps", Steps::Sgd, |index, request| {
+        if index == 2 {
+            let shape =
+                Shape { sizes: [1, 1, 1], hidden_by: "identity", output_by: "identity", biases_learn: true };
+            let before: Vec<f64> = request.input.parameters_before.values().copied().collect();
+            let input = shape.input(0.1, &[2.0], &[1.0], &before);
+            *request = Request::from(TopologyInput {
+                trace_id: request.input.trace_id.clone(),
+                step_index: request.input.step_index,
+                ..input
+            });
+        }
+    }),
+    edited("9-first-two-steps-forgotten", Steps::Sgd, |records| {
+        // The counters are put right; the parameters are those of the third step.
+        let first = Steps::Sgd.records(|_, _| {}).remove(0);
+        records.drain(..2);
+        for at in ["/step", "/step_index"] {
+            let second = first.pointer(at).and_then(Value::as_u64).unwrap() + 1;
+            set(&mut records[0], at, json!(second));
+        }
+        records.insert(0, first);
+    }),
+    edited("10-step-left-out", Steps::Sgd, |records| drop(records.remove(1))),
+    edited("10-steps-in-another-order", Steps::Sgd, |records| records.swap(1, 2)),
+    edited("10-step-told-twice", Steps::Sgd, |records| records.insert(1, records[0].clone())),
+    bent("10-step-of-another-trace", Steps::Sgd, |index, request| {
+        if index == 1 {
+            request.input.trace_id = Some("fedcba9876543210fedcba9876543210".into());
+        } else {
+            request.input.trace_id = Some(nets::TRACE_ID.into());
+        }
+    }),
+    bent("10-activation-of-another-net-between-steps", Steps::Sgd, |index, request| {
+        if index == 2 {
+            request.input.topology.activation_hidden = Some(Activation::Sigmoid);
+        }
+    }),
+    edited("10-steps-of-no-trace", Steps::Sgd, |records| {
+        for record in records {
+            remove(record, "/trace_id");
+            remove(record, "/step_index");
+        }
+    }),
+    edited("14-invented-update-in-a-trace", Steps::Momentum, |records| {
+        times(&mut records[1], "/updates/0/gradient", 1.001);
+    }),
+    edited("17-record-edited-under-the-digest", Steps::Imported, |records| {
+        set(&mut records[1], "/attestor/verified_by/identity", json!("someone-else@1.0.0"));
+    }),
+    edited("17-last-record-cut-off", Steps::Imported, |records| drop(records.pop())),
+    edited("17-digest-left-out", Steps::Imported, |records| {
+        for record in records {
+            remove(record, "/attestor/bundle_root_digest");
+        }
+    }),
+    edited("17-import-slipped-into-a-trace-of-the-engine", Steps::Sgd, |records| {
+        let import = Base::Imported.record();
+        for block in ["source_framework", "attestor"] {
+            records[1][block] = import[block].clone();
+        }
+        set(&mut records[1], "/schema_version", json!("0.4.0"));
+        set(&mut records[1], "/fixture_status", import["fixture_status"].clone());
+    }),
+    edited("17-digest-left-out-of-one-record", Steps::Imported, |records| {
+        remove(&mut records[2], "/attestor/bundle_root_digest");
+    }),
+    edited("17-note-added-around-the-digest", Steps::Imported, |records| {
+        set(&mut records[1], "/metadata/reviewed_by", json!("nobody"));
+    }),
+    bent("25-moment-of-two-steps-ago", Steps::Adam, |index, request| {
+        // The second step leaves what the third should start from; the first step began with zeros.
+        if index == 2 {
+            request.states.insert("w_x1_h1".into(), OptimizerState::Adam { m: 0.0, v: 0.0 });
+        }
+    }),
+    bent("25-moments-forgotten-between-steps", Steps::Batch, |index, request| {
+        if index == 1 {
+            request.states.values_mut().for_each(|state| *state = OptimizerState::Adam { m: 0.0, v: 0.0 });
+        }
+    }),
+    bent("25-buffer-forgotten-between-steps", Steps::Momentum, |index, request| {
+        if index == 1 {
+            request.states.values_mut().for_each(|state| *state = OptimizerState::Momentum { buffer: 0.0 });
+        }
+    }),
+    bent("25-time-step-stands-still", Steps::Adam, |index, request| {
+        if index == 2 {
+            request.optimizer.as_mut().unwrap().t = Some(2);
+        }
+    }),
+    bent("26-optimizer-left-off-in-the-middle", Steps::Momentum, |index, request| {
+        if index == 2 {
+            request.optimizer = None;
+            request.states.clear();
+        }
+    }),
+    bent("26-optimizer-taken-up-in-the-middle", Steps::Sgd, |index, request| {
+        if index == 1 {
+            let input = request.input.clone();
+            let config = json!({ "name": "sgd", "weight_decay": 0.1 });
+            *request = nets::optimized(input, &config, |_| None);
+        }
+    }),
+    bent("26-adam-becomes-adamw", Steps::Adam, |index, request| {
+        if index == 2 {
+            let config = request.optimizer.as_mut().unwrap();
+            config.name = Optimizer::Adamw;
+            config.weight_decay = Some(0.01);
+        }
+    }),
+    bent("26-momentum-raised-between-steps", Steps::Momentum, |index, request| {
+        if index == 2 {
+            request.optimizer.as_mut().unwrap().momentum = Some(0.95);
+        }
+    }),
+    bent("26-look-ahead-from-the-second-step-on", Steps::Momentum, |index, request| {
+        if index == 1 {
+            request.optimizer.as_mut().unwrap().nesterov = Some(true);
+        }
     }),
 ];

@@ -3,11 +3,17 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
-use bp::author;
+use bp::author::{self, Request, Values};
 use bp::import::{Framework, Options};
 use bp::receipt::canonical::{self, EmitError};
-use bp::receipt::wire::{Factor, Ordered, Receipt, TopologyInput, Unit};
-use bp::verify::{self, Found, Section, Verified};
+use bp::receipt::id::ParamId;
+use bp::receipt::wire::{
+    Batch, BiasMode, Factor, OptimizerConfig, OptimizerState, Ordered, Receipt, Role, TopologyInput, Unit,
+};
+use bp::reconcile::finding::Finding;
+use bp::reconcile::rule::Verdict;
+use bp::verify::stream::{self, Trace, Tracing};
+use bp::verify::{self, Found, Section, Verified, read};
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
@@ -177,6 +183,104 @@ pub(crate) fn bytes(input: &TopologyInput) -> Result<Vec<u8>, EmitError> {
     canonical::emit(&receipt(input)).map(String::into_bytes)
 }
 
+/// The id of every trace here.
+pub(crate) const TRACE_ID: &str = "0123456789abcdef0123456789abcdef";
+
+/// A step by an optimizer; each parameter that learns starts from the state that `state` gives it, counted from 0.
+pub(crate) fn optimized(
+    input: TopologyInput,
+    config: &Value,
+    state: impl Fn(usize) -> Option<OptimizerState>,
+) -> Request {
+    let mut config = config.clone();
+    config["learning_rate"] = json!(input.learning_rate);
+    let learns = input.bias_policy.mode == BiasMode::Sgd;
+    let is_bias = |role: Role| matches!(role, Role::HiddenBias | Role::OutputBias);
+    let names = input.topology.parameters.iter().flatten().filter(|place| learns || !is_bias(place.role));
+    let names: Vec<ParamId> = names.map(|place| place.id.clone()).collect();
+    let states = names.into_iter().enumerate();
+    let states = states.filter_map(|(place, name)| Some((name, state(place)?))).collect();
+    let optimizer = Some(OptimizerConfig::deserialize(config).unwrap());
+    Request { optimizer, states, ..Request::from(input) }
+}
+
+/// The same step over a batch: the input's own sample is the first, the others follow.
+pub(crate) fn batched(mut request: Request, reduction: &str, others: &[(&[f64], &[f64])]) -> Request {
+    let input = &request.input;
+    let mut samples = Ordered::new();
+    let first = Values { inputs: input.inputs.clone(), targets: input.targets.clone() };
+    samples.insert("s1".into(), first);
+    for (place, (inputs, targets)) in others.iter().enumerate() {
+        let of = |names: &Ordered<_, f64>, values: &[f64]| {
+            names.keys().cloned().zip(values.iter().copied()).collect::<Ordered<_, _>>()
+        };
+        let values = Values { inputs: of(&input.inputs, inputs), targets: of(&input.targets, targets) };
+        samples.insert(format!("s{}", place + 2).as_str().into(), values);
+    }
+    let sample_order = samples.keys().cloned().collect();
+    let batch = Batch { size: samples.len() as u64, sample_order, reduction: reduction.to_owned() };
+    request.batch = Some((batch, samples));
+    request
+}
+
+/// The canonical bytes of a step.
+pub(crate) fn request_bytes(request: &Request) -> Result<Vec<u8>, EmitError> {
+    canonical::emit(&author::written(request).unwrap()).map(String::into_bytes)
+}
+
+/// Puts a step at the beginning of a trace.
+pub(crate) fn begun(mut request: Request) -> Request {
+    request.input.trace_id = Some(TRACE_ID.into());
+    request.input.step_index = Some(0);
+    request
+}
+
+/// The step after the one that `bytes` tell of: from the nine-digit parameters and states that it left.
+pub(crate) fn continued(request: &Request, bytes: &[u8]) -> Request {
+    let left = read::wire(bytes).unwrap().record.unwrap();
+    let mut next = request.clone();
+    next.input.parameters_before = left.parameters_after;
+    next.input.step_index = next.input.step_index.map(|index| index + 1);
+    for update in left.updates {
+        if let Some(state) = update.optimizer.state_after {
+            next.states.insert(update.parameter_id, state);
+        }
+    }
+    if let Some(t) = next.optimizer.as_mut().and_then(|config| config.t.as_mut()) {
+        *t += 1;
+    }
+    next
+}
+
+/// Judges a trace.
+pub(crate) fn trace(bytes: &[u8]) -> Trace {
+    let mut tracing = Tracing::default();
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        tracing.push(stream::record(line).unwrap());
+    }
+    tracing.finish()
+}
+
+/// What was found in a trace, each record's own findings under its place.
+pub(crate) fn trace_findings(trace: &Trace) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for (index, section) in &trace.told {
+        let own = findings(section).into_iter();
+        found.extend(own.map(|(rule, part, at)| (rule, part, format!("/{index}{at}"))));
+    }
+    for (_, verdict) in &trace.rules {
+        if let Verdict::Broken(findings) = verdict {
+            found.extend(findings.iter().map(told));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn told(finding: &Finding) -> (String, String, String) {
+    (finding.rule.to_string(), finding.part.to_owned(), finding.at.to_string())
+}
+
 fn map<K: AsRef<str>, V>(map: &Ordered<K, V>, value: impl Fn(&V) -> Value) -> Value {
     map.iter().map(|(key, item)| (key.as_ref().to_owned(), value(item))).collect::<Map<_, _>>().into()
 }
@@ -301,10 +405,7 @@ pub(crate) fn import_bytes(sidecar: &[u8]) -> Verified {
 /// What a section's rules found: rule, part, place; or why no rule was put to it.
 pub(crate) fn findings(section: &Section) -> Vec<(String, String, String)> {
     let mut found: Vec<_> = match &section.found {
-        Found::Judged { report, .. } => report
-            .findings()
-            .map(|finding| (finding.rule.to_string(), finding.part.to_owned(), finding.at.to_string()))
-            .collect(),
+        Found::Judged { report, .. } => report.findings().map(told).collect(),
         Found::Malformed(violations) => violations
             .iter()
             .map(|violation| ("schema".to_owned(), violation.keyword.clone(), violation.at.to_string()))

@@ -140,10 +140,10 @@ pub static RULES: &[Rule] = &[
     },
     Rule {
         id: RuleId::new(10),
-        title: "the records of a trace share its id and are counted from 0 without a gap",
+        title: "the records of a trace share its id and net, and are counted from 0 without a gap",
         citation: FORMAT,
         applies: "traces",
-        parts: &["trace_id", "step_index"],
+        parts: &["trace_id", "step_index", "net"],
         checks: &[Check::Place(trace::place)],
     },
     Rule {

@@ -22,7 +22,7 @@ pub(super) fn parameters(previous: &Entry, current: &Entry, ledger: &mut Ledger)
     }
 }
 
-/// Rule 10. Parts: `trace_id`, shared by all; `step_index`, dense from 0.
+/// Rule 10. Parts: `trace_id`, shared by all; `step_index`, dense from 0; `net`, every step trains the first one's net.
 pub(super) fn place(first: &Entry, current: &Entry, index: u64, ledger: &mut Ledger) {
     match (&first.step.trace_id, &current.step.trace_id) {
         (Some(first), Some(current)) => ledger.text("trace_id", &at!["trace_id"], current, first),
@@ -31,6 +31,16 @@ pub(super) fn place(first: &Entry, current: &Entry, index: u64, ledger: &mut Led
     match current.step.step_index {
         Some(stored) => ledger.count("step_index", &at!["step_index"], stored, index),
         None => ledger.find("step_index", &at!["step_index"], &[], Evidence::Missing),
+    }
+    // Which parameters there are is rule 9's to say.
+    let net = |entry: &Entry| {
+        let topology = &entry.step.topology;
+        (topology.activation_hidden, topology.activation_output, topology.loss)
+    };
+    if net(current) == net(first) {
+        ledger.holds();
+    } else {
+        ledger.find("net", &at!["topology"], &[], Evidence::Unexpected);
     }
 }
 
