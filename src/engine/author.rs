@@ -98,7 +98,7 @@ pub fn receipt(input: &TopologyInput) -> Result<Receipt, AuthorError> {
         source_framework: None,
         attestor: None,
         metadata: input.metadata.clone(),
-        numeric_policy: input.numeric_policy.clone().with_layout(),
+        numeric_policy: input.numeric_policy.clone().with_whole_layout(),
         bias_policy: input.bias_policy.clone(),
         topology: input.topology.clone(),
         learning_rate: input.learning_rate,
