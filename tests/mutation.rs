@@ -52,8 +52,7 @@ fn matches(pattern: &str, at: &str) -> bool {
     let (mut wanted, mut found) = (pattern.split('/'), at.split('/'));
     loop {
         match (wanted.next(), found.next()) {
-            (None, None) => return true,
-            (Some("**"), Some(_)) => return true,
+            (None, None) | (Some("**"), Some(_)) => return true,
             (Some("*"), Some(_)) => {}
             (Some(one), Some(other)) if one == other => {}
             _ => return false,

@@ -202,7 +202,7 @@ impl Import {
                 bundle_root_digest: None,
             }),
             metadata: serde_json::Map::deserialize(notes).ok(),
-            numeric_policy: wire.numeric_policy.clone().unwrap_or_else(observer_policy).with_layout(),
+            numeric_policy: wire.numeric_policy.clone().unwrap_or_else(observer_policy).with_whole_layout(),
             bias_policy: self.bias_policy.clone(),
             topology,
             learning_rate: wire.learning_rate,
@@ -301,7 +301,7 @@ fn observer_policy() -> NumericPolicy {
         precision_significant_digits: 9,
         rounding: "round_half_to_even".to_owned(),
         tolerance: PolicyTolerance::Hybrid(WireTolerance { atol: tolerance.atol(), rtol: tolerance.rtol() }),
-        computation_order: None,
+        computation_order: Some("schema_defined".to_owned()),
         byte_output: None,
     }
 }

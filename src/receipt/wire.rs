@@ -232,9 +232,12 @@ pub struct NumericPolicy {
 }
 
 impl NumericPolicy {
-    /// This policy with the layout stated in full, as canonical bytes have it.
+    /// This policy with the layout in full, as canonical bytes have it, where it is stated in part.
     #[must_use]
-    pub fn with_layout(self) -> Self {
+    pub fn with_whole_layout(self) -> Self {
+        if self.computation_order.is_none() && self.byte_output.is_none() {
+            return self;
+        }
         let text = |text: &str| Some(text.to_owned());
         Self {
             computation_order: text("schema_defined"),
