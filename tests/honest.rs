@@ -119,7 +119,7 @@ fn optimized(
 
 #[test]
 fn no_honest_optimizer_or_batch_is_refused() {
-    let each = if is_long() { 6 } else { 1 };
+    let each = if is_long() { 3 } else { 1 };
     let mut refused = String::new();
     for (place, config) in OPTIMIZERS.iter().enumerate() {
         for batch in BATCHES {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use bad::{BAD, Base, Steps};
 use bp::author;
 use bp::receipt::lower::{self, ByteFacts};
-use bp::receipt::wire::Receipt;
+use bp::receipt::wire::{OptimizerState, Receipt};
 use bp::reconcile::reconcile;
 use bp::reconcile::rules::RULES;
 use bp::verify::{self, Found, Outcome, Verified};
@@ -157,6 +157,11 @@ fn good_records_hold() {
         assert_eq!(verified.outcome(), Outcome::Pass, "{base:?}: {found:?}");
         assert!(canonical.iter().all(|canonical| *canonical != Some(false)), "{base:?}");
     }
+    let three = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/good/momentum-three-steps.trace.jsonl");
+    if blessing() {
+        fs::write(&three, Steps::Momentum.bytes()).unwrap();
+    }
+    assert_eq!(fs::read(three).unwrap(), Steps::Momentum.bytes());
     for steps in Steps::ALL {
         let trace = nets::trace(&steps.bytes());
         assert_eq!(trace.outcome(), Outcome::Pass, "{steps:?}: {:?}", nets::trace_findings(&trace));
@@ -224,6 +229,138 @@ fn a_softmax_by_hand() {
     near(step.backward.hidden_error_signals["h1"].signal_value, core::f64::consts::LN_2 / 3.0);
     near(step.parameters_after["w_x1_h1"], 1.0 + core::f64::consts::LN_2 / 6.0);
     assert_eq!(verify::receipt(&nets::bytes(&input).unwrap()).outcome(), Outcome::Pass);
+}
+
+/// The net of [`one_unit_by_hand`], rate 0.1: gradients -1.5 of w = 3 and -10.5 of v = 0.5. Numbers of w, then of v.
+#[track_caller]
+fn by_hand(base: Base, rows: &[(&str, &str)]) {
+    let text = String::from_utf8(nets::request_bytes(&base.request()).unwrap()).unwrap();
+    let record = bp::json::parse(text.as_bytes()).unwrap();
+    for (at, written) in rows {
+        let number: f64 = written.parse().unwrap();
+        assert_eq!(record.pointer(&format!("/updates/{at}")), Some(&json!(number)), "{base:?} {at}");
+        assert!(text.contains(&format!(":{written}")), "{base:?} {at}: {written}");
+    }
+    assert_eq!(base.judged().outcome(), Outcome::Pass);
+}
+
+/// Decay 0.1: -1.5 - 0.3 = -1.8 and -10.5 - 0.05 = -10.55; a tenth of each is added.
+#[test]
+fn decay_by_hand() {
+    by_hand(
+        Base::Decay,
+        &[
+            ("0/gradient", "-1.50000000"),
+            ("0/update", "-0.180000000"),
+            ("0/weight_after", "2.82000000"),
+            ("1/update", "-1.05500000"),
+            ("1/weight_after", "-0.555000000"),
+        ],
+    );
+}
+
+/// Momentum 0.9, buffers 0.5 and -1: 0.45 - 1.5 = -1.05 and -0.9 - 10.5 = -11.4.
+#[test]
+fn momentum_by_hand() {
+    by_hand(
+        Base::Momentum,
+        &[
+            ("0/optimizer/state_after/buffer", "-1.05000000"),
+            ("0/update", "-0.105000000"),
+            ("0/weight_after", "2.89500000"),
+            ("1/optimizer/state_after/buffer", "-11.4000000"),
+            ("1/update", "-1.14000000"),
+            ("1/weight_after", "-0.640000000"),
+        ],
+    );
+    // With decay 0.1: 0.45 - 1.8 = -1.35 and -0.9 - 10.55 = -11.45.
+    by_hand(
+        Base::MomentumDecay,
+        &[
+            ("0/optimizer/state_after/buffer", "-1.35000000"),
+            ("0/update", "-0.135000000"),
+            ("1/optimizer/state_after/buffer", "-11.4500000"),
+            ("1/update", "-1.14500000"),
+        ],
+    );
+}
+
+/// The same buffers, looked ahead from: -1.5 - 0.9 * 1.05 = -2.445 and -10.5 - 0.9 * 11.4 = -20.76.
+#[test]
+fn a_look_ahead_by_hand() {
+    by_hand(
+        Base::Nesterov,
+        &[
+            ("0/optimizer/state_after/buffer", "-1.05000000"),
+            ("0/update", "-0.244500000"),
+            ("1/optimizer/state_after/buffer", "-11.4000000"),
+            ("1/update", "-2.07600000"),
+        ],
+    );
+}
+
+/// Dampening 0.1: 0.45 - 0.9 * 1.5 = -0.9 and -0.9 - 0.9 * 10.5 = -10.35.
+#[test]
+fn dampening_by_hand() {
+    by_hand(
+        Base::Dampening,
+        &[
+            ("0/optimizer/state_after/buffer", "-0.900000000"),
+            ("0/update", "-0.0900000000"),
+            ("1/optimizer/state_after/buffer", "-10.3500000"),
+            ("1/update", "-1.03500000"),
+        ],
+    );
+}
+
+/// Adam's first step: m = 0.1 g, v = 0.001 g²; corrected, g and g². So the update is 0.1 g / (|g| + 0.001), whatever the
+/// betas: -0.15 / 1.501 and -1.05 / 10.501. `AdamW` also takes 0.1 * 0.01 of the weight: 3 - 0.003 and 0.5 - 0.0005.
+#[test]
+fn the_first_step_of_adam_by_hand() {
+    let adam = json!({ "name": "adam", "beta1": 0.9, "beta2": 0.999, "epsilon": 0.001, "t": 1 });
+    let mut adamw = adam.clone();
+    adamw["name"] = json!("adamw");
+    adamw["weight_decay"] = json!(0.01);
+    let updates = [-0.15 / 1.501, -1.05 / 10.501];
+    for (config, after) in
+        [(adam, [3.0 + updates[0], 0.5 + updates[1]]), (adamw, [2.997 + updates[0], 0.4995 + updates[1]])]
+    {
+        let zero = |_| Some(OptimizerState::Adam { m: 0.0, v: 0.0 });
+        let request = nets::optimized(Base::OneUnit.input(), &config, zero);
+        let step = author::written(&request).unwrap();
+        let near = |value: f64, wanted: f64| assert!((value - wanted).abs() < 1e-14, "{value} {wanted}");
+        for (place, moments) in [(-0.15, 0.00225), (-1.05, 0.11025)].into_iter().enumerate() {
+            let update = &step.updates[place];
+            let Some(OptimizerState::Adam { m, v }) = update.optimizer.state_after else {
+                panic!("no moments")
+            };
+            near(m, moments.0);
+            near(v, moments.1);
+            near(update.update, updates[place]);
+            near(update.weight_after, after[place]);
+        }
+        let bytes = nets::request_bytes(&request).unwrap();
+        assert_eq!(verify::receipt(&bytes).outcome(), Outcome::Pass);
+    }
+}
+
+/// x = 2, 1, -0.5 to targets 1, 2, 0.25: h = 7, 4, -0.5; y = 2.5, 1, -1.25; signals -1.5, 1, 1.5. Gradients of w are
+/// signal * 0.5 * x, -1.5, 0.5 and -0.375; of v signal * h, -10.5, 4 and -0.75. Losses are 1.125, 0.5 and 1.125.
+#[test]
+fn a_batch_by_hand() {
+    by_hand(
+        Base::Sum,
+        &[
+            ("0/gradient", "-1.37500000"),
+            ("0/update", "-0.137500000"),
+            ("1/gradient", "-7.25000000"),
+            ("1/weight_after", "-0.225000000"),
+        ],
+    );
+    by_hand(Base::Mean, &[("0/gradient", "-0.458333333"), ("1/gradient", "-2.41666667")]);
+    for (base, total) in [(Base::Sum, 2.75), (Base::Mean, 0.916_666_667), (Base::Single, 1.125)] {
+        assert_eq!(base.record().pointer("/loss/total"), Some(&json!(total)), "{base:?}");
+    }
 }
 
 /// y = 2.5 and target minus output, -1.5, are known to 5e-9 each, the target to as much: a gap of 2e-8 is no rounding.
