@@ -28,18 +28,7 @@ pub enum AuthorError {
         /// Where.
         at: Pointer,
     },
-    /// Targets of a cross-entropy that are no distribution.
-    #[error("{at} sum to {sum}; the targets of a cross-entropy sum to 1")]
-    Targets {
-        /// Where.
-        at: Pointer,
-        /// Their sum.
-        sum: f64,
-    },
 }
-
-/// How far the targets of a cross-entropy may sum from 1.
-const TARGET_SUM_SLACK: f64 = 1e-9;
 
 /// What a step is authored from: an input, and what topology inputs have no words for.
 #[derive(Debug, Clone)]
@@ -191,18 +180,6 @@ pub fn written(request: &Request) -> Result<Receipt, AuthorError> {
     let net = resolved(&input.topology)?;
     let given = request.given(&net)?;
     let missing = || AuthorError::Missing { at: Pointer::of(&at!["batch", "sample_order"]) };
-    if net.loss == LossKind::CrossEntropySoftmax {
-        for (index, sample) in given.samples.iter().enumerate() {
-            let sum: f64 = sample.targets.iter().sum();
-            if !((sum - 1.0).abs() <= TARGET_SUM_SLACK) {
-                let at = match request.batch.as_ref().and_then(|(batch, _)| batch.sample_order.get(index)) {
-                    Some(name) => Pointer::of(&at!["per_sample", name, "targets"]),
-                    None => Pointer::of(&at!["targets"]),
-                };
-                return Err(AuthorError::Targets { at, sum });
-            }
-        }
-    }
     let computed = step(&net, &given).ok_or_else(missing)?;
     let first = computed.passes.first().ok_or_else(missing)?;
     let is_mazur = input.topology.activation.is_some();
