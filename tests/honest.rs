@@ -133,7 +133,7 @@ fn no_honest_optimizer_or_batch_is_refused() {
                 for net in 0..each {
                     for (weights, round) in WEIGHTS {
                         for (scale, is_first) in [(0.5, true), (3.0, true), (0.5, false), (3.0, false)] {
-                            if !is_long() && (net + kind + random.below(4)) % 4 != 0 {
+                            if !is_long() && !(net + kind + random.below(4)).is_multiple_of(4) {
                                 continue;
                             }
                             let request =

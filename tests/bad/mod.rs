@@ -412,7 +412,8 @@ fn settle(record: &mut Value) {
     let after = |record: &Value, name: &str| number(record, &format!("/parameters_after/{name}"));
     let h = number(record, "/inputs/x1") * after(record, "w_x1_h1") + after(record, "b_hidden");
     let y = h * after(record, "w_h1_y1") + after(record, "b_output");
-    let loss = (number(record, "/targets/y1") - y).powi(2) / 2.0;
+    let difference = number(record, "/targets/y1") - y;
+    let loss = difference * difference / 2.0;
     for (at, value) in [
         ("/post_update_forward/h1/net", h),
         ("/post_update_forward/h1/out", h),
@@ -431,7 +432,7 @@ fn forge_update(record: &mut Value, update: fn(f64, f64, f64) -> f64) {
         let number =
             |at: &str| record.pointer(&format!("/updates/{place}/{at}")).and_then(Value::as_f64).unwrap();
         let (m, v) = (number("optimizer/state_after/m"), number("optimizer/state_after/v"));
-        let forged = update(m / (1.0 - 0.9_f64.powi(3)), v / (1.0 - 0.999_f64.powi(3)), m / v.sqrt());
+        let forged = update(m / (1.0 - 0.9 * 0.9 * 0.9), v / (1.0 - 0.999 * 0.999 * 0.999), m / v.sqrt());
         set(record, &format!("/updates/{place}/update"), json!(nets::nine_digits(0.1 * forged)));
     }
     settle(record);
