@@ -25,7 +25,6 @@ pub(crate) enum Colour {
 
 /// How this run speaks.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct Output {
     pub(crate) json: bool,
     pub(crate) verbose: bool,
