@@ -34,6 +34,8 @@ pub enum Schema {
     PackManifest,
     /// What judging one input came to.
     Verdict,
+    /// What judging a trace came to.
+    TraceVerdict,
     /// What checking a pack came to.
     PackVerify,
     /// What a command says when it could not do what was asked.
@@ -85,7 +87,7 @@ macro_rules! embedded {
 }
 
 #[rustfmt::skip]
-static TABLE: [Embedded; 24] = embedded! {
+static TABLE: [Embedded; 25] = embedded! {
     None, "urn:bp:schema:blocks", "schemas/blocks.schema.json";
     None, "urn:bp:schema:receipt", "schemas/receipt.schema.json";
     None, "urn:bp:schema:framework-trace", "schemas/framework-trace.schema.json";
@@ -108,6 +110,7 @@ static TABLE: [Embedded; 24] = embedded! {
     Some(Schema::TopologyInput), "urn:bp:schema:topology-input:0.4.0", "schemas/topology-input.v0.4.0.schema.json";
     Some(Schema::PackManifest), "urn:bp:contract:pack-manifest:1", "contracts/pack_manifest.schema.json";
     Some(Schema::Verdict), "urn:bp:contract:verdict:1", "contracts/verdict.schema.json";
+    Some(Schema::TraceVerdict), "urn:bp:contract:trace-verdict:1", "contracts/trace_verdict.schema.json";
     Some(Schema::PackVerify), "urn:bp:contract:pack-verify:1", "contracts/pack_verify.schema.json";
     Some(Schema::Error), "urn:bp:contract:error:1", "contracts/error.schema.json";
 };

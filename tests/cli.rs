@@ -165,6 +165,9 @@ impl Ran {
         if document["format"] == "bp-pack-verify/1" {
             answers_to(Schema::PackVerify, &document);
         }
+        if document.pointer("/report/format").is_some_and(|format| format == "bp-trace-verdict/1") {
+            answers_to(Schema::TraceVerdict, &document["report"]);
+        }
         for verdict in
             [document.pointer("/verdict"), document.pointer("/report/verdict")].into_iter().flatten()
         {
@@ -470,6 +473,73 @@ fn verify_general_passes_fails_and_compares_bytes() {
     assert_eq!(fail["report"]["overall"], "fail");
     assert_eq!(fail["report"]["checks"][1]["name"], "reconcile");
     home.bp(&["--json", "verify", "general", "misspelt.jsonl"]).ends(1);
+}
+
+/// Three steps by momentum, as the engine wrote them.
+const TRACE: &[u8] = include_bytes!("../fixtures/good/momentum-three-steps.trace.jsonl");
+
+#[test]
+fn verify_multi_links_the_records_of_a_trace() {
+    let home = Home::new();
+    home.put("trace.jsonl", TRACE);
+    let passed = home.bp(&["verify", "multi", "trace.jsonl"]);
+    passed.is(0, "", "verify multi passed (3 records: 3 pass, 0 insufficient, 0 fail)\n");
+    home.bp(&["verify", "multi", "trace.jsonl", "--canonical"]).is(0, "", &passed.stderr);
+    home.piped(&["verify", "multi", "-"], TRACE).is(0, "", &passed.stderr);
+
+    let document = home.bp(&["--json", "verify", "multi", "trace.jsonl"]).ends(0).json();
+    assert_eq!(document["report"]["outcome"], "PASS");
+    assert_eq!(document["report"]["record_count"], 3);
+    assert_eq!(document["report"]["per_record"], serde_json::json!([]));
+    assert_eq!(document["report"]["rules_evaluated"], serde_json::json!(["9", "10", "25", "26"]));
+
+    let teleported = include_bytes!("../fixtures/bad/9-weight-teleported-between-steps/trace.jsonl");
+    home.put("broken.jsonl", teleported);
+    home.bp(&["verify", "multi", "broken.jsonl"]).tells(
+        1,
+        &[
+            "verify multi failed (3 records: 3 pass, 0 insufficient, 0 fail)\n\nacross records\n  [FAIL] rule 9",
+            "/1/parameters_before/w_x1_h1",
+        ],
+    );
+    let document = home.bp(&["--json", "verify", "multi", "broken.jsonl"]).ends(1).json();
+    assert_eq!(document["report"]["passed"], 3);
+    assert_eq!(
+        document["report"]["cross_record_checks"][0]["findings"][0]["at"],
+        "/1/parameters_before/w_x1_h1"
+    );
+
+    let invented = include_bytes!("../fixtures/bad/14-invented-update-in-a-trace/trace.jsonl");
+    home.put("invented.jsonl", invented);
+    home.bp(&["verify", "multi", "invented.jsonl"]).tells(1, &["record 1", "/updates/0/gradient"]);
+    let document = home.bp(&["--json", "verify", "multi", "invented.jsonl"]).ends(1).json();
+    assert_eq!(document["report"]["per_record"][0]["index"], 1);
+}
+
+#[test]
+fn a_damaged_line_of_a_trace_is_named() {
+    let home = Home::new();
+    let text = String::from_utf8(TRACE.to_vec()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    // A blank line is no record, and counts as a line.
+    let damaged = format!("{}\n\n{}\n{}\n", lines[0], &lines[1][..100], lines[2]);
+    home.put("damaged.jsonl", &damaged);
+    let offset = lines[0].len() + 2;
+    home.bp(&["verify", "multi", "damaged.jsonl"])
+        .tells(2, &[&format!("line 3, which begins at byte {offset}")]);
+    home.bp(&["--json", "verify", "multi", "damaged.jsonl"]).ends(2);
+    home.put("cut.jsonl", &text[..text.len() - 100]);
+    home.bp(&["verify", "multi", "cut.jsonl"]).tells(2, &["line 3"]);
+
+    home.put("empty.jsonl", "");
+    home.bp(&["verify", "multi", "empty.jsonl"]).tells(2, &["empty.jsonl: no record in it"]);
+    home.put("blank.jsonl", "\n\n");
+    home.bp(&["--json", "verify", "multi", "blank.jsonl"]).ends(2);
+    home.bp(&["verify", "multi", "absent.jsonl"]).tells(2, &["absent.jsonl"]);
+
+    home.put("spaced.jsonl", text.replacen(':', ": ", 1));
+    home.bp(&["verify", "multi", "spaced.jsonl"]).ends(0);
+    home.bp(&["verify", "multi", "spaced.jsonl", "--canonical"]).tells(1, &["[FAIL] canonical"]);
 }
 
 #[test]

@@ -216,6 +216,79 @@ fn logarithms_hold_at_every_corner() {
     assert!(known > CASES * 9 / 10, "{known}");
 }
 
+/// A base to the power, by multiplication alone: exact, so long as the product is short enough to be.
+fn product(base: &BigDecimal, exponent: u64) -> BigDecimal {
+    (0..exponent).fold(BigDecimal::from(1), |product, _| product * base)
+}
+
+#[test]
+fn powers_hold_at_every_corner() {
+    let mut random = Seeded::new(18);
+    let mut known = 0;
+    // Each case multiplies numbers of a thousand digits.
+    for index in 0..CASES / 20 {
+        let value = match index % 4 {
+            0 => 1.0 - random.log_uniform(-9.0, -0.1).abs(),
+            1 => [0.9, 0.999, 0.95, 0.8, 0.5][index / 4 % 5],
+            2 => random.log_uniform(-6.0, 2.0).abs(),
+            _ => random.unit() + f64::MIN_POSITIVE,
+        };
+        let a = match random.next() % 4 {
+            0 => Bounded::exact(value),
+            1 => Bounded::stored(value),
+            2 => Bounded::new(value, value * random.log_uniform(-16.0, -2.0).abs()),
+            _ => Bounded::new(value, value * (1.0 - random.log_uniform(-15.0, -1.0).abs())),
+        };
+        let exponent = 1 + random.next() % 24;
+        let result = a.power(exponent);
+        #[expect(clippy::cast_precision_loss, reason = "a small exponent")]
+        sound(result, libm::pow(a.value, exponent as f64));
+        if !result.is_known() {
+            continue;
+        }
+        known += 1;
+        for x in &corners(a) {
+            assert!(holds(result, &product(x, exponent)), "{a:?}^{exponent} = {result:?}, for {x}");
+        }
+        for x in doubles(a, &mut random) {
+            #[expect(clippy::cast_precision_loss, reason = "a small exponent")]
+            let other = libm::pow(x, exponent as f64);
+            assert!(holds(result, &exact(other)), "{a:?}^{exponent} = {result:?}, for {x}");
+        }
+    }
+    assert!(known > CASES / 20 * 9 / 10, "{known}");
+}
+
+/// Adam's late steps: by the laws of exponents, from powers that are exact to 400 bits.
+#[test]
+fn high_powers_hold() {
+    for value in [0.9, 0.999, 0.9999, 0.95] {
+        for exponent in [100_u64, 1000, 2001, 5000] {
+            for a in [Bounded::exact(value), Bounded::stored(value)] {
+                let result = a.power(exponent);
+                for x in corners(a) {
+                    // Squarings at 120 digits; the error of each step is far below the bound that is tested.
+                    let (mut power, mut square, mut rest) = (BigDecimal::from(1), x.clone(), exponent);
+                    while rest > 0 {
+                        if rest % 2 == 1 {
+                            power = (&power * &square).with_prec(120);
+                        }
+                        square = (&square * &square).with_prec(120);
+                        rest /= 2;
+                    }
+                    assert!(holds(result, &power), "{a:?}^{exponent} = {result:?}, for {x}");
+                }
+                // Tight: exact bases are off by a rounding, stored ones by the exponent's part of theirs.
+                let part = a.bound / a.value * f64::from(u32::try_from(exponent).unwrap());
+                assert!(
+                    result.bound <= result.value * (2.0 * part + 1e-15) + 1e-300,
+                    "{a:?}^{exponent} = {result:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn square_roots_hold_at_every_corner() {
     let mut random = Seeded::new(16);

@@ -50,9 +50,13 @@ pub fn render_trace(trace: &Trace, verbose: bool) -> String {
         section_text(section, verbose, &mut out);
     }
     rest(trace.told.len(), told, &mut out);
-    out.push('\n');
-    line!(out, "", "across records");
-    rules_text(&trace.rules, verbose, &mut out);
+    let mut across = String::new();
+    rules_text(&trace.rules, verbose, &mut across);
+    if !across.is_empty() {
+        out.push('\n');
+        line!(out, "", "across records");
+        out.push_str(&across);
+    }
     out
 }
 
