@@ -19,6 +19,7 @@ pub struct ByteFacts {
 }
 
 /// The step and the claims of a receipt.
+#[must_use]
 pub fn receipt(wire: Receipt, bytes: ByteFacts) -> Entry {
     let claims = Claims {
         labels: Some(wire.fixture_status),

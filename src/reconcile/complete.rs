@@ -5,7 +5,7 @@ use crate::receipt::id::{ParamId, SampleId, UnitId};
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::receipt::wire::{
-    BiasMode, DualForm, HiddenSignal, OptimizerState, Ordered, OutputSignal, Unit, Update,
+    Batch, BiasMode, DualForm, HiddenSignal, OptimizerState, Ordered, OutputSignal, Unit, Update,
 };
 
 /// A complete step. Vectors follow the net's order.
@@ -76,8 +76,7 @@ pub struct SampleValues<'a> {
 }
 
 impl<'a> Samples<'a> {
-    fn of(step: &'a Step, net: &Net) -> Option<Option<Self>> {
-        let Some(batch) = &step.batch else { return Some(None) };
+    fn of(batch: &'a Batch, step: &'a Step, net: &Net) -> Option<Self> {
         let (samples, totals) = (step.per_sample.as_ref()?, step.loss.per_sample.as_ref()?);
         let samples = batch
             .sample_order
@@ -96,7 +95,7 @@ impl<'a> Samples<'a> {
                 })
             })
             .collect::<Option<Vec<_>>>()?;
-        Some(Some(Self { reduction: Reduction::named(&batch.reduction)?, samples }))
+        Some(Self { reduction: Reduction::named(&batch.reduction)?, samples })
     }
 }
 
@@ -117,6 +116,10 @@ impl<'a> Complete<'a> {
     /// The step's values by index, if every key stands.
     #[must_use]
     pub fn of(step: &'a Step, net: &'a Net) -> Option<Self> {
+        let batch = match &step.batch {
+            Some(batch) => Some(Samples::of(batch, step, net)?),
+            None => None,
+        };
         let updates = updates(step, net)?;
         let method = Method::of(step.optimizer.as_ref())?;
         let states = states(&method, &updates)?;
@@ -136,7 +139,7 @@ impl<'a> Complete<'a> {
             post: post(step, net),
             method,
             states,
-            batch: Samples::of(step, net)?,
+            batch,
         })
     }
 

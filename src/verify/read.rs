@@ -155,13 +155,13 @@ pub fn linked(bytes: &[u8]) -> Result<Linked, ReadError> {
     let record = record.map(|wire| {
         let text = canonical::emit(&wire).ok();
         let canonical = text.as_ref().is_some_and(|text| text.as_bytes() == bytes);
-        subject = match wire.attestor.as_ref().and_then(|attestor| attestor.bundle_root_digest.as_ref()) {
-            None => text,
-            Some(_) => {
-                let mut wire = wire.clone();
-                wire.attestor.iter_mut().for_each(|attestor| attestor.bundle_root_digest = None);
-                canonical::emit(&wire).ok()
-            }
+        let declares = wire.attestor.as_ref().is_some_and(|attestor| attestor.bundle_root_digest.is_some());
+        subject = if declares {
+            let mut wire = wire.clone();
+            wire.attestor.iter_mut().for_each(|attestor| attestor.bundle_root_digest = None);
+            canonical::emit(&wire).ok()
+        } else {
+            text
         };
         let subject_digest = subject_digest(&wire);
         lower::receipt(wire, ByteFacts { canonical, subject_digest })

@@ -1,5 +1,8 @@
 //! Bad records: an honest one, and what an attacker or a bug changes in it.
 
+#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
 use bp::author::seed::Seed;
 use bp::author::{self, Request};
 use bp::digest::Digest;
@@ -409,7 +412,8 @@ fn settle(record: &mut Value) {
     let after = |record: &Value, name: &str| number(record, &format!("/parameters_after/{name}"));
     let h = number(record, "/inputs/x1") * after(record, "w_x1_h1") + after(record, "b_hidden");
     let y = h * after(record, "w_h1_y1") + after(record, "b_output");
-    let loss = (number(record, "/targets/y1") - y).powi(2) / 2.0;
+    let difference = number(record, "/targets/y1") - y;
+    let loss = difference * difference / 2.0;
     for (at, value) in [
         ("/post_update_forward/h1/net", h),
         ("/post_update_forward/h1/out", h),
@@ -428,7 +432,7 @@ fn forge_update(record: &mut Value, update: fn(f64, f64, f64) -> f64) {
         let number =
             |at: &str| record.pointer(&format!("/updates/{place}/{at}")).and_then(Value::as_f64).unwrap();
         let (m, v) = (number("optimizer/state_after/m"), number("optimizer/state_after/v"));
-        let forged = update(m / (1.0 - 0.9_f64.powi(3)), v / (1.0 - 0.999_f64.powi(3)), m / v.sqrt());
+        let forged = update(m / (1.0 - 0.9 * 0.9 * 0.9), v / (1.0 - 0.999 * 0.999 * 0.999), m / v.sqrt());
         set(record, &format!("/updates/{place}/update"), json!(nets::nine_digits(0.1 * forged)));
     }
     settle(record);
@@ -558,7 +562,7 @@ pub(crate) const BAD: &[Bad] = &[
         times(r, "/backward/output_error_signals/y/signal_value", -1.0);
     }),
     bad("1-difference-from-another-target", Base::Mazur, |r| {
-        set(r, "/backward/output_error_signals/o1/factors/0/value", json!(0.238634929));
+        set(r, "/backward/output_error_signals/o1/factors/0/value", json!(0.238_634_929));
     }),
     bad("1-derivative-of-another-output", Base::Mazur, |r| {
         copy(

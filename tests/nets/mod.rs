@@ -1,5 +1,6 @@
 //! Small nets, the receipts and sidecars of their steps, and what a judgement of those found.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use bp::author::{self, Request, Values};
@@ -26,7 +27,7 @@ pub(crate) struct Shape {
     pub(crate) biases_learn: bool,
 }
 
-/// Numbers without a pattern, the same in every run: SplitMix64 (Steele, Lea, Flood 2014).
+/// Numbers without a pattern, the same in every run: `SplitMix64` (Steele, Lea, Flood 2014).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
