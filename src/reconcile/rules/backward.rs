@@ -1,6 +1,7 @@
 //! Rules 1, 2, 3 and 13: error signals.
 
 use super::form::key_set;
+use super::loss::TARGET_SUM_SLACK;
 use crate::at;
 use crate::engine::activation;
 use crate::number::{Bounded, Real as _};
@@ -263,7 +264,12 @@ pub(super) fn duals(complete: &Complete<'_>, duals: &[&DualForm], ledger: &mut L
         let inputs = ledger::inputs(&terms);
         ledger.number("sum", &at("summed_value"), &inputs, dual.summed_value, sum);
         let signal_at = at!["backward", "output_error_signals", unit, "signal_value"];
-        let signal = ledger.known(complete.output_signals[index].signal_value);
+        // With exact numbers, the sum over j of y_j (δ_ju - p_u) is y_u - p_u + p_u (1 - sum of y_j): apart by p_u times what
+        // the targets may miss 1 by, and by the roundings of n terms, of two each, and of their sum.
+        let size = dual.jacobian_terms.iter().fold(0.0, |size, term| size + term.term_value.abs());
+        let roundings = dual.jacobian_terms.iter().fold(3.0, |count, _| count + 1.0) * f64::EPSILON;
+        let apart = probability.abs().value() * TARGET_SUM_SLACK + roundings * size;
+        let signal = ledger.known(complete.output_signals[index].signal_value).widened(apart);
         ledger.number("signal", &at("summed_value"), &[&signal_at], dual.summed_value, signal);
     }
 }

@@ -12,7 +12,7 @@ use crate::reconcile::complete::Complete;
 use crate::reconcile::ledger::Ledger;
 
 /// How far the targets of a cross-entropy may sum from 1, beyond their own rounding: the engine's own limit.
-const TARGET_SUM_SLACK: f64 = 1e-9;
+pub(super) const TARGET_SUM_SLACK: f64 = 1e-9;
 
 /// Part `keys`.
 pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
