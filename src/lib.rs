@@ -12,7 +12,7 @@
 //!                      trust ───────── pack            a sealed folder, built and checked
 //! ```
 //!
-//! Small values stand below everything: [`digest`], [`json`], [`pointer`], [`number`], [`schema`], [`error`],
+//! Small values stand below everything: [`digest`], [`json`], [`mod@pointer`], [`number`], [`schema`], [`error`],
 //! [`persist`]. The library opens files in [`pack`], [`trust`] and [`persist`] alone; it never reads a clock or the
 //! environment. ARCHITECTURE.md has the map and the invariants.
 

@@ -159,7 +159,6 @@ fn no_honest_optimizer_or_batch_is_refused() {
 #[test]
 #[allow(clippy::print_stderr, reason = "counts that a long run is for")]
 fn no_honest_trace_is_refused() {
-    let steps = if is_long() { 100 } else { 10 };
     let mut refused = String::new();
     for (place, config) in OPTIMIZERS.iter().enumerate() {
         for (kind, (name, shape)) in SHAPES.iter().enumerate() {
@@ -167,6 +166,9 @@ fn no_honest_trace_is_refused() {
                 continue;
             }
             let batch = BATCHES[(place + kind) % BATCHES.len()];
+            // One sample over and over: probabilities come so near to soft targets that their difference is rounding.
+            let settles = place == 0 && batch == Some(("none", 1));
+            let steps = if is_long() || settles { 100 } else { 10 };
             let mut random = Random(1_299_709 * place as u64 + kind as u64);
             let request = optimized(shape, &mut random, config, batch, 0.5, nets::nine_digits, true);
             let mut request = nets::begun(request);

@@ -76,7 +76,7 @@ pub struct SampleValues<'a> {
 }
 
 impl<'a> Samples<'a> {
-    fn of(step: &'a Step, batch: &'a Batch, net: &Net) -> Option<Self> {
+    fn of(batch: &'a Batch, step: &'a Step, net: &Net) -> Option<Self> {
         let (samples, totals) = (step.per_sample.as_ref()?, step.loss.per_sample.as_ref()?);
         let samples = batch
             .sample_order
@@ -116,6 +116,10 @@ impl<'a> Complete<'a> {
     /// The step's values by index, if every key stands.
     #[must_use]
     pub fn of(step: &'a Step, net: &'a Net) -> Option<Self> {
+        let batch = match &step.batch {
+            Some(batch) => Some(Samples::of(batch, step, net)?),
+            None => None,
+        };
         let updates = updates(step, net)?;
         let method = Method::of(step.optimizer.as_ref())?;
         let states = states(&method, &updates)?;
@@ -135,10 +139,7 @@ impl<'a> Complete<'a> {
             post: post(step, net),
             method,
             states,
-            batch: match &step.batch {
-                Some(batch) => Some(Samples::of(step, batch, net)?),
-                None => None,
-            },
+            batch,
         })
     }
 

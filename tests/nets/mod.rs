@@ -1,7 +1,7 @@
 //! Small nets, the receipts and sidecars of their steps, and what a judgement of those found.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 #![allow(dead_code, reason = "each test takes what it needs")]
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
 use bp::author::{self, Request, Values};
 use bp::import::{Framework, Options};

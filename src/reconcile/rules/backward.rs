@@ -263,7 +263,15 @@ pub(super) fn duals(complete: &Complete<'_>, duals: &[&DualForm], ledger: &mut L
         let inputs = ledger::inputs(&terms);
         ledger.number("sum", &at("summed_value"), &inputs, dual.summed_value, sum);
         let signal_at = at!["backward", "output_error_signals", unit, "signal_value"];
-        let signal = ledger.known(complete.output_signals[index].signal_value);
+        // With exact numbers, the sum over j of y_j (δ_ju - p_u) is y_u - p_u + p_u (1 - sum of y_j): apart by p_u times what
+        // the targets miss 1 by, and by the roundings of n terms, of two each, and of their sum.
+        let size = dual.jacobian_terms.iter().fold(0.0, |size, term| size + term.term_value.abs());
+        let roundings = dual.jacobian_terms.iter().fold(3.0, |count, _| count + 1.0) * f64::EPSILON;
+        let miss =
+            complete.targets.iter().fold(Bounded::exact(1.0), |miss, target| miss - ledger.known(*target))
+                * probability.abs();
+        let apart = miss.value().abs() + miss.bound() + roundings * size;
+        let signal = ledger.known(complete.output_signals[index].signal_value).widened(apart);
         ledger.number("signal", &at("summed_value"), &[&signal_at], dual.summed_value, signal);
     }
 }
