@@ -152,6 +152,11 @@ fn aside(original: &Value, mutant: &Mutant) -> Option<&'static str> {
     if let Some((_, reason)) = ASIDE.iter().find(|(pattern, _)| matches(pattern, &mutant.at)) {
         return Some(reason);
     }
+    // A number alone: the format's authors write what they like there.
+    let alone = mutant.at == "/step" && original.get("step_index").is_none();
+    if alone && mutant.operation.starts_with('+') {
+        return Some("the step number of a record outside a trace");
+    }
     let (old, new) = mutant.moved?;
     if TOLERANCES.iter().any(|pattern| matches(pattern, &mutant.at)) && (0.0..=old).contains(&new) {
         return Some("a tolerance made tighter");

@@ -463,7 +463,6 @@ pub(crate) const BAD: &[Bad] = &[
         remove(r, "/numeric_policy/computation_order");
     }),
     bad("0-layout-without-its-bytes", Base::Xor, |r| remove(r, "/numeric_policy/byte_output")),
-    bad("0-fifth-step-of-no-trace", Base::Xor, |r| set(r, "/step", json!(5))),
     bad("0-step-number-of-another-place-in-the-trace", Base::Xor, |r| {
         set(r, "/trace_id", json!("0123456789abcdef0123456789abcdef"));
         set(r, "/step_index", json!(4));

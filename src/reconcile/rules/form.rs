@@ -91,12 +91,11 @@ fn layout(policy: &NumericPolicy, ledger: &mut Ledger) {
     }
 }
 
-/// A step outside any trace is the first of its own: so every author of the format writes it. In 0.1.0, which has no
-/// traces, the number stands alone.
+/// Outside a trace nothing else in the record says which step it is, and authors of the format do write other numbers
+/// than 1 there.
 fn counters(step: &Step, ledger: &mut Ledger) {
-    let has_traces = step.topology.activation.is_none();
-    if let Some(number) = step.step.filter(|_| has_traces) {
-        ledger.count("step", &at!["step"], number, step.step_index.unwrap_or(0).saturating_add(1));
+    if let (Some(number), Some(index)) = (step.step, step.step_index) {
+        ledger.count("step", &at!["step"], number, index.saturating_add(1));
     }
 }
 
