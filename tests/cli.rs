@@ -448,7 +448,7 @@ fn verify_general_passes_fails_and_compares_bytes() {
         "",
         &format!(
             "verification passed\n\n  [PASS] schema\n  [PASS] reconcile\n\n\
-             receipt 0.2.0: every rule that applies holds (217 comparisons)\n\n{limits}"
+             receipt 0.2.0: every rule that applies holds (216 comparisons)\n\n{limits}"
         ),
     );
     home.bp(&["verify", "general", "broken.jsonl"]).tells(
