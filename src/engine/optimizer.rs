@@ -48,6 +48,17 @@ pub enum State<R> {
     Adam(R, R),
 }
 
+impl State<f64> {
+    /// The same state with every number as `known` gives it.
+    pub fn map<R>(self, known: impl Fn(f64) -> R) -> State<R> {
+        match self {
+            Self::None => State::None,
+            Self::Momentum(buffer) => State::Momentum(known(buffer)),
+            Self::Adam(m, v) => State::Adam(known(m), known(v)),
+        }
+    }
+}
+
 /// What a step does to one parameter.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<R> {

@@ -65,14 +65,13 @@ pub struct Read<T> {
 /// A JSON object that says which schema it answers to.
 struct Typed {
     value: Value,
-    key: &'static str,
     version: String,
 }
 
-fn typed(bytes: &[u8], key: &'static str, limit_bytes: usize) -> Result<Typed, ReadError> {
+fn typed(bytes: &[u8], key: &str, limit_bytes: usize) -> Result<Typed, ReadError> {
     let value = value(bytes, limit_bytes)?;
     let version = value.get(key).and_then(Value::as_str).ok_or(ReadError::Untyped)?.to_owned();
-    Ok(Typed { value, key, version })
+    Ok(Typed { value, version })
 }
 
 fn value(bytes: &[u8], limit_bytes: usize) -> Result<Value, ReadError> {
@@ -96,16 +95,6 @@ fn several(bytes: &[u8]) -> Option<ReadError> {
     (count > 1).then_some(ReadError::Several { count })
 }
 
-impl Typed {
-    fn checked(&self, schema: Schema) -> Result<(), Vec<Violation>> {
-        debug_assert!(
-            matches!(self.key, "schema_version" | "format"),
-            "records are typed by one of two keys"
-        );
-        schema::validate(schema, &self.value)
-    }
-}
-
 /// Whether bytes hold a receipt, rather than a sidecar: by the key that names the version.
 ///
 /// # Errors
@@ -125,7 +114,7 @@ pub fn is_receipt(bytes: &[u8]) -> Result<bool, ReadError> {
 pub fn wire(bytes: &[u8]) -> Result<Read<Receipt>, ReadError> {
     let typed = typed(bytes, "schema_version", MAX_RECORD_BYTES)?;
     let version: ReceiptVersion = typed.version.parse()?;
-    if let Err(violations) = typed.checked(Schema::Receipt(version)) {
+    if let Err(violations) = schema::validate(Schema::Receipt(version), &typed.value) {
         return Ok(Read { version: typed.version, record: Err(violations) });
     }
     let wire = Receipt::deserialize(typed.value).map_err(|error| ReadError::Shape(error.to_string()))?;
@@ -202,7 +191,7 @@ pub fn topology_input(bytes: &[u8]) -> Result<Read<TopologyInput>, ReadError> {
 pub fn sidecar(bytes: &[u8], expected: Option<Framework>) -> Result<Read<Import>, ReadError> {
     let typed = typed(bytes, "format", import::MAX_SIDECAR_BYTES)?;
     let version: TraceVersion = typed.version.parse()?;
-    if let Err(violations) = typed.checked(Schema::FrameworkTrace(version)) {
+    if let Err(violations) = schema::validate(Schema::FrameworkTrace(version), &typed.value) {
         return Ok(Read { version: typed.version, record: Err(violations) });
     }
     let wire = Sidecar::deserialize(typed.value).map_err(|error| ReadError::Shape(error.to_string()))?;

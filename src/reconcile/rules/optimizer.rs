@@ -57,11 +57,7 @@ struct Learned<'a> {
 }
 
 fn learned<'a>(complete: &'a Complete<'_>, ledger: &Ledger) -> Vec<Learned<'a>> {
-    let known = |state: State<f64>| match state {
-        State::None => State::None,
-        State::Momentum(buffer) => State::Momentum(ledger.known(buffer)),
-        State::Adam(m, v) => State::Adam(ledger.known(m), ledger.known(v)),
-    };
+    let known = |state: State<f64>| state.map(|number| ledger.known(number));
     let stated = complete.updates.iter().enumerate();
     stated
         .filter_map(|(parameter, update)| {

@@ -99,11 +99,7 @@ fn given(complete: &Complete<'_>, ledger: &Ledger) -> Given<Bounded> {
             (batch.samples.iter().map(sample).collect(), batch.reduction)
         }
     };
-    let state = |state: &State<f64>| match *state {
-        State::None => State::None,
-        State::Momentum(buffer) => State::Momentum(ledger.known(buffer)),
-        State::Adam(m, v) => State::Adam(ledger.known(m), ledger.known(v)),
-    };
+    let state = |state: &State<f64>| state.map(|number| ledger.known(number));
     Given {
         samples,
         reduction,
