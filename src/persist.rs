@@ -27,11 +27,11 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_directory(parent_of(path))
 }
 
-/// Writes one new file with its mode, down to the disk.
+/// Writes one new file with its mode. It is not down on the disk yet: [`sync`] brings it there.
 ///
 /// # Errors
 /// Whatever the file system reports.
-pub fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -43,7 +43,15 @@ pub fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = mode;
     file.write_all(bytes)?;
-    file.sync_all()
+    Ok(file)
+}
+
+/// Brings a file down to the disk.
+///
+/// # Errors
+/// Whatever the file system reports.
+pub fn sync(path: &Path) -> io::Result<()> {
+    OpenOptions::new().append(true).open(path)?.sync_all()
 }
 
 /// Brings a directory's entries down to the disk.
@@ -70,7 +78,9 @@ fn stage(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    write_synced(&staged, bytes, mode).inspect_err(|_| drop(fs::remove_file(&staged)))?;
+    write(&staged, bytes, mode)
+        .and_then(|file| file.sync_all())
+        .inspect_err(|_| drop(fs::remove_file(&staged)))?;
     Ok(staged)
 }
 

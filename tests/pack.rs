@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,9 @@ use bp::digest::Digest;
 use bp::pack::check::{self, Limits};
 use bp::pack::manifest::{Artifact, ClockSource, FileRole, Judge, PackId, Producer, Signing, Subject};
 use bp::pack::text;
-use bp::pack::{BuildError, Input, InputKind, Ledger, Options, Pack, Pin, Statement, Terms, VerifyResult};
+use bp::pack::{
+    BuildError, Evidence, InputKind, Ledger, Options, Pack, Pin, Stage, Statement, Stem, Terms, VerifyResult,
+};
 use bp::report::Outcome;
 use bp::trust::{Role, Signer, SigningKey, TrustPolicy, seal};
 use serde_json::{Value, json};
@@ -62,8 +64,26 @@ fn terms() -> Terms {
     }
 }
 
+/// An input by name.
+#[derive(Clone)]
+struct Input {
+    name: String,
+    bytes: Vec<u8>,
+}
+
 fn iris() -> Input {
-    Input { name: "iris.jsonl".into(), kind: InputKind::of(SIDECAR), bytes: SIDECAR.to_vec() }
+    Input { name: "iris.jsonl".into(), bytes: SIDECAR.to_vec() }
+}
+
+/// A sealed pack of these inputs, staged in a directory.
+fn build(parent: &Path, mut inputs: Vec<Input>, terms: &Terms, key: Option<&SigningKey>) -> Pack {
+    inputs.sort_by(|one, other| one.name.cmp(&other.name));
+    let stage = Stage::open(parent).unwrap();
+    let mut evidence = Evidence::default();
+    for (stem, input) in Stem::all(inputs.iter().map(|input| input.name.as_str())).into_iter().zip(&inputs) {
+        evidence.add(stage.take(stem, InputKind::of(&input.bytes), &input.bytes, terms).unwrap());
+    }
+    stage.seal(evidence, terms, key).unwrap()
 }
 
 /// Not strict, no signer named.
@@ -91,18 +111,36 @@ struct Place {
 }
 
 impl Place {
-    fn of(pack: &Pack) -> Self {
+    fn of(inputs: Vec<Input>, terms: &Terms, key: Option<&SigningKey>) -> Self {
         let scratch = tempfile::tempdir().unwrap();
-        let path = pack.write(scratch.path(), "demo").unwrap();
-        Self { scratch, pack: path }
+        let pack = build(scratch.path(), inputs, terms, key).publish("demo").unwrap();
+        Self { scratch, pack }
     }
 
     fn sealed() -> Self {
-        Self::of(&Pack::of(vec![iris()], &terms(), Some(&alice())))
+        Self::of(vec![iris()], &terms(), Some(&alice()))
     }
 
     fn unsigned() -> Self {
-        Self::of(&Pack::of(vec![iris()], &terms(), None))
+        Self::of(vec![iris()], &terms(), None)
+    }
+
+    /// Every file and its bytes.
+    fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        fn walk(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                let name = format!("{prefix}{}", entry.file_name().into_string().unwrap());
+                if entry.file_type().unwrap().is_dir() {
+                    walk(&entry.path(), &format!("{name}/"), files);
+                } else {
+                    files.insert(name, fs::read(entry.path()).unwrap());
+                }
+            }
+        }
+        let mut files = BTreeMap::new();
+        walk(&self.pack, "", &mut files);
+        files
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -160,7 +198,9 @@ impl Place {
         statement.checksums_sha256_digest = Digest::of(&ledger);
         let signing = statement.signing.as_ref().unwrap();
         statement.signing = Some(Signing { key_id: key.id(), ..signing.clone() });
-        let files = statement.artifacts.iter().map(|artifact| (&artifact.path, &artifact.sha256));
+        let files = statement.artifacts.iter();
+        let evidence = files.filter(|artifact| artifact.path.as_str().starts_with("sidecars/"));
+        let files = evidence.map(|artifact| (&artifact.path, &artifact.sha256));
         statement.pack_id = PackId::of(&statement.created_at, Some(&key.id()), files);
         // A forger would write the page with the new id too.
         self.put("checksums.sha256", ledger);
@@ -226,14 +266,7 @@ fn an_untouched_pack_holds_and_is_proof_grade_when_it_passes() {
     assert!(result.not_checked.is_empty());
     let mut files: Vec<String> = FILES.map(str::to_owned).to_vec();
     files.sort();
-    assert_eq!(
-        Pack::of(vec![iris()], &terms(), Some(&alice()))
-            .files()
-            .keys()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>(),
-        files
-    );
+    assert_eq!(place.files().into_keys().collect::<Vec<_>>(), files);
 }
 
 #[test]
@@ -276,19 +309,20 @@ fn a_signer_is_pinned_by_key_by_id_or_by_the_trust_list() {
 
 #[test]
 fn equal_inputs_key_and_time_make_equal_bytes() {
-    let other = Input { name: "a b.json".into(), kind: InputKind::Receipt, bytes: b"{}".to_vec() };
-    let one = Pack::of(vec![iris(), other.clone()], &terms(), Some(&alice()));
-    let same = Pack::of(vec![other.clone(), iris()], &terms(), Some(&alice()));
+    let other = Input { name: "a b.json".into(), bytes: b"{}".to_vec() };
+    let one = Place::of(vec![iris(), other.clone()], &terms(), Some(&alice()));
+    let same = Place::of(vec![other.clone(), iris()], &terms(), Some(&alice()));
     assert_eq!(one.files(), same.files());
-    let by_mallory = Pack::of(vec![iris(), other.clone()], &terms(), Some(&mallory()));
-    assert_ne!(one.pack_id, by_mallory.pack_id);
+    let by_mallory = Place::of(vec![iris(), other.clone()], &terms(), Some(&mallory()));
+    assert_ne!(one.statement().pack_id, by_mallory.statement().pack_id);
     let later = Terms { created_at: "2026-01-31T12:00:01Z".parse().unwrap(), ..terms() };
-    assert_ne!(one.pack_id, Pack::of(vec![iris(), other], &later, Some(&alice())).pack_id);
+    let later = Place::of(vec![iris(), other], &later, Some(&alice()));
+    assert_ne!(one.statement().pack_id, later.statement().pack_id);
 }
 
 #[test]
 fn nothing_to_judge_is_insufficient_and_said() {
-    let place = Place::of(&Pack::of(vec![], &terms(), Some(&alice())));
+    let place = Place::of(vec![], &terms(), Some(&alice()));
     assert_eq!(place.statement().verdict, Outcome::Insufficient);
     assert!(String::from_utf8(place.bytes("README.md")).unwrap().contains("there was nothing to judge"));
     let demanding = Options { allow_fail_verdict: false, ..strict() };
@@ -300,17 +334,14 @@ fn nothing_to_judge_is_insufficient_and_said() {
 #[test]
 fn a_pack_is_never_overwritten() {
     let place = Place::sealed();
-    let pack = Pack::of(vec![], &terms(), None);
-    assert!(
-        matches!(pack.write(place.scratch.path(), "demo"), Err(BuildError::Exists(path)) if path == place.pack)
-    );
-    let staged = pack.stage(place.scratch.path(), "other").unwrap();
-    fs::create_dir(place.scratch.path().join("other")).unwrap();
-    assert!(matches!(staged.publish(), Err(BuildError::Exists(_))), "a name taken meanwhile");
+    let parent = place.scratch.path();
+    let pack = || build(parent, vec![], &terms(), None);
+    assert!(matches!(pack().publish("demo"), Err(BuildError::Exists(path)) if path == place.pack));
     for name in ["", ".", "..", ".hidden", "a/b", "a\n"] {
-        assert!(matches!(pack.stage(place.scratch.path(), name), Err(BuildError::Name(_))), "{name:?}");
+        assert!(matches!(pack().publish(name), Err(BuildError::Name(_))), "{name:?}");
     }
     assert_eq!(place.found(&strict()), Vec::<String>::new());
+    assert_eq!(fs::read_dir(parent).unwrap().count(), 1, "what was not published is gone");
 }
 
 #[test]
@@ -320,20 +351,38 @@ fn an_interrupted_build_leaves_nothing_under_the_final_name_and_the_next_cleans_
         let entries = fs::read_dir(scratch.path()).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>()
     };
-    let pack = Pack::of(vec![iris()], &terms(), Some(&alice()));
     // A build that was killed: its directory is there and nothing holds its lock.
-    fs::create_dir_all(scratch.path().join(".demo.partial-1-0/receipts")).unwrap();
-    fs::write(scratch.path().join(".demo.partial-1-0/receipts/half"), b"hal").unwrap();
-    // One that fails on its way removes itself.
-    drop(pack.stage(scratch.path(), "failed").unwrap());
-    assert_eq!(names(), [".demo.partial-1-0".to_owned()].into());
+    fs::create_dir_all(scratch.path().join(".bp-partial-1-0/receipts")).unwrap();
+    fs::write(scratch.path().join(".bp-partial-1-0/receipts/half"), b"hal").unwrap();
     // One that is alive is left alone by the next.
-    let alive = pack.stage(scratch.path(), "demo").unwrap();
+    let alive = Stage::open(scratch.path()).unwrap();
+    assert_eq!(names().len(), 1);
+    let pack = build(scratch.path(), vec![iris()], &terms(), Some(&alice()));
+    assert_eq!(names().len(), 2);
     assert!(!scratch.path().join("demo").exists());
-    pack.write(scratch.path(), "demo").unwrap();
-    assert!(alive.path().join("manifest.json").exists());
-    assert!(matches!(alive.publish(), Err(BuildError::Exists(_))));
+    pack.publish("demo").unwrap();
+    assert!(alive.path().is_dir());
+    // One that fails on its way removes itself.
+    drop(alive);
     assert_eq!(names(), ["demo".to_owned()].into());
+}
+
+#[test]
+fn two_builds_at_once_do_not_meet() {
+    let scratch = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let parent = scratch.path();
+            scope.spawn(move || {
+                let pack = build(parent, vec![iris()], &terms(), Some(&alice()));
+                pack.publish(&format!("pack-{number}")).unwrap();
+            });
+        }
+    });
+    for number in 0..8 {
+        let path = scratch.path().join(format!("pack-{number}"));
+        assert_eq!(broken(&check::directory(&path, &strict()).unwrap()), Vec::<String>::new());
+    }
 }
 
 #[cfg(unix)]
@@ -394,7 +443,7 @@ fn openssl_reads_our_keys_and_we_read_its() {
 fn text_from_outside_cannot_inject_into_the_readme() {
     let subject = Subject { run_name: Some("a`|\n# PASS <b>".into()), ..Subject::default() };
     let input = Input { name: "x`|\n# y.jsonl".into(), ..iris() };
-    let place = Place::of(&Pack::of(vec![input], &Terms { subject, ..terms() }, Some(&alice())));
+    let place = Place::of(vec![input], &Terms { subject, ..terms() }, Some(&alice()));
     let readme = String::from_utf8(place.bytes("README.md")).unwrap();
     assert!(readme.contains("| run | `a???? PASS ?b?` |"), "{readme}");
     assert!(readme.contains("`x-----y`"), "{readme}");
@@ -759,7 +808,7 @@ fn a_seal_of_another_length() {
 #[test]
 fn the_seal_of_another_pack_by_the_same_signer() {
     let place = Place::sealed();
-    let other = Place::of(&Pack::of(vec![], &terms(), Some(&alice())));
+    let other = Place::of(vec![], &terms(), Some(&alice()));
     place.put("manifest.json.sig", other.bytes("manifest.json.sig"));
     assert_eq!(place.found(&strict()), ["SEAL_BROKEN manifest.json.sig"]);
 }
@@ -858,7 +907,7 @@ fn a_manifest_that_lies_and_is_sealed_by_the_right_key() {
     }
     let place = Place::sealed();
     place.reseal_manifest(&alice(), |statement| statement.pack_id = "0".repeat(32).parse().unwrap());
-    assert_eq!(place.found(&strict()), ["PACK_ID_MISMATCH manifest.json", "README_NOT_REDERIVED README.md"]);
+    assert_eq!(place.found(&strict()), ["PACK_ID_MISMATCH manifest.json"]);
 }
 
 #[test]
@@ -874,10 +923,7 @@ fn sealed_by_the_right_key_and_accounted_for_by_nothing() {
         media_type: "text/plain".into(),
     });
     place.reseal_as(&alice(), statement);
-    assert_eq!(
-        place.found(&strict()),
-        ["FILE_UNACCOUNTED notes/extra.txt", "README_NOT_REDERIVED README.md"]
-    );
+    assert_eq!(place.found(&strict()), ["FILE_UNACCOUNTED notes/extra.txt"]);
 }
 
 #[test]
@@ -892,10 +938,7 @@ fn text_in_front_of_the_signers_key_sealed_by_the_right_key() {
         }
     }
     place.reseal_as(&alice(), statement);
-    assert_eq!(
-        place.found(&strict()),
-        ["README_NOT_REDERIVED README.md", "SIGNER_FILE_MISMATCH signer.pub.pem"]
-    );
+    assert_eq!(place.found(&strict()), ["SIGNER_FILE_MISMATCH signer.pub.pem"]);
 }
 
 #[test]
@@ -915,10 +958,7 @@ fn a_result_left_out_before_sealing() {
     let mut statement = place.statement();
     statement.artifacts.retain(|artifact| artifact.path.as_str() != "results/final_verdict.txt");
     place.reseal_as(&alice(), statement);
-    assert_eq!(
-        place.found(&strict()),
-        ["FILE_NOT_SEALED results/final_verdict.txt", "README_NOT_REDERIVED README.md"]
-    );
+    assert_eq!(place.found(&strict()), ["FILE_NOT_SEALED results/final_verdict.txt"]);
 }
 
 #[test]

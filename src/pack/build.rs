@@ -1,22 +1,28 @@
-//! Sealing a plan and writing it: staged in a hidden sibling directory, synced, renamed into place.
+//! Making a pack: staged in a hidden sibling directory, sealed, synced, renamed into place.
 //!
 //! The rename is `renameat2(RENAME_NOREPLACE)`. On file systems without it, a plain rename follows a check that the name
 //! is free; `rename` itself never replaces a directory that holds anything, so no pack is overwritten either way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
+use super::files::Sink;
 use super::manifest::{Algorithm, FORMAT, PackId, Signing, SigningRole, Statement};
 use super::path::PackPath;
-use super::plan::{Evidence, Input, Plan, Terms};
+use super::plan::{self, Assessment, Conclusion, Evidence, FinalVerdict, InputKind, Stem, Terms};
 use super::{LEDGER, Ledger, MANIFEST, SEAL};
 use crate::digest::Digest;
 use crate::persist;
-use crate::report::Outcome;
 use crate::trust::{SigningKey, seal};
+
+/// What the directories of unfinished packs begin with.
+const PARTIAL: &str = ".bp-partial-";
+/// Up to this many files are synced one by one; more, with everything else that the file system holds back.
+const SYNCED_ALONE: usize = 256;
 
 /// A pack that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -37,132 +43,40 @@ pub enum BuildError {
     },
 }
 
-/// Every file of a pack, in memory: judged, sealed, and not yet written.
-#[derive(Debug, Clone)]
-pub struct Pack {
-    files: BTreeMap<PackPath, Vec<u8>>,
-    /// Its name of 32 digits.
-    pub pack_id: PackId,
-    /// Its identity.
-    pub manifest_sha256: Digest,
-    /// What its inputs come to.
-    pub verdict: Outcome,
-}
-
-impl Pack {
-    /// Judges the inputs, plans the files and seals them. Without a key the pack is unsigned. Equal inputs, terms and key
-    /// make equal bytes.
-    #[must_use]
-    pub fn of(inputs: Vec<Input>, terms: &Terms, key: Option<&SigningKey>) -> Self {
-        let signer = key.map(SigningKey::verifying_key);
-        let key_id = signer.map(|signer| signer.id());
-        let mut plan = Plan::of(Evidence::of(inputs), &terms.created_at, signer.as_ref());
-        let pack_id = plan.pack_id(&terms.created_at, key_id.as_ref());
-        plan.add_readme(terms, &pack_id, key_id.as_ref());
-
-        let artifacts: Vec<_> = plan.files().iter().map(|(path, file)| file.artifact(path)).collect();
-        let lines = artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.sha256));
-        let ledger = lines.collect::<Ledger>().write();
-        let verdict = plan.verdict().verdict;
-        let statement = Statement {
-            format: FORMAT.to_owned(),
-            pack_id: pack_id.clone(),
-            created_at: terms.created_at,
-            created_at_source: terms.created_at_source,
-            producer: terms.producer.clone(),
-            judge: terms.judge.clone(),
-            subject: terms.subject.clone(),
-            parent_manifest_sha256: terms.parent_manifest_sha256,
-            suite: (),
-            verdict,
-            counts: plan.verdict().counts,
-            checksums_sha256_digest: Digest::of(&ledger),
-            artifacts,
-            signing: key_id.map(|key_id| Signing {
-                algorithm: Algorithm::Ed25519,
-                key_id,
-                role: SigningRole::Seal,
-            }),
-        };
-        let manifest = statement.to_bytes();
-        let manifest_sha256 = Digest::of(&manifest);
-
-        let mut files = plan.into_files();
-        if let Some(key) = key {
-            files.insert(PackPath::known(SEAL), seal::sign(key, &manifest).to_vec());
-        }
-        files.insert(PackPath::known(LEDGER), ledger);
-        files.insert(PackPath::known(MANIFEST), manifest);
-        Self { files, pack_id, manifest_sha256, verdict }
-    }
-
-    /// Every file, by path.
-    #[must_use]
-    pub fn files(&self) -> &BTreeMap<PackPath, Vec<u8>> {
-        &self.files
-    }
-
-    /// Writes the pack as `parent/name`: whole, or not at all.
-    ///
-    /// # Errors
-    /// [`BuildError`] when the name is taken or the system refuses.
-    pub fn write(&self, parent: &Path, name: &str) -> Result<PathBuf, BuildError> {
-        self.stage(parent, name)?.publish()
-    }
-
-    /// Writes every file into a hidden directory beside the final name and syncs it. What dead builds of the same name
-    /// left there is removed first.
-    ///
-    /// # Errors
-    /// [`BuildError`] when the name is taken or the system refuses.
-    pub fn stage(&self, parent: &Path, name: &str) -> Result<Staged, BuildError> {
-        let is_name = name.parse::<PackPath>().is_ok() && !name.contains('/') && !name.starts_with('.');
-        if !is_name || name.len() > 200 {
-            return Err(BuildError::Name(name.to_owned()));
-        }
-        let target = parent.join(name);
-        if target.symlink_metadata().is_ok() {
-            return Err(BuildError::Exists(target));
-        }
-        fs::create_dir_all(parent).map_err(at(parent))?;
-        let prefix = format!(".{name}.partial-");
-        remove_dead(parent, &prefix).map_err(at(parent))?;
-        let staged = Staged::new(parent, &prefix, target)?;
-        let mut directories = BTreeSet::from([staged.path.clone()]);
-        for (path, bytes) in &self.files {
-            let file = staged.path.join(path.as_str());
-            let folder = persist::parent_of(&file).to_owned();
-            if directories.insert(folder.clone()) {
-                make_directory(&folder).map_err(at(&folder))?;
-            }
-            persist::write_synced(&file, bytes, 0o644).map_err(at(&file))?;
-        }
-        for directory in directories.iter().rev() {
-            persist::sync_directory(directory).map_err(at(directory))?;
-        }
-        Ok(staged)
-    }
-}
-
-/// A pack on disk under a hidden name. Dropped, it is removed; published, it has its final name.
+/// A pack in the making: a hidden directory beside the final name. Dropped, it is removed.
 #[derive(Debug)]
-pub struct Staged {
+pub struct Stage {
+    parent: PathBuf,
     path: PathBuf,
-    target: PathBuf,
+    directories: Mutex<BTreeSet<PathBuf>>,
     /// Held as long as the build lives: what is not locked belongs to a dead one.
     lock: Option<File>,
 }
 
-impl Staged {
-    fn new(parent: &Path, prefix: &str, target: PathBuf) -> Result<Self, BuildError> {
+impl Stage {
+    /// Begins a pack in this directory. What dead builds left there is removed first.
+    ///
+    /// # Errors
+    /// [`BuildError::Io`] when the system refuses.
+    pub fn open(parent: &Path) -> Result<Self, BuildError> {
+        fs::create_dir_all(parent).map_err(at(parent))?;
+        remove_dead(parent).map_err(at(parent))?;
         for number in 0_u32.. {
-            let path = parent.join(format!("{prefix}{}-{number}", std::process::id()));
+            let path = parent.join(format!("{PARTIAL}{}-{number}", std::process::id()));
             match make_directory(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 other => other.map_err(at(&path))?,
             }
-            let lock = lock(&path);
-            return Ok(Self { path, target, lock });
+            let lock = match lock(&path) {
+                Lock::Held(lock) => Some(lock),
+                Lock::Unknown => None,
+                // Another build took it for a dead one's before it was locked.
+                Lock::Taken => continue,
+            };
+            if path.is_dir() {
+                let directories = Mutex::new(BTreeSet::from([path.clone()]));
+                return Ok(Self { parent: parent.to_owned(), path, directories, lock });
+            }
         }
         unreachable!("a directory does not hold that many entries")
     }
@@ -173,29 +87,171 @@ impl Staged {
         &self.path
     }
 
-    /// Gives the pack its final name.
+    /// Writes an input down, judges it, and writes what follows. The bytes judged are the bytes written.
     ///
     /// # Errors
-    /// [`BuildError::Exists`] when the name was taken meanwhile; [`BuildError::Io`] when the system refuses.
-    pub fn publish(self) -> Result<PathBuf, BuildError> {
-        rename_without_replacing(&self.path, &self.target).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
-                BuildError::Exists(self.target.clone())
+    /// [`BuildError::Io`] when the system refuses.
+    pub fn take(
+        &self,
+        stem: Stem,
+        kind: InputKind,
+        bytes: &[u8],
+        terms: &Terms,
+    ) -> Result<Assessment, BuildError> {
+        self.put(&kind.place(&stem).path(), bytes)?;
+        plan::judge(stem, kind, bytes, &terms.created_at, self)
+    }
+
+    /// Derives the rest and seals all. Without a key the pack is unsigned. Equal evidence, terms and key make equal bytes.
+    ///
+    /// # Errors
+    /// [`BuildError::Io`] when the system refuses.
+    pub fn seal(
+        self,
+        evidence: Evidence,
+        terms: &Terms,
+        key: Option<&SigningKey>,
+    ) -> Result<Pack, BuildError> {
+        let signer = key.map(SigningKey::verifying_key);
+        let key_id = signer.map(|signer| signer.id());
+        let conclusion = evidence.conclude(terms, key_id.as_ref(), signer.as_ref(), &self)?;
+        let artifacts = conclusion.files().artifacts();
+        let lines = artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.sha256));
+        let ledger = lines.collect::<Ledger>().write();
+        let Conclusion { pack_id, verdict, .. } = conclusion;
+        let statement = Statement {
+            format: FORMAT.to_owned(),
+            pack_id: pack_id.clone(),
+            created_at: terms.created_at,
+            created_at_source: terms.created_at_source,
+            producer: terms.producer.clone(),
+            judge: terms.judge.clone(),
+            subject: terms.subject.clone(),
+            parent_manifest_sha256: terms.parent_manifest_sha256,
+            suite: (),
+            verdict: verdict.verdict,
+            counts: verdict.counts,
+            checksums_sha256_digest: Digest::of(&ledger),
+            artifacts,
+            signing: key_id.map(|key_id| Signing {
+                algorithm: Algorithm::Ed25519,
+                key_id,
+                role: SigningRole::Seal,
+            }),
+        };
+        let manifest = statement.to_bytes();
+        if let Some(key) = key {
+            self.put(&PackPath::known(SEAL), &seal::sign(key, &manifest))?;
+        }
+        self.put(&PackPath::known(LEDGER), &ledger)?;
+        self.put(&PackPath::known(MANIFEST), &manifest)?;
+        self.sync(&statement)?;
+        Ok(Pack { stage: self, pack_id, manifest_sha256: Digest::of(&manifest), verdict })
+    }
+
+    /// Brings every file and directory down to the disk.
+    fn sync(&self, statement: &Statement) -> Result<(), BuildError> {
+        let roots = [MANIFEST, LEDGER].into_iter().chain(statement.key_id().map(|_| SEAL));
+        let files: Vec<&str> =
+            roots.chain(statement.artifacts.iter().map(|artifact| artifact.path.as_str())).collect();
+        #[cfg(target_os = "linux")]
+        if files.len() > SYNCED_ALONE {
+            let directory = File::open(&self.path).map_err(at(&self.path))?;
+            return rustix::fs::syncfs(&directory).map_err(io::Error::from).map_err(at(&self.path));
+        }
+        for file in files {
+            let path = self.path.join(file);
+            persist::sync(&path).map_err(at(&path))?;
+        }
+        let directories = self.directories.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for directory in directories.iter().rev() {
+            persist::sync_directory(directory).map_err(at(directory))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the directories that a path of the pack lies in.
+    fn make_way(&self, path: &PackPath) -> Result<(), BuildError> {
+        let mut directories = self.directories.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let components: Vec<&str> = path.as_str().split('/').collect();
+        let mut folder = self.path.clone();
+        for component in &components[..components.len() - 1] {
+            folder.push(component);
+            if directories.insert(folder.clone()) {
+                make_directory(&folder).map_err(at(&folder))?;
             }
-            _ => BuildError::Io { path: self.target.clone(), source },
-        })?;
-        let parent = persist::parent_of(&self.target);
-        persist::sync_directory(parent).map_err(at(parent))?;
-        Ok(self.target.clone())
+        }
+        Ok(())
     }
 }
 
-impl Drop for Staged {
+impl Sink for Stage {
+    type Error = BuildError;
+
+    fn put(&self, path: &PackPath, bytes: &[u8]) -> Result<(), BuildError> {
+        self.make_way(path)?;
+        let file = self.path.join(path.as_str());
+        persist::write(&file, bytes, 0o644).map(drop).map_err(at(&file))
+    }
+}
+
+impl Drop for Stage {
     fn drop(&mut self) {
         // After publication there is nothing under this name; otherwise the next build tries again.
         let _ = fs::remove_dir_all(&self.path);
         self.lock.take();
     }
+}
+
+/// A sealed pack that has no name yet.
+#[derive(Debug)]
+pub struct Pack {
+    stage: Stage,
+    /// Its name of 32 digits.
+    pub pack_id: PackId,
+    /// Its identity.
+    pub manifest_sha256: Digest,
+    /// What its inputs come to.
+    pub verdict: FinalVerdict,
+}
+
+impl Pack {
+    /// Where it is staged.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.stage.path()
+    }
+
+    /// Gives the pack its final name.
+    ///
+    /// # Errors
+    /// [`BuildError::Name`] for a name that is none, [`BuildError::Exists`] when it is taken, [`BuildError::Io`] when the
+    /// system refuses.
+    pub fn publish(self, name: &str) -> Result<PathBuf, BuildError> {
+        let target = free(&self.stage.parent, name)?;
+        rename_without_replacing(&self.stage.path, &target).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
+                BuildError::Exists(target.clone())
+            }
+            _ => BuildError::Io { path: target.clone(), source },
+        })?;
+        let parent = persist::parent_of(&target);
+        persist::sync_directory(parent).map_err(at(parent))?;
+        Ok(target)
+    }
+}
+
+/// The path that a pack of this name will have, while the name is free.
+///
+/// # Errors
+/// [`BuildError::Name`] for a name that is none, [`BuildError::Exists`] when it is taken.
+pub fn free(parent: &Path, name: &str) -> Result<PathBuf, BuildError> {
+    let is_name = name.parse::<PackPath>().is_ok() && !name.contains('/') && !name.starts_with('.');
+    if !is_name || name.len() > 200 {
+        return Err(BuildError::Name(name.to_owned()));
+    }
+    let target = parent.join(name);
+    if target.symlink_metadata().is_ok() { Err(BuildError::Exists(target)) } else { Ok(target) }
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> BuildError {
@@ -209,18 +265,33 @@ fn make_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The lock of a staging directory; none where it is taken, or where directories cannot be locked.
-fn lock(path: &Path) -> Option<File> {
-    let handle = File::open(path).ok()?;
-    handle.try_lock().ok()?;
-    Some(handle)
+/// Whose a staging directory is.
+enum Lock {
+    /// Ours, as long as the handle lives.
+    Held(File),
+    /// Another's, or gone.
+    Taken,
+    /// Directories cannot be locked here.
+    Unknown,
 }
 
-fn remove_dead(parent: &Path, prefix: &str) -> io::Result<()> {
+fn lock(path: &Path) -> Lock {
+    let Ok(handle) = File::open(path) else { return Lock::Taken };
+    match handle.try_lock() {
+        Ok(()) => Lock::Held(handle),
+        Err(TryLockError::WouldBlock) => Lock::Taken,
+        Err(TryLockError::Error(_)) => Lock::Unknown,
+    }
+}
+
+fn remove_dead(parent: &Path) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let entry = entry?;
-        let ours = |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with(prefix));
-        if ours(&entry.file_name()) && entry.file_type()?.is_dir() && lock(&entry.path()).is_some() {
+        let ours = |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with(PARTIAL));
+        if ours(&entry.file_name())
+            && entry.file_type()?.is_dir()
+            && let Lock::Held(_lock) = lock(&entry.path())
+        {
             fs::remove_dir_all(entry.path())?;
         }
     }

@@ -93,16 +93,15 @@ pub struct PackId(String);
 pub struct InvalidPackId;
 
 impl PackId {
-    /// The id of a pack made at this time, under this key, with these files other than README.md (which shows the id).
+    /// The id of a pack made at this time, under this key, with this evidence. What follows from the evidence may show it.
     pub fn of<'a>(
         created_at: &Moment,
         key_id: Option<&KeyId>,
-        files: impl IntoIterator<Item = (&'a PackPath, &'a Digest)>,
+        evidence: impl IntoIterator<Item = (&'a PackPath, &'a Digest)>,
     ) -> Self {
         let key = key_id.map_or_else(|| "unsigned".to_owned(), KeyId::to_string);
         let head = format!("bp-pack-id/1\n{created_at}\n{key}\n");
-        let sealed = files.into_iter().filter(|(path, _)| path.as_str() != super::README);
-        let lines = sealed.map(|(path, digest)| format!("{digest}  {path}\n"));
+        let lines = evidence.into_iter().map(|(path, digest)| format!("{digest}  {path}\n"));
         let text: String = std::iter::once(head).chain(lines).collect();
         Self(Digest::of(text.as_bytes()).to_string()[..32].to_owned())
     }

@@ -1,14 +1,17 @@
 //! The pack: a directory from which a stranger re-derives a verdict, offline, and sees who sealed it.
 //!
 //! ```text
-//! inputs -> Plan (path -> bytes, pure) -> Pack (+ ledger, manifest, seal) -> Staged -> final name
-//!             ^                                                                           |
-//!             +---- the checker makes the same plan from what is stored, and compares ----+
+//! inputs -> plan::judge, one by one -> Evidence -> conclude --> Stage (+ ledger, manifest, seal) -> Pack -> final name
+//!             ^                                      |
+//!             |                        every derived file, once, to a Sink: the stage, or a comparison
+//!             +---- the checker takes the evidence from the pack, and the same way -----------------------+
 //! ```
 
 pub mod build;
 pub mod check;
+pub mod files;
 pub mod law;
+pub mod layout;
 pub mod ledger;
 pub mod manifest;
 pub mod path;
@@ -17,12 +20,12 @@ pub mod result;
 pub mod text;
 mod walk;
 
-pub use build::{BuildError, Pack, Staged};
+pub use build::{BuildError, Pack, Stage};
 pub use check::{Limits, OpenError, Options, Pin};
 pub use ledger::Ledger;
 pub use manifest::{Manifest, Moment, Statement, Unsealed};
 pub use path::PackPath;
-pub use plan::{Input, InputKind, Plan, Terms};
+pub use plan::{Evidence, InputKind, Stem, Terms};
 pub use result::{Check, Finding, VerifyResult};
 
 /// The sealed statement.

@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Intact};
+use rayon::prelude::*;
+
+use super::Checker;
+use super::derive::Unkept;
 use crate::digest::Digest;
 use crate::pack::law;
+use crate::pack::layout::Place;
 use crate::pack::ledger::{Defect, Ledger, MAX_PROBLEMS};
 use crate::pack::manifest::{Artifact, Statement};
 use crate::pack::path::PackPath;
+use crate::pack::plan::{self, Assessment, InputKind, Stem};
 use crate::pack::result::How;
-use crate::pack::walk::{self, Walk};
+use crate::pack::walk::{self, Refusal, Walk};
 use crate::pack::{FINAL_VERDICT, LEDGER, MANIFEST, SEAL};
 
 impl Checker<'_> {
@@ -108,11 +113,58 @@ impl Checker<'_> {
         }
     }
 
-    /// Reads every sealed file once and answers those whose bytes are the sealed ones.
-    pub(super) fn digests(&mut self, walk: &Walk, expected: &BTreeMap<PackPath, Artifact>) -> Intact {
+    /// Reads every sealed file once, on all cores. Evidence is judged from the same bytes that were hashed.
+    pub(super) fn digests(
+        &mut self,
+        walk: &Walk,
+        statement: &Statement,
+        expected: &BTreeMap<PackPath, Artifact>,
+    ) -> Intact {
         let before = self.findings.len();
+        let evidence = evidence(expected);
+        let readable = self.readable(walk, expected);
+        let same_tool = self.made_by_this(statement);
+        let read = |(path, artifact): &(&PackPath, &Artifact)| {
+            let input = evidence.get(*path);
+            let outcome =
+                matches!(Place::of(path), Some(Place::Verdict(_))) || path.as_str() == FINAL_VERDICT;
+            let keep = input.is_some() || (outcome && !same_tool);
+            let (digest, bytes) = walk::read(&self.dir, path, artifact.size_bytes, keep)?;
+            if digest != artifact.sha256 {
+                let message = format!("its digest is {digest}, {} was sealed", artifact.sha256);
+                return Err((&law::FILE_DIGEST_MISMATCH, message));
+            }
+            Ok(match input {
+                Some((kind, stem)) => {
+                    let Ok(assessment) =
+                        plan::judge(stem.clone(), *kind, &bytes, &statement.created_at, &Unkept);
+                    Read::Assessed(Box::new(assessment))
+                }
+                None => Read::Kept(digest, bytes),
+            })
+        };
+        let outcomes: Vec<Result<Read, Refusal>> = readable.par_iter().map(read).collect();
+        let mut intact = Intact { read: BTreeMap::new(), evidence: evidence.into_keys().collect() };
+        for ((path, _), outcome) in readable.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(read) => {
+                    intact.read.insert(path.clone(), read);
+                }
+                Err((law, message)) => self.find(law, path.as_str(), message),
+            }
+        }
+        self.done("digests", How::Checked, intact.read.len() as u64, before);
+        intact
+    }
+
+    /// The sealed files that are there at their sealed length, within the limits.
+    fn readable<'a>(
+        &mut self,
+        walk: &Walk,
+        expected: &'a BTreeMap<PackPath, Artifact>,
+    ) -> Vec<(&'a PackPath, &'a Artifact)> {
         let limits = self.options.limits.clone();
-        let mut intact = Intact::default();
+        let mut readable = Vec::new();
         let mut total_bytes = 0_u64;
         for (path, artifact) in expected {
             let Some(entry) = walk.entries.get(path) else { continue };
@@ -134,24 +186,45 @@ impl Checker<'_> {
                 self.find(&law::LIMIT_EXCEEDED, path.as_str(), message);
                 break;
             }
-            let keep = super::derive::evidence_of(path).is_some()
-                || path.as_str() == FINAL_VERDICT
-                || path.stem("verify", "json").is_some();
-            match walk::read(&self.dir, path, entry.size_bytes, keep) {
-                Ok((digest, bytes)) if digest == artifact.sha256 => {
-                    intact.digests.insert(path.clone(), digest);
-                    if keep {
-                        intact.kept.insert(path.clone(), bytes);
-                    }
-                }
-                Ok((digest, _)) => {
-                    let message = format!("its digest is {digest}, {} was sealed", artifact.sha256);
-                    self.find(&law::FILE_DIGEST_MISMATCH, path.as_str(), message);
-                }
-                Err((law, message)) => self.find(law, path.as_str(), message),
-            }
+            readable.push((path, artifact));
         }
-        self.done("digests", How::Checked, intact.digests.len() as u64, before);
-        intact
+        readable
     }
+}
+
+/// The digest of a file that was read, and its bytes where they are needed.
+pub(super) type Kept = (Digest, Vec<u8>);
+
+/// What became of a file whose bytes are the sealed ones.
+pub(super) enum Read {
+    /// Evidence, judged.
+    Assessed(Box<Assessment>),
+    /// Any other.
+    Kept(Digest, Vec<u8>),
+}
+
+/// Sealed files whose bytes are the sealed ones.
+pub(super) struct Intact {
+    pub(super) read: BTreeMap<PackPath, Read>,
+    /// Every path of the evidence, read or not.
+    pub(super) evidence: Vec<PackPath>,
+}
+
+/// The inputs among the sealed files: receipts that were not imported, and sidecars.
+pub(super) fn evidence(expected: &BTreeMap<PackPath, Artifact>) -> BTreeMap<PackPath, (InputKind, Stem)> {
+    let sidecar = |path| match Place::of(path) {
+        Some(Place::Sidecar(stem)) => Some(stem),
+        _ => None,
+    };
+    let imported: BTreeSet<&str> = expected.keys().filter_map(sidecar).collect();
+    let input = |path: &PackPath| {
+        let (kind, stem) = match Place::of(path)? {
+            Place::Receipt(stem) if !imported.contains(stem) => (InputKind::Receipt, stem),
+            Place::Sidecar(stem) => (InputKind::Sidecar, stem),
+            _ => return None,
+        };
+        // Under a name that no input gets there is no input: the file is unaccounted for.
+        Some((path.clone(), (kind, stem.parse().ok()?)))
+    };
+    expected.keys().filter_map(input).collect()
 }

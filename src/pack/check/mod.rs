@@ -11,17 +11,15 @@ mod bytes;
 mod derive;
 mod seal;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
-use crate::digest::Digest;
 use crate::pack::law::{self, Law};
 use crate::pack::manifest::{Judge, Manifest, Producer, Statement, Unsealed};
 use crate::pack::path::PackPath;
-use crate::pack::plan::Plan;
+use crate::pack::plan::Conclusion;
 use crate::pack::result::{Check, FORMAT, Finding, How, PackFacts, SignerFacts, SignerStatus, VerifyResult};
 use crate::pack::walk::{self, Entry, Walk, shown};
 use crate::report::Outcome;
@@ -164,16 +162,9 @@ impl Standing {
     }
 }
 
-/// Sealed files whose bytes are the sealed ones.
-#[derive(Default)]
-struct Intact {
-    digests: BTreeMap<PackPath, Digest>,
-    kept: BTreeMap<PackPath, Vec<u8>>,
-}
-
 /// What follows from the evidence.
 struct Derived {
-    plan: Plan,
+    conclusion: Conclusion,
     /// Whether the pack was made by this version, so that bytes and not outcomes are compared.
     same_tool: bool,
 }
@@ -222,7 +213,7 @@ impl Checker<'_> {
         self.verdict_how = How::Recorded;
         let ledger = self.ledger(&walk, Some(statement));
         let expected = self.files(&walk, statement, ledger.as_ref());
-        let intact = self.digests(&walk, &expected);
+        let intact = self.digests(&walk, statement, &expected);
         let derived = self.derive(statement, &expected, intact);
         self.identity(statement, &expected, derived.as_ref());
         if self.verdict != Some(Outcome::Pass) && self.options.strict && !self.options.allow_fail_verdict {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
-use bp::pack::plan::{Input, InputKind};
+use bp::pack::plan::{InputKind, Stem};
 use bp::verify::read::{self, ReadError};
 
 use crate::source;
@@ -12,16 +12,32 @@ use crate::source;
 const BUILT_IN: (&str, &[u8]) =
     ("built-in-jax-step.jsonl", include_bytes!("../../../../fixtures/good/jax-sgd-step.sidecar.jsonl"));
 
-/// Every input, each file read once.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
+/// Where the bytes of an input come from.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// They are part of the program.
+    BuiltIn(&'static [u8]),
+    /// A file, or `-`.
+    File(PathBuf),
+}
+
+/// An input that was named.
+#[derive(Debug, Clone)]
+pub(super) struct Input {
+    pub(super) name: String,
+    pub(super) stem: Stem,
+    origin: Origin,
+}
+
+/// Every input that these arguments name, each with its stem, in an order that is not that of the arguments.
+pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
+    let mut found = Vec::new();
     if paths.is_empty() {
-        let (name, bytes) = BUILT_IN;
-        return Ok(vec![input(name.to_owned(), bytes.to_vec())]);
+        found.push((BUILT_IN.0.to_owned(), Origin::BuiltIn(BUILT_IN.1)));
     }
-    let mut inputs = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            inputs.push(record(path)?);
+            found.push((name_of(path), Origin::File(path.clone())));
             continue;
         }
         let files = records_in(path)?;
@@ -29,26 +45,42 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
             let message = format!("{}: no .json or .jsonl file in this folder", path.display());
             return Err(Failure::new(&error::BP_JSONL_EMPTY, message));
         }
-        for file in files {
-            inputs.push(record(&file)?);
+        found.extend(files.into_iter().map(|file| (name_of(&file), Origin::File(file))));
+    }
+    found.sort_by(|(one, at), (other, there)| one.cmp(other).then_with(|| at.path().cmp(&there.path())));
+    let stems = Stem::all(found.iter().map(|(name, _)| name.as_str()));
+    Ok(found.into_iter().zip(stems).map(|((name, origin), stem)| Input { name, stem, origin }).collect())
+}
+
+impl Origin {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::BuiltIn(_) => None,
+            Self::File(path) => Some(path),
         }
     }
-    Ok(inputs)
+}
+
+impl Input {
+    /// What it is, and its bytes: a file is read once.
+    pub(super) fn read(&self) -> Result<(InputKind, Vec<u8>), Failure> {
+        let bytes = match &self.origin {
+            Origin::BuiltIn(bytes) => bytes.to_vec(),
+            Origin::File(path) => record(path)?,
+        };
+        Ok((InputKind::of(&bytes), bytes))
+    }
 }
 
 /// The record in a file. A stream of records would be judged as one broken record, so it is refused before a pack says so.
-fn record(path: &Path) -> Result<Input, Failure> {
+fn record(path: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = source::bytes(path)?;
     if let Err(ReadError::Several { count }) = read::is_receipt(&bytes) {
         let message = format!("{}: {count} records, and a pack takes files of one", path.display());
         let hint = "split it, one file per line; `bp verify multi` judges a trace of receipts";
         return Err(Failure::new(&error::BP_JSONL_MULTI_RECORD, message).hint(hint));
     }
-    Ok(input(name_of(path), bytes))
-}
-
-fn input(name: String, bytes: Vec<u8>) -> Input {
-    Input { name, kind: InputKind::of(&bytes), bytes }
+    Ok(bytes)
 }
 
 fn name_of(path: &Path) -> String {

@@ -1,0 +1,130 @@
+//! The layout: what lies where, what it is for, and the law that it follows from the evidence.
+
+use super::law::{self, Law};
+use super::manifest::FileRole;
+use super::path::PackPath;
+use super::{README, SIGNER};
+
+/// A group of sealed files that are held against the evidence together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Records, as given and as imported.
+    Receipts,
+    /// The verdict on each input.
+    Verdicts,
+    /// What the inputs come to together.
+    Results,
+    /// Page one.
+    Readme,
+}
+
+impl Group {
+    /// Every group, in the order of the checks.
+    pub const ALL: [Self; 4] = [Self::Receipts, Self::Verdicts, Self::Results, Self::Readme];
+
+    /// The name in results.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Receipts => "receipts",
+            Self::Verdicts => "verdicts",
+            Self::Results => "results",
+            Self::Readme => "readme",
+        }
+    }
+}
+
+/// What a place of the layout holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// `receipts/STEM.jsonl`: evidence, unless a sidecar of the same stem says that it was imported.
+    Receipt(&'a str),
+    /// `sidecars/STEM.jsonl`: evidence.
+    Sidecar(&'a str),
+    /// `verify/STEM.json`.
+    Verdict(&'a str),
+    /// `results/...`.
+    Result,
+    /// `README.md`.
+    Readme,
+    /// `signer.pub.pem`.
+    Signer,
+}
+
+impl<'a> Place<'a> {
+    /// The place that a path is, where the layout has it.
+    #[must_use]
+    pub fn of(path: &'a PackPath) -> Option<Self> {
+        match path.as_str() {
+            README => return Some(Self::Readme),
+            SIGNER => return Some(Self::Signer),
+            _ => {}
+        }
+        let receipt = path.stem("receipts", "jsonl").map(Self::Receipt);
+        let sidecar = || path.stem("sidecars", "jsonl").map(Self::Sidecar);
+        let verdict = || path.stem("verify", "json").map(Self::Verdict);
+        let result = || path.as_str().starts_with("results/").then_some(Self::Result);
+        receipt.or_else(sidecar).or_else(verdict).or_else(result)
+    }
+
+    /// The path of this place, for places that have one only.
+    #[must_use]
+    pub fn path(self) -> PackPath {
+        match self {
+            Self::Receipt(stem) => PackPath::known(&format!("receipts/{stem}.jsonl")),
+            Self::Sidecar(stem) => PackPath::known(&format!("sidecars/{stem}.jsonl")),
+            Self::Verdict(stem) => PackPath::known(&format!("verify/{stem}.json")),
+            Self::Result => PackPath::known("results"),
+            Self::Readme => PackPath::known(README),
+            Self::Signer => PackPath::known(SIGNER),
+        }
+    }
+
+    /// What a file here is for.
+    #[must_use]
+    pub const fn role(self) -> FileRole {
+        match self {
+            Self::Receipt(_) => FileRole::Receipt,
+            Self::Sidecar(_) => FileRole::Sidecar,
+            Self::Verdict(_) => FileRole::Verdict,
+            Self::Result => FileRole::Result,
+            Self::Readme => FileRole::Readme,
+            Self::Signer => FileRole::SignerKey,
+        }
+    }
+
+    /// The group that a file here belongs to.
+    #[must_use]
+    pub const fn group(self) -> Group {
+        match self {
+            Self::Receipt(_) | Self::Sidecar(_) => Group::Receipts,
+            Self::Verdict(_) => Group::Verdicts,
+            Self::Result | Self::Signer => Group::Results,
+            Self::Readme => Group::Readme,
+        }
+    }
+
+    /// The law that a file here is what the evidence gives.
+    #[must_use]
+    pub fn law(self) -> &'static Law {
+        match self {
+            Self::Receipt(_) | Self::Sidecar(_) => &law::RECEIPT_NOT_REDERIVED,
+            Self::Verdict(_) => &law::VERDICT_NOT_REDERIVED,
+            Self::Result => &law::RESULT_NOT_REDERIVED,
+            Self::Readme => &law::README_NOT_REDERIVED,
+            Self::Signer => &law::SIGNER_FILE_MISMATCH,
+        }
+    }
+}
+
+/// The media type (RFC 6838) that a path's extension says.
+#[must_use]
+pub fn media_type(path: &PackPath) -> &'static str {
+    match path.as_str().rsplit_once('.').map(|(_, extension)| extension) {
+        Some("json") => "application/json",
+        Some("jsonl") => "application/x-ndjson",
+        Some("md") => "text/markdown",
+        Some("pem") => "application/x-pem-file",
+        _ => "text/plain",
+    }
+}
