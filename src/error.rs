@@ -65,6 +65,9 @@ codes! {
     STDIN_IS_TTY 2 false
         "Standard input was asked for and is a terminal."
         "Pipe a file in, or name one.";
+    SUITE_INVALID 2 false
+        "The suite cannot be judged: it demands nothing, or what cannot be."
+        "Mend it as the message says; `bp pack suite check FILE` looks at it alone.";
     BP_JSONL_EMPTY 2 false
         "There is no record in the input."
         "Check that the file was written whole.";

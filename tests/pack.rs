@@ -2,256 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod packs;
+
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use bp::digest::Digest;
 use bp::pack::check::{self, Limits};
-use bp::pack::manifest::{Artifact, ClockSource, FileRole, Judge, PackId, Producer, Signing, Subject};
+use bp::pack::manifest::{Artifact, ClockSource, FileRole, Producer, Subject};
 use bp::pack::text;
-use bp::pack::{
-    BuildError, Evidence, InputKind, Ledger, Options, Pack, Pin, Stage, Statement, Stem, Terms, VerifyResult,
-};
+use bp::pack::{BuildError, Options, Pin, Stage, Statement, Terms};
 use bp::report::Outcome;
 use bp::trust::{Role, Signer, SigningKey, TrustPolicy, seal};
+use packs::{
+    FILES, Input, Place, alice, broken, build, has_openssl, iris, lax, mallory, producer, strict, terms,
+};
 use serde_json::{Value, json};
-
-const SIDECAR: &[u8] = include_bytes!("../fixtures/good/jax-sgd-step.sidecar.jsonl");
-const FILES: [&str; 10] = [
-    "README.md",
-    "checksums.sha256",
-    "manifest.json",
-    "manifest.json.sig",
-    "receipts/iris.jsonl",
-    "results/final_verdict.json",
-    "results/final_verdict.txt",
-    "sidecars/iris.jsonl",
-    "signer.pub.pem",
-    "verify/iris.json",
-];
-
-fn alice() -> SigningKey {
-    SigningKey::from_seed(&[1; 32])
-}
-
-fn mallory() -> SigningKey {
-    SigningKey::from_seed(&[2; 32])
-}
-
-fn producer() -> Producer {
-    Producer { name: "bp".into(), version: "0.1.0".into(), build: "test".into() }
-}
-
-fn judge() -> Judge {
-    Judge {
-        name: "bp".into(),
-        version: "0.1.0".into(),
-        rules: vec!["R1".into(), "R2".into()],
-        bounds_policy_sha256: Digest::of(b"bounds"),
-    }
-}
-
-fn terms() -> Terms {
-    Terms {
-        created_at: "2026-01-31T12:00:00Z".parse().unwrap(),
-        created_at_source: ClockSource::Argument,
-        producer: producer(),
-        judge: judge(),
-        subject: Subject::default(),
-        parent_manifest_sha256: None,
-    }
-}
-
-/// An input by name.
-#[derive(Clone)]
-struct Input {
-    name: String,
-    bytes: Vec<u8>,
-}
-
-fn iris() -> Input {
-    Input { name: "iris.jsonl".into(), bytes: SIDECAR.to_vec() }
-}
-
-/// A sealed pack of these inputs, staged in a directory.
-fn build(parent: &Path, mut inputs: Vec<Input>, terms: &Terms, key: Option<&SigningKey>) -> Pack {
-    inputs.sort_by(|one, other| one.name.cmp(&other.name));
-    let stage = Stage::open(parent).unwrap();
-    let mut evidence = Evidence::default();
-    for (stem, input) in Stem::all(inputs.iter().map(|input| input.name.as_str())).into_iter().zip(&inputs) {
-        evidence.add(stage.take(stem, InputKind::of(&input.bytes), &input.bytes, terms).unwrap());
-    }
-    stage.seal(evidence, terms, key).unwrap()
-}
-
-/// Not strict, no signer named.
-fn lax() -> Options {
-    Options {
-        strict: false,
-        allow_fail_verdict: true,
-        pins: vec![],
-        policy: TrustPolicy::default(),
-        limits: Limits::default(),
-        producer: producer(),
-        judge: judge(),
-    }
-}
-
-/// Strict, signed by Alice or by no one; whatever the judge of the day makes of the fixture.
-fn strict() -> Options {
-    Options { strict: true, pins: vec![Pin::Key(alice().verifying_key())], ..lax() }
-}
-
-/// A pack on disk that goes away with its scratch directory.
-struct Place {
-    scratch: tempfile::TempDir,
-    pack: PathBuf,
-}
-
-impl Place {
-    fn of(inputs: Vec<Input>, terms: &Terms, key: Option<&SigningKey>) -> Self {
-        let scratch = tempfile::tempdir().unwrap();
-        let pack = build(scratch.path(), inputs, terms, key).publish("demo").unwrap();
-        Self { scratch, pack }
-    }
-
-    fn sealed() -> Self {
-        Self::of(vec![iris()], &terms(), Some(&alice()))
-    }
-
-    fn unsigned() -> Self {
-        Self::of(vec![iris()], &terms(), None)
-    }
-
-    /// Every file and its bytes.
-    fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        fn walk(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
-            for entry in fs::read_dir(folder).unwrap() {
-                let entry = entry.unwrap();
-                let name = format!("{prefix}{}", entry.file_name().into_string().unwrap());
-                if entry.file_type().unwrap().is_dir() {
-                    walk(&entry.path(), &format!("{name}/"), files);
-                } else {
-                    files.insert(name, fs::read(entry.path()).unwrap());
-                }
-            }
-        }
-        let mut files = BTreeMap::new();
-        walk(&self.pack, "", &mut files);
-        files
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.pack.join(path)
-    }
-
-    fn bytes(&self, path: &str) -> Vec<u8> {
-        fs::read(self.at(path)).unwrap()
-    }
-
-    fn put(&self, path: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.at(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    fn flip(&self, path: &str, at: usize) {
-        let mut bytes = self.bytes(path);
-        bytes[at] ^= 1;
-        self.put(path, bytes);
-    }
-
-    fn statement(&self) -> Statement {
-        serde_json::from_slice(&self.bytes("manifest.json")).unwrap()
-    }
-
-    /// Seals whatever the manifest says, with the key and nothing else changed.
-    fn seal(&self, manifest: &[u8], key: &SigningKey) {
-        self.put("manifest.json", manifest);
-        self.put("manifest.json.sig", seal::sign(key, manifest));
-    }
-
-    /// Edits what the manifest says and seals it.
-    fn reseal_manifest(&self, key: &SigningKey, edit: impl FnOnce(&mut Statement)) {
-        let mut statement = self.statement();
-        edit(&mut statement);
-        self.seal(&statement.to_bytes(), key);
-    }
-
-    /// Makes manifest, ledger, id and seal fit the files as they now are: what a forger with a key would do.
-    fn reseal(&self, key: &SigningKey) {
-        self.put("signer.pub.pem", key.verifying_key().to_pem());
-        let mut statement = self.statement();
-        for artifact in &mut statement.artifacts {
-            let bytes = self.bytes(artifact.path.as_str());
-            (artifact.size_bytes, artifact.sha256) = (bytes.len() as u64, Digest::of(&bytes));
-        }
-        self.reseal_as(key, statement);
-    }
-
-    fn reseal_as(&self, key: &SigningKey, mut statement: Statement) {
-        statement.artifacts.sort_by(|one, other| one.path.cmp(&other.path));
-        let lines = statement.artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.sha256));
-        let ledger = lines.collect::<Ledger>().write();
-        statement.checksums_sha256_digest = Digest::of(&ledger);
-        let signing = statement.signing.as_ref().unwrap();
-        statement.signing = Some(Signing { key_id: key.id(), ..signing.clone() });
-        let files = statement.artifacts.iter();
-        let evidence = files.filter(|artifact| artifact.path.as_str().starts_with("sidecars/"));
-        let files = evidence.map(|artifact| (&artifact.path, &artifact.sha256));
-        statement.pack_id = PackId::of(&statement.created_at, Some(&key.id()), files);
-        // A forger would write the page with the new id too.
-        self.put("checksums.sha256", ledger);
-        self.seal(&statement.to_bytes(), key);
-    }
-
-    /// Seals a ledger of other text, with manifest and seal that fit it.
-    fn reseal_ledger(&self, key: &SigningKey, edit: impl FnOnce(&str) -> String) {
-        let ledger = edit(&String::from_utf8(self.bytes("checksums.sha256")).unwrap());
-        self.put("checksums.sha256", &ledger);
-        self.reseal_manifest(key, |statement| {
-            statement.checksums_sha256_digest = Digest::of(ledger.as_bytes());
-        });
-    }
-
-    fn check(&self, options: &Options) -> VerifyResult {
-        let result = check::directory(&self.pack, options).unwrap();
-        assert_schema(&result);
-        result
-    }
-
-    /// `CODE path` of every finding, in order of text.
-    fn found(&self, options: &Options) -> Vec<String> {
-        let result = self.check(options);
-        assert_eq!(result.ok, result.findings.is_empty());
-        assert!(result.ok || !result.proof_grade);
-        broken(&result)
-    }
-}
-
-fn broken(result: &VerifyResult) -> Vec<String> {
-    let texts = result.findings.iter().map(|finding| format!("{} {}", finding.law.code, finding.path));
-    texts.collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-fn assert_schema(result: &VerifyResult) {
-    let schema: Value = serde_json::from_str(include_str!("../contracts/pack_verify.schema.json")).unwrap();
-    let document = serde_json::to_value(result).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<String> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
-    assert!(errors.is_empty(), "{errors:?}\n{document:#}");
-}
-
-#[allow(clippy::print_stderr, reason = "a skipped test must be heard")]
-fn has_openssl() -> bool {
-    let there = Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success());
-    if !there {
-        eprintln!("SKIPPED: no openssl on this machine");
-    }
-    there
-}
 
 // What is built.
 
@@ -459,6 +227,7 @@ fn one_byte_flipped_in_each_file() {
         ("receipts/iris.jsonl", "FILE_DIGEST_MISMATCH"),
         ("results/final_verdict.json", "FILE_DIGEST_MISMATCH"),
         ("results/final_verdict.txt", "FILE_DIGEST_MISMATCH"),
+        ("results/rule_coverage.json", "FILE_DIGEST_MISMATCH"),
         ("sidecars/iris.jsonl", "FILE_DIGEST_MISMATCH"),
         ("signer.pub.pem", "FILE_DIGEST_MISMATCH"),
         ("verify/iris.json", "FILE_DIGEST_MISMATCH"),
@@ -469,7 +238,7 @@ fn one_byte_flipped_in_each_file() {
         assert_eq!(place.found(&strict()), [format!("{code} {file}")]);
         assert_eq!(place.check(&strict()).exit_code(), 1);
     }
-    assert_eq!(FILES.len(), 8 + 2, "the manifest and the ledger have tests of their own");
+    assert_eq!(FILES.len(), 9 + 2, "the manifest and the ledger have tests of their own");
 }
 
 #[test]
@@ -483,7 +252,7 @@ fn what_was_not_compared_is_not_said_to_hold() {
         (json!(check.how), check.ok, check.count)
     };
     assert_eq!(check("readme"), (json!("not_checked"), None, 0));
-    assert_eq!(check("results"), (json!("recomputed"), Some(false), 2));
+    assert_eq!(check("results"), (json!("recomputed"), Some(false), 3));
     assert_eq!(check("verdicts"), (json!("recomputed"), Some(true), 1));
     let place = Place::sealed();
     place.flip("sidecars/iris.jsonl", 1);
@@ -573,6 +342,7 @@ fn a_file_removed() {
         ("receipts/iris.jsonl", vec!["DIRECTORY_EMPTY receipts", "FILE_MISSING receipts/iris.jsonl"]),
         ("results/final_verdict.json", vec!["FILE_MISSING results/final_verdict.json"]),
         ("results/final_verdict.txt", vec!["FILE_MISSING results/final_verdict.txt"]),
+        ("results/rule_coverage.json", vec!["FILE_MISSING results/rule_coverage.json"]),
         ("sidecars/iris.jsonl", vec!["DIRECTORY_EMPTY sidecars", "FILE_MISSING sidecars/iris.jsonl"]),
         ("signer.pub.pem", vec!["FILE_MISSING signer.pub.pem"]),
         ("verify/iris.json", vec!["DIRECTORY_EMPTY verify", "FILE_MISSING verify/iris.json"]),
@@ -1075,7 +845,7 @@ fn the_text_ends_in_the_verdict_and_says_proof_grade_only_when_it_is() {
 fn every_law_has_an_attack_here() {
     // FILE_CHANGED needs a race (its unit test is in walk.rs); FILE_UNREADABLE needs a user who is not root.
     let elsewhere = ["FILE_CHANGED", "FILE_UNREADABLE"];
-    let text = include_str!("pack.rs");
+    let text = [include_str!("pack.rs"), include_str!("suite.rs")].concat();
     let untested: Vec<_> = bp::pack::law::LAWS.iter().filter(|law| !text.contains(law.code)).collect();
     assert!(untested.is_empty(), "{untested:?}");
     assert!(elsewhere.iter().all(|code| bp::pack::law::law(code).is_some()));

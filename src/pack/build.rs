@@ -10,10 +10,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::files::Sink;
+use super::files::{Files, Sink};
+use super::layout::Place;
 use super::manifest::{Algorithm, FORMAT, PackId, Signing, SigningRole, Statement};
 use super::path::PackPath;
-use super::plan::{self, Assessment, Conclusion, Evidence, FinalVerdict, InputKind, Stem, Terms};
+use super::plan::{self, Assessment, Conclusion, Evidence, FinalVerdict, InputKind, Judging, Stem, Terms};
 use super::{LEDGER, Ledger, MANIFEST, SEAL};
 use crate::digest::Digest;
 use crate::persist;
@@ -96,10 +97,21 @@ impl Stage {
         stem: Stem,
         kind: InputKind,
         bytes: &[u8],
-        terms: &Terms,
+        judging: Judging,
     ) -> Result<Assessment, BuildError> {
         self.put(&kind.place(&stem).path(), bytes)?;
-        plan::judge(stem, kind, bytes, &terms.created_at, self)
+        plan::judge(stem, kind, bytes, judging, self)
+    }
+
+    /// Writes a suite down, and what of it is judged.
+    ///
+    /// # Errors
+    /// [`BuildError::Io`] when the system refuses.
+    pub fn demand(&self, suite: &[u8], selection: &[u8]) -> Result<Files, BuildError> {
+        let mut files = Files::default();
+        files.put(Place::Suite, suite, self)?;
+        files.put(Place::Selection, selection, self)?;
+        Ok(files)
     }
 
     /// Derives the rest and seals all. Without a key the pack is unsigned. Equal evidence, terms and key make equal bytes.
@@ -118,7 +130,7 @@ impl Stage {
         let artifacts = conclusion.files().artifacts();
         let lines = artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.sha256));
         let ledger = lines.collect::<Ledger>().write();
-        let Conclusion { pack_id, verdict, .. } = conclusion;
+        let Conclusion { pack_id, verdict, suite, .. } = conclusion;
         let statement = Statement {
             format: FORMAT.to_owned(),
             pack_id: pack_id.clone(),
@@ -128,7 +140,7 @@ impl Stage {
             judge: terms.judge.clone(),
             subject: terms.subject.clone(),
             parent_manifest_sha256: terms.parent_manifest_sha256,
-            suite: (),
+            suite,
             verdict: verdict.verdict,
             counts: verdict.counts,
             checksums_sha256_digest: Digest::of(&ledger),

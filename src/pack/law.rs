@@ -303,6 +303,16 @@ laws! {
     "The manifest claims another outcome than the evidence gives."
     "Believe the verdict computed here; ask the maker."
 
+    MANIFEST_SUITE_MISMATCH Broken
+    "The manifest names the suite that lies in the pack, and none when there is none."
+    "Whoever reads the manifest alone takes the pack for an answer to other demands."
+    "Rely on the suite in the pack, or ask its maker for a pack that says what it answers to."
+
+    SUITE_UNSOUND Broken
+    "A suite in a pack is one that demands something, with the selection that was judged beside it."
+    "What the inputs were to come to cannot be read, so no verdict follows from them."
+    "Get the pack again from its maker; `bp pack suite check` says what is wrong with a suite."
+
     MANIFEST_JUDGE_MISMATCH Broken
     "A judge of this version has this version's rules and policy."
     "The manifest names our version with another set of rules or bounds."

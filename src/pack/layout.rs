@@ -3,7 +3,7 @@
 use super::law::{self, Law};
 use super::manifest::FileRole;
 use super::path::PackPath;
-use super::{README, SIGNER};
+use super::{README, SELECTION, SIGNER, SUITE};
 
 /// A group of sealed files that are held against the evidence together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +41,10 @@ pub enum Place<'a> {
     Receipt(&'a str),
     /// `sidecars/STEM.jsonl`: evidence.
     Sidecar(&'a str),
+    /// `suite/suite.json`: evidence.
+    Suite,
+    /// `suite/selection.json`: evidence.
+    Selection,
     /// `verify/STEM.json`.
     Verdict(&'a str),
     /// `results/...`.
@@ -58,6 +62,8 @@ impl<'a> Place<'a> {
         match path.as_str() {
             README => return Some(Self::Readme),
             SIGNER => return Some(Self::Signer),
+            SUITE => return Some(Self::Suite),
+            SELECTION => return Some(Self::Selection),
             _ => {}
         }
         let receipt = path.stem("receipts", "jsonl").map(Self::Receipt);
@@ -74,6 +80,8 @@ impl<'a> Place<'a> {
             Self::Receipt(stem) => PackPath::known(&format!("receipts/{stem}.jsonl")),
             Self::Sidecar(stem) => PackPath::known(&format!("sidecars/{stem}.jsonl")),
             Self::Verdict(stem) => PackPath::known(&format!("verify/{stem}.json")),
+            Self::Suite => PackPath::known(SUITE),
+            Self::Selection => PackPath::known(SELECTION),
             Self::Result => PackPath::known("results"),
             Self::Readme => PackPath::known(README),
             Self::Signer => PackPath::known(SIGNER),
@@ -87,6 +95,7 @@ impl<'a> Place<'a> {
             Self::Receipt(_) => FileRole::Receipt,
             Self::Sidecar(_) => FileRole::Sidecar,
             Self::Verdict(_) => FileRole::Verdict,
+            Self::Suite | Self::Selection => FileRole::Suite,
             Self::Result => FileRole::Result,
             Self::Readme => FileRole::Readme,
             Self::Signer => FileRole::SignerKey,
@@ -99,7 +108,7 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) | Self::Sidecar(_) => Group::Receipts,
             Self::Verdict(_) => Group::Verdicts,
-            Self::Result | Self::Signer => Group::Results,
+            Self::Suite | Self::Selection | Self::Result | Self::Signer => Group::Results,
             Self::Readme => Group::Readme,
         }
     }
@@ -110,7 +119,7 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) | Self::Sidecar(_) => &law::RECEIPT_NOT_REDERIVED,
             Self::Verdict(_) => &law::VERDICT_NOT_REDERIVED,
-            Self::Result => &law::RESULT_NOT_REDERIVED,
+            Self::Suite | Self::Selection | Self::Result => &law::RESULT_NOT_REDERIVED,
             Self::Readme => &law::README_NOT_REDERIVED,
             Self::Signer => &law::SIGNER_FILE_MISMATCH,
         }

@@ -196,6 +196,18 @@ pub struct SubjectArtifact {
     pub sha256: Digest,
 }
 
+/// A suite, by name and digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteFacts {
+    /// The name that it gives itself.
+    #[serde(deserialize_with = "stated")]
+    pub name: Option<String>,
+    /// The digest of its bytes.
+    #[serde(deserialize_with = "stated")]
+    pub scenarios_sha256: Option<Digest>,
+}
+
 /// How many inputs came to what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,6 +230,8 @@ pub enum FileRole {
     Receipt,
     /// A framework sidecar, as given.
     Sidecar,
+    /// A suite, or what of it was judged.
+    Suite,
     /// The verdict on one input.
     Verdict,
     /// What all inputs together came to.
@@ -293,8 +307,9 @@ pub struct Statement {
     /// The manifest digest of the pack before it.
     #[serde(deserialize_with = "stated")]
     pub parent_manifest_sha256: Option<Digest>,
-    /// The suite that was demanded: none in this version.
-    pub suite: (),
+    /// The suite that the inputs answer to, where there is one.
+    #[serde(deserialize_with = "stated")]
+    pub suite: Option<SuiteFacts>,
     /// What the inputs came to.
     pub verdict: Outcome,
     /// How many came to what.

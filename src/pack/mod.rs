@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod path;
 pub mod plan;
 pub mod result;
+pub mod suite;
 pub mod text;
 mod walk;
 
@@ -25,8 +26,9 @@ pub use check::{Limits, OpenError, Options, Pin};
 pub use ledger::Ledger;
 pub use manifest::{Manifest, Moment, Statement, Unsealed};
 pub use path::PackPath;
-pub use plan::{Evidence, InputKind, Stem, Terms};
+pub use plan::{Demand, Evidence, InputKind, Judging, Stem, Terms};
 pub use result::{Check, Finding, VerifyResult};
+pub use suite::{Selection, Suite};
 
 /// The sealed statement.
 pub const MANIFEST: &str = "manifest.json";
@@ -40,3 +42,7 @@ pub const SIGNER: &str = "signer.pub.pem";
 pub const README: &str = "README.md";
 /// The verdict over all inputs, as JSON.
 pub const FINAL_VERDICT: &str = "results/final_verdict.json";
+/// The suite that the inputs answer to.
+pub const SUITE: &str = "suite/suite.json";
+/// What of the suite was judged.
+pub const SELECTION: &str = "suite/selection.json";

@@ -1,9 +1,11 @@
 //! What a judgement comes to, for machines and for people: the verdict document and its text.
 
+pub mod coverage;
 mod fold;
 pub mod text;
 pub mod verdict;
 
+pub use coverage::Coverage;
 pub use fold::{Long, WIDTH, fold};
 pub use verdict::{BOUNDS_POLICY, Judgement, judgement};
 

@@ -280,6 +280,19 @@ pub(crate) enum Pack {
   bp pack verify --strict packs/nightly
   bp pack verify --strict --signer seal.pub.pem packs/nightly")]
     Verify(PackVerify),
+    /// Suites: scenarios with the outcome that each is to have.
+    #[command(subcommand)]
+    Suite(PackSuite),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PackSuite {
+    /// Say whether a suite can be judged, and whether its inputs are there.
+    Check {
+        /// The suite; `bundled` for the one in this program.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -287,6 +300,15 @@ pub(crate) struct PackRun {
     /// Receipts, sidecars, or folders that hold them; by default a built-in real step.
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
+    /// Suite of scenarios that name the inputs and what they are to come to; `bundled` for the one in this program.
+    #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
+    pub(crate) suite: Option<PathBuf>,
+    /// Scenarios of the suite to judge, by id; the others are left out, and the verdict says so.
+    #[arg(long, value_name = "ID,...", requires = "suite", value_delimiter = ',')]
+    pub(crate) scenario: Option<Vec<String>>,
+    /// How often each input of the suite is judged, to record whether the bytes are equal every time.
+    #[arg(long, value_name = "N", requires = "suite", default_value_t = 1)]
+    pub(crate) repeats: u32,
     /// Folder in which the pack is made.
     #[arg(long, value_name = "DIR", default_value = "packs")]
     pub(crate) out: PathBuf,

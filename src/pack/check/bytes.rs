@@ -12,10 +12,11 @@ use crate::pack::layout::Place;
 use crate::pack::ledger::{Defect, Ledger, MAX_PROBLEMS};
 use crate::pack::manifest::{Artifact, Statement};
 use crate::pack::path::PackPath;
-use crate::pack::plan::{self, Assessment, InputKind, Stem};
+use crate::pack::plan::{self, Assessment, Demand, InputKind, Judging, Stem};
 use crate::pack::result::How;
+use crate::pack::suite::{Selection, Suite};
 use crate::pack::walk::{self, Refusal, Walk};
-use crate::pack::{FINAL_VERDICT, LEDGER, MANIFEST, SEAL};
+use crate::pack::{FINAL_VERDICT, LEDGER, MANIFEST, SEAL, SELECTION, SUITE};
 
 impl Checker<'_> {
     /// Reads the ledger and puts its grammar to it. Answers it when it is the one that the manifest binds.
@@ -121,40 +122,91 @@ impl Checker<'_> {
         expected: &BTreeMap<PackPath, Artifact>,
     ) -> Intact {
         let before = self.findings.len();
-        let evidence = evidence(expected);
-        let readable = self.readable(walk, expected);
+        let inputs = inputs(expected);
+        let mut readable = self.readable(walk, expected);
+        let mut intact = Intact::default();
+        // How often inputs are judged stands in the selection, so the suite is read first.
+        for part in readable.extract_if(.., |(path, _)| is_demand(path)) {
+            let read = self.bytes(part.0, part.1, true).map(|(digest, bytes)| Read::Kept(digest, bytes));
+            self.note(&mut intact, part.0, read);
+        }
+        intact.demand = self.demand(expected, &intact);
+        let repeats = intact.demand.as_ref().map_or(1, |demand| demand.selection.repeats());
+        let judging = Judging { created_at: statement.created_at, repeats };
         let same_tool = self.made_by_this(statement);
         let read = |(path, artifact): &(&PackPath, &Artifact)| {
-            let input = evidence.get(*path);
+            let input = inputs.get(*path);
             let outcome =
                 matches!(Place::of(path), Some(Place::Verdict(_))) || path.as_str() == FINAL_VERDICT;
             let keep = input.is_some() || (outcome && !same_tool);
-            let (digest, bytes) = walk::read(&self.dir, path, artifact.size_bytes, keep)?;
-            if digest != artifact.sha256 {
-                let message = format!("its digest is {digest}, {} was sealed", artifact.sha256);
-                return Err((&law::FILE_DIGEST_MISMATCH, message));
-            }
+            let (digest, bytes) = self.bytes(path, artifact, keep)?;
             Ok(match input {
                 Some((kind, stem)) => {
-                    let Ok(assessment) =
-                        plan::judge(stem.clone(), *kind, &bytes, &statement.created_at, &Unkept);
+                    let Ok(assessment) = plan::judge(stem.clone(), *kind, &bytes, judging, &Unkept);
                     Read::Assessed(Box::new(assessment))
                 }
                 None => Read::Kept(digest, bytes),
             })
         };
         let outcomes: Vec<Result<Read, Refusal>> = readable.par_iter().map(read).collect();
-        let mut intact = Intact { read: BTreeMap::new(), evidence: evidence.into_keys().collect() };
         for ((path, _), outcome) in readable.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(read) => {
-                    intact.read.insert(path.clone(), read);
-                }
-                Err((law, message)) => self.find(law, path.as_str(), message),
-            }
+            self.note(&mut intact, path, outcome);
         }
+        intact.evidence = evidence(expected);
         self.done("digests", How::Checked, intact.read.len() as u64, before);
         intact
+    }
+
+    fn note(&mut self, intact: &mut Intact, path: &PackPath, outcome: Result<Read, Refusal>) {
+        match outcome {
+            Ok(read) => {
+                intact.read.insert(path.clone(), read);
+            }
+            Err((law, message)) => self.find(law, path.as_str(), message),
+        }
+    }
+
+    /// The bytes of one sealed file, if they are the sealed ones.
+    fn bytes(&self, path: &PackPath, artifact: &Artifact, keep: bool) -> Result<Kept, Refusal> {
+        let (digest, bytes) = walk::read(&self.dir, path, artifact.size_bytes, keep)?;
+        if digest == artifact.sha256 {
+            Ok((digest, bytes))
+        } else {
+            let message = format!("its digest is {digest}, {} was sealed", artifact.sha256);
+            Err((&law::FILE_DIGEST_MISMATCH, message))
+        }
+    }
+
+    /// The suite that the inputs answer to, where the pack has one.
+    fn demand(&mut self, expected: &BTreeMap<PackPath, Artifact>, intact: &Intact) -> Option<Demand> {
+        let [suite, selection] = [SUITE, SELECTION].map(PackPath::known);
+        if !expected.contains_key(&suite) && !expected.contains_key(&selection) {
+            return None;
+        }
+        let bytes = |path: &PackPath| match intact.read.get(path) {
+            Some(Read::Kept(_, bytes)) => Some(bytes.as_slice()),
+            _ => None,
+        };
+        let missing = [&suite, &selection].into_iter().find(|path| !expected.contains_key(*path));
+        if let Some(path) = missing {
+            self.find(
+                &law::SUITE_UNSOUND,
+                path.as_str(),
+                "a suite and what of it was judged belong together",
+            );
+        }
+        let parsed = Suite::parse(bytes(&suite)?);
+        let demand = parsed.and_then(|suite| {
+            let selection = Selection::parse(bytes(&selection).unwrap_or_default(), &suite)?;
+            Ok(Demand { suite, selection })
+        });
+        demand
+            .map_err(|error| {
+                if missing.is_none() && bytes(&selection).is_some() {
+                    self.find(&law::SUITE_UNSOUND, suite.as_str(), error.to_string());
+                }
+            })
+            .ok()
     }
 
     /// The sealed files that are there at their sealed length, within the limits.
@@ -204,14 +256,26 @@ pub(super) enum Read {
 }
 
 /// Sealed files whose bytes are the sealed ones.
+#[derive(Default)]
 pub(super) struct Intact {
     pub(super) read: BTreeMap<PackPath, Read>,
     /// Every path of the evidence, read or not.
-    pub(super) evidence: Vec<PackPath>,
+    pub(super) evidence: BTreeSet<PackPath>,
+    /// The suite that the inputs answer to.
+    pub(super) demand: Option<Demand>,
+}
+
+fn is_demand(path: &PackPath) -> bool {
+    matches!(Place::of(path), Some(Place::Suite | Place::Selection))
+}
+
+/// Every path of the evidence among the sealed files.
+pub(super) fn evidence(expected: &BTreeMap<PackPath, Artifact>) -> BTreeSet<PackPath> {
+    inputs(expected).into_keys().chain(expected.keys().filter(|path| is_demand(path)).cloned()).collect()
 }
 
 /// The inputs among the sealed files: receipts that were not imported, and sidecars.
-pub(super) fn evidence(expected: &BTreeMap<PackPath, Artifact>) -> BTreeMap<PackPath, (InputKind, Stem)> {
+fn inputs(expected: &BTreeMap<PackPath, Artifact>) -> BTreeMap<PackPath, (InputKind, Stem)> {
     let sidecar = |path| match Place::of(path) {
         Some(Place::Sidecar(stem)) => Some(stem),
         _ => None,

@@ -6,14 +6,14 @@ use std::convert::Infallible;
 use super::bytes::{self, Intact, Kept, Read};
 use super::{Checker, Derived};
 use crate::json;
-use crate::pack::files::Sink;
+use crate::pack::files::{Files, Sealed, Sink};
 use crate::pack::law;
 use crate::pack::layout::{Group, Place};
 use crate::pack::manifest::{Artifact, PackId, Statement};
 use crate::pack::path::PackPath;
 use crate::pack::plan::{Evidence, FinalVerdict, Terms};
 use crate::pack::result::{Check, How};
-use crate::pack::{FINAL_VERDICT, MANIFEST};
+use crate::pack::{FINAL_VERDICT, MANIFEST, SUITE};
 
 /// Takes derived files whose digest is all that is asked of them.
 pub(super) struct Unkept;
@@ -34,21 +34,41 @@ impl Checker<'_> {
         expected: &BTreeMap<PackPath, Artifact>,
         intact: Intact,
     ) -> Option<Derived> {
-        let Intact { read, evidence } = intact;
+        let Intact { read, evidence, demand } = intact;
         if let Some(path) = evidence.iter().find(|path| !read.contains_key(path)) {
             self.skip(format!(
                 "{path} is not the evidence that was sealed, so no verdict was computed again"
             ));
             return None;
         }
+        if demand.is_none() && expected.keys().any(|path| path.as_str() == SUITE) {
+            self.skip("the suite cannot be read, so no verdict was computed again");
+            return None;
+        }
+        // What the suite does not ask for is no evidence of it: such a file is unaccounted for.
+        let asked = demand.as_ref().map(|demand| demand.stems());
         let (mut kept, mut assessed) = (BTreeMap::new(), Evidence::default());
         for (path, read) in read {
             match read {
-                Read::Assessed(assessment) => assessed.add(*assessment),
+                Read::Assessed(assessment) => {
+                    if asked.as_ref().is_none_or(|stems| stems.contains(assessment.stem())) {
+                        assessed.add(*assessment);
+                    }
+                }
                 Read::Kept(digest, bytes) => {
                     kept.insert(path, (digest, bytes));
                 }
             }
+        }
+        if let Some(demand) = demand {
+            let mut files = Files::default();
+            for place in [Place::Suite, Place::Selection] {
+                let (path, role) = (place.path(), place.role());
+                if let Some((sha256, bytes)) = kept.get(&path) {
+                    files.note(path, Sealed { size_bytes: bytes.len() as u64, sha256: *sha256, role });
+                }
+            }
+            assessed.demand(demand, files);
         }
         let terms = Terms::of(statement);
         let Ok(conclusion) = assessed.conclude(&terms, statement.key_id(), self.key.as_ref(), &Unkept);
@@ -154,6 +174,10 @@ impl Checker<'_> {
             let message = "its counts are not those of the evidence";
             self.find(&law::MANIFEST_VERDICT_MISMATCH, MANIFEST, message);
         }
+        if statement.suite != derived.conclusion.suite {
+            let message = "it names another suite than the one that lies in the pack";
+            self.find(&law::MANIFEST_SUITE_MISMATCH, MANIFEST, message);
+        }
         if derived.same_tool && statement.judge != self.options.judge {
             let message = format!("judge {} has other rules or another policy", statement.judge.version);
             self.find(&law::MANIFEST_JUDGE_MISMATCH, MANIFEST, message);
@@ -183,7 +207,7 @@ impl Checker<'_> {
             }
             None => {
                 let evidence = bytes::evidence(expected);
-                let files = evidence.keys().map(|path| (path, &expected[path].sha256));
+                let files = evidence.iter().map(|path| (path, &expected[path].sha256));
                 PackId::of(&statement.created_at, statement.key_id(), files)
             }
         };

@@ -10,21 +10,25 @@
 mod input;
 mod page;
 mod results;
+mod scenario;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use input::{InputKind, InvalidStem, Stem};
+use results::{Determinism, RuleCoverage};
 pub use results::{FINAL_VERDICT_FORMAT, FinalVerdict, Judged};
+use scenario::Summary;
+pub use scenario::{Counts as ScenarioCounts, Standing};
 
-use super::FINAL_VERDICT;
 use super::files::{Files, Sealed, Sink};
 use super::layout::Place;
-use super::manifest::{ClockSource, Judge, Moment, PackId, Producer, Statement, Subject};
+use super::manifest::{ClockSource, Judge, Moment, PackId, Producer, Statement, Subject, SuiteFacts};
 use super::path::PackPath;
+use super::suite::{Selection, Suite};
 use crate::digest::Digest;
 use crate::import::Options;
 use crate::json;
-use crate::report;
+use crate::report::{self, Coverage};
 use crate::trust::{KeyId, VerifyingKey};
 use crate::verify;
 
@@ -63,11 +67,33 @@ impl Terms {
 /// One input, judged.
 #[derive(Debug, Clone)]
 pub struct Assessment {
-    judged: Judged,
+    assessed: Assessed,
     /// The input itself.
     evidence: (PackPath, Sealed),
     /// What follows from it alone.
     derived: Files,
+}
+
+/// What is kept of a judged input.
+#[derive(Debug, Clone)]
+struct Assessed {
+    judged: Judged,
+    coverage: Coverage,
+    /// The rules that decided something.
+    decided: BTreeSet<String>,
+    /// What is broken: rules, parts of rules, codes.
+    detected: BTreeSet<String>,
+    /// Whether receipt and verdict were byte-equal every time.
+    repeated_equal: bool,
+}
+
+/// How inputs are judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Judging {
+    /// The time that imported receipts carry.
+    pub created_at: Moment,
+    /// How often each is judged: at least once.
+    pub repeats: u32,
 }
 
 /// Judges one input. What follows from it goes to the sink; the input itself does not.
@@ -78,14 +104,20 @@ pub fn judge<S: Sink>(
     stem: Stem,
     kind: InputKind,
     bytes: &[u8],
-    created_at: &Moment,
+    judging: Judging,
     sink: &S,
 ) -> Result<Assessment, S::Error> {
-    let verified = match kind {
+    let created_at = judging.created_at.to_string();
+    let verify = || match kind {
         InputKind::Receipt => verify::receipt(bytes),
-        InputKind::Sidecar => verify::sidecar(bytes, None, &Options::at(&created_at.to_string())),
+        InputKind::Sidecar => verify::sidecar(bytes, None, &Options::at(&created_at)),
     };
+    let verified = verify();
     let judgement = report::judgement(&verified);
+    let repeated_equal = (1..judging.repeats).all(|_| {
+        let again = verify();
+        again.imported == verified.imported && report::judgement(&again).document == judgement.document
+    });
     let mut derived = Files::default();
     if let Some(receipt) = &verified.imported {
         derived.put(Place::Receipt(stem.as_str()), receipt, sink)?;
@@ -94,24 +126,63 @@ pub fn judge<S: Sink>(
     let place = kind.place(&stem);
     let sealed = Sealed { size_bytes: bytes.len() as u64, sha256: Digest::of(bytes), role: place.role() };
     let evidence = (place.path(), sealed);
-    let judged = Judged { stem, kind, outcome: judgement.outcome, sha256: sealed.sha256 };
-    Ok(Assessment { judged, evidence, derived })
+    let coverage = Coverage::of(&verified);
+    let assessed = Assessed {
+        judged: Judged { stem, kind, outcome: judgement.outcome, sha256: sealed.sha256 },
+        decided: coverage.decided(),
+        coverage,
+        detected: report::coverage::detected(&verified),
+        repeated_equal,
+    };
+    Ok(Assessment { assessed, evidence, derived })
 }
 
 /// Everything that the rest of a pack follows from.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    judged: BTreeMap<Stem, Judged>,
+    assessed: BTreeMap<Stem, Assessed>,
     files: Files,
     derived: Files,
+    demand: Option<Demand>,
+}
+
+/// A suite, and what of it was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// The suite.
+    pub suite: Suite,
+    /// What of it was judged.
+    pub selection: Selection,
+}
+
+impl Demand {
+    /// The inputs that were to be judged.
+    #[must_use]
+    pub fn stems(&self) -> BTreeSet<Stem> {
+        self.suite.selected(&self.selection).into_values().collect()
+    }
+}
+
+impl Assessment {
+    /// The stem of the input.
+    #[must_use]
+    pub fn stem(&self) -> &Stem {
+        &self.assessed.judged.stem
+    }
 }
 
 impl Evidence {
     /// Adds a judged input.
-    pub fn add(&mut self, Assessment { judged, evidence: (path, sealed), derived }: Assessment) {
-        self.judged.insert(judged.stem.clone(), judged);
+    pub fn add(&mut self, Assessment { assessed, evidence: (path, sealed), derived }: Assessment) {
+        self.assessed.insert(assessed.judged.stem.clone(), assessed);
         self.files.note(path, sealed);
         self.derived.extend(derived);
+    }
+
+    /// Adds a suite, whose files are part of the evidence.
+    pub fn demand(&mut self, demand: Demand, files: Files) {
+        self.demand = Some(demand);
+        self.files.extend(files);
     }
 
     /// The files of the evidence itself.
@@ -138,18 +209,41 @@ impl Evidence {
         sink: &S,
     ) -> Result<Conclusion, S::Error> {
         let pack_id = self.pack_id(&terms.created_at, key_id);
-        let Self { judged, files, mut derived } = self;
-        let verdict = FinalVerdict::of(judged.into_values().collect());
-        let mut result =
-            |path, bytes: &[u8]| derived.put_at(PackPath::known(path), Place::Result, bytes, sink);
-        result(FINAL_VERDICT, &json::canonical(&verdict))?;
-        result("results/final_verdict.txt", verdict.text().as_bytes())?;
+        let Self { assessed, files, mut derived, demand } = self;
+        let mut result = |name: &str, bytes: &[u8]| {
+            let path = PackPath::known(&format!("results/{name}"));
+            derived.put_at(path, Place::Result, bytes, sink)
+        };
+        let mut coverage = Coverage::default();
+        assessed.values().for_each(|input| coverage.merge(&input.coverage));
+        result("rule_coverage.json", &json::canonical(&RuleCoverage::of(&coverage)))?;
+        let stems = demand.as_ref().map(|demand| demand.suite.inputs()).unwrap_or_default();
+        let summary = demand
+            .as_ref()
+            .map(|Demand { suite, selection }| Summary::of(suite, selection, &stems, &assessed));
+        if let Some(summary) = &summary {
+            result("scenario_summary.json", &json::canonical(summary))?;
+            result("category_summary.json", &json::canonical(&summary.categories()))?;
+        }
+        if let Some(repeats) = demand.as_ref().map(|demand| demand.selection.repeats()).filter(|n| *n > 1) {
+            let inputs = assessed.iter().map(|(stem, input)| (stem, input.repeated_equal));
+            let repeats = Determinism::of(repeats, inputs);
+            result("determinism_repeats.json", &json::canonical(&repeats))?;
+        }
+        let judged = assessed.values().map(|input| input.judged.clone()).collect();
+        let verdict = FinalVerdict::of(judged, summary.as_ref());
+        result("final_verdict.json", &json::canonical(&verdict))?;
+        result("final_verdict.txt", verdict.text().as_bytes())?;
         if let Some(signer) = signer {
             derived.put(Place::Signer, signer.to_pem().as_bytes(), sink)?;
         }
         let readme = page::readme(&verdict, terms, &pack_id, key_id);
         derived.put(Place::Readme, readme.as_bytes(), sink)?;
-        Ok(Conclusion { pack_id, verdict, evidence: files, derived })
+        let suite = demand.map(|Demand { suite, .. }| SuiteFacts {
+            name: Some(suite.name().to_owned()),
+            scenarios_sha256: Some(suite.sha256()),
+        });
+        Ok(Conclusion { pack_id, verdict, suite, evidence: files, derived })
     }
 }
 
@@ -160,6 +254,8 @@ pub struct Conclusion {
     pub pack_id: PackId,
     /// What the inputs come to.
     pub verdict: FinalVerdict,
+    /// The suite that the inputs answer to.
+    pub suite: Option<SuiteFacts>,
     /// The evidence.
     pub evidence: Files,
     /// What follows from it.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Terms;
 use super::results::{FinalVerdict, Judged};
-use crate::pack::manifest::{ClockSource, Counts, Moment, PackId};
+use crate::pack::manifest::{ClockSource, Moment, PackId};
 use crate::report::Outcome;
 use crate::trust::KeyId;
 
@@ -51,7 +51,7 @@ pub(super) fn readme(
         key: key_id.map_or_else(|| "none".to_owned(), KeyId::to_string),
         sealed: key_id.is_some(),
         verdict: verdict.verdict.name(),
-        verdict_sentence: sentence(verdict),
+        verdict_sentence: verdict.sentence(),
         inputs: &verdict.inputs,
         open_points: open_points(verdict, terms, key_id.is_some()),
     };
@@ -65,22 +65,11 @@ pub(super) fn readme(
         .expect("the template names members of its page only")
 }
 
-fn sentence(verdict: &FinalVerdict) -> String {
-    let Counts { receipts, failed, insufficient, .. } = verdict.counts;
-    let recorded = format!("{receipts} recorded input{}", if receipts == 1 { "" } else { "s" });
-    match verdict.verdict {
-        Outcome::Pass => format!("in {recorded}, everything that applies was compared, and held."),
-        Outcome::Fail => format!("of {recorded}, {failed} broke a rule or could not be read."),
-        Outcome::Insufficient if receipts == 0 => "there was nothing to judge.".to_owned(),
-        Outcome::Insufficient => {
-            format!("nothing broke, but of {recorded}, {insufficient} had less compared than a pass needs.")
-        }
-    }
-}
-
 fn open_points(verdict: &FinalVerdict, terms: &Terms, sealed: bool) -> Vec<String> {
     let mut points = Vec::new();
-    for input in verdict.inputs.iter().filter(|input| input.outcome != Outcome::Pass) {
+    points.extend(verdict.shortfalls.iter().map(|shortfall| format!("Scenario {}.", plain(shortfall))));
+    let by_itself = verdict.scenarios.is_none();
+    for input in verdict.inputs.iter().filter(|input| by_itself && input.outcome != Outcome::Pass) {
         points.push(format!("`{}` came to {}: see `verify/{0}.json`.", input.stem, input.outcome.name()));
     }
     if !sealed {

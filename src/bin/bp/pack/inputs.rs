@@ -1,11 +1,15 @@
 //! What `pack run` is given: files, folders of records, or nothing.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
 use bp::pack::plan::{InputKind, Stem};
+use bp::pack::suite::SuiteError;
+use bp::pack::{Demand, Selection, Suite};
 use bp::verify::read::{self, ReadError};
 
+use super::bundled;
 use crate::source;
 
 /// A real step, recorded from a JAX training loop: what is packed when nothing is named.
@@ -50,6 +54,45 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     found.sort_by(|(one, at), (other, there)| one.cmp(other).then_with(|| at.path().cmp(&there.path())));
     let stems = Stem::all(found.iter().map(|(name, _)| name.as_str()));
     Ok(found.into_iter().zip(stems).map(|((name, origin), stem)| Input { name, stem, origin }).collect())
+}
+
+/// A suite as it was named, and the inputs of the scenarios that were selected and are there.
+pub(super) struct Demanded {
+    pub(super) bytes: Vec<u8>,
+    pub(super) demand: Demand,
+    pub(super) inputs: Vec<Input>,
+    /// Inputs that cannot be read, and why.
+    pub(super) missing: Vec<(String, String)>,
+}
+
+/// Whether an argument names the suite in this program.
+fn is_bundled(file: &Path) -> bool {
+    file == Path::new("bundled")
+}
+
+/// The suite in a file, and what of it was selected.
+pub(super) fn demanded(file: &Path, scenarios: Option<&[String]>, repeats: u32) -> Result<Demanded, Failure> {
+    let bytes = if is_bundled(file) { bundled::SUITE.to_vec() } else { source::bytes(file)? };
+    let refused =
+        |error: SuiteError| Failure::new(&error::SUITE_INVALID, format!("{}: {error}", file.display()));
+    let suite = Suite::parse(&bytes).map_err(refused)?;
+    let scenarios = scenarios.map(|ids| ids.iter().cloned().collect());
+    let selection = Selection::of(&suite, scenarios, repeats).map_err(refused)?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let (mut inputs, mut missing) = (Vec::new(), Vec::new());
+    for (path, stem) in suite.selected(&selection) {
+        let origin = if is_bundled(file) {
+            bundled::input(path).map(Origin::BuiltIn).ok_or_else(|| "not in this program".to_owned())
+        } else {
+            let place = folder.join(path);
+            File::open(&place).map(|_| Origin::File(place)).map_err(|error| error.to_string())
+        };
+        match origin {
+            Ok(origin) => inputs.push(Input { name: path.to_owned(), stem, origin }),
+            Err(reason) => missing.push((path.to_owned(), reason)),
+        }
+    }
+    Ok(Demanded { bytes, demand: Demand { suite, selection }, inputs, missing })
 }
 
 impl Origin {

@@ -1,7 +1,9 @@
 //! `pack`: build and check evidence packs.
 
+mod bundled;
 mod inputs;
 mod run;
+mod suite;
 pub(crate) mod verify;
 
 use bp::pack::manifest::{Judge, Producer};
@@ -15,6 +17,7 @@ pub(crate) fn pack(command: Pack, output: &Output) -> Run {
     match command {
         Pack::Run(arguments) => run::run(&arguments, output),
         Pack::Verify(arguments) => verify::verify(&arguments, output),
+        Pack::Suite(command) => suite::suite(&command, output),
     }
 }
 

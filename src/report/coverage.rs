@@ -1,0 +1,162 @@
+//! How far the rules reached: what each came to over many records, and what a judgement detected.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::reconcile::Report;
+pub use crate::reconcile::rule::RuleId;
+use crate::reconcile::rule::Verdict;
+use crate::reconcile::rules::RULES;
+use crate::verify::{Found, Section, Verified};
+
+use super::verdict::RecordError;
+
+/// What a record breaks that breaks its schema.
+pub const SCHEMA: &str = "SCHEMA";
+
+/// What one rule came to, counted in records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RuleCount {
+    /// Records for which it holds.
+    pub holds: u64,
+    /// Records for which it is broken.
+    pub broken: u64,
+    /// Records for which it could decide nothing.
+    pub vacuous: u64,
+    /// Records that have nothing it is about.
+    pub not_applicable: u64,
+    /// Records whose form is broken.
+    pub not_reached: u64,
+    /// Comparisons that decided something.
+    pub compared: u64,
+    /// Comparisons whose bound was as large as the values.
+    pub blind: u64,
+}
+
+/// What every rule came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coverage {
+    /// By rule; every rule is there.
+    pub rules: BTreeMap<RuleId, RuleCount>,
+    /// Records that no rule was put to: unreadable, or broken by their schema.
+    pub unjudged: u64,
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self { rules: RULES.iter().map(|rule| (rule.id, RuleCount::default())).collect(), unjudged: 0 }
+    }
+}
+
+impl Coverage {
+    /// What the rules came to over an input's records.
+    #[must_use]
+    pub fn of(verified: &Verified) -> Self {
+        let mut coverage = Self::default();
+        for section in &verified.sections {
+            coverage.add(section);
+        }
+        coverage
+    }
+
+    /// Adds one record.
+    pub fn add(&mut self, section: &Section) {
+        match &section.found {
+            Found::Judged { report, .. } => self.add_report(report),
+            _ => self.unjudged += 1,
+        }
+    }
+
+    fn add_report(&mut self, report: &Report) {
+        for (rule, verdict) in &report.rules {
+            let count = self.rules.entry(rule.id).or_default();
+            match verdict {
+                Verdict::Holds { compared, blind } => {
+                    count.holds += 1;
+                    count.compared += *compared as u64;
+                    count.blind += *blind as u64;
+                }
+                Verdict::Broken(_) => count.broken += 1,
+                Verdict::Vacuous { blind } => {
+                    count.vacuous += 1;
+                    count.blind += *blind as u64;
+                }
+                Verdict::NotApplicable => count.not_applicable += 1,
+                Verdict::NotReached => count.not_reached += 1,
+            }
+        }
+    }
+
+    /// Adds what another counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.unjudged += other.unjudged;
+        for (id, add) in &other.rules {
+            let count = self.rules.entry(*id).or_default();
+            count.holds += add.holds;
+            count.broken += add.broken;
+            count.vacuous += add.vacuous;
+            count.not_applicable += add.not_applicable;
+            count.not_reached += add.not_reached;
+            count.compared += add.compared;
+            count.blind += add.blind;
+        }
+    }
+
+    /// Every rule with its title and its count, in the rules' order.
+    pub fn rows(&self) -> impl Iterator<Item = (RuleId, &'static str, &RuleCount)> {
+        RULES.iter().filter_map(|rule| Some((rule.id, rule.title, self.rules.get(&rule.id)?)))
+    }
+
+    /// The rules that decided something, as text.
+    #[must_use]
+    pub fn decided(&self) -> BTreeSet<String> {
+        let decided = self.rules.iter().filter(|(_, count)| count.holds + count.broken > 0);
+        decided.map(|(id, _)| id.to_string()).collect()
+    }
+
+    /// Comparisons that decided something, of all rules.
+    #[must_use]
+    pub fn compared(&self) -> u64 {
+        self.rules.values().map(|count| count.compared).sum()
+    }
+}
+
+/// What a judgement detected: the rules that are broken (`14`), their parts (`13.softmax`), [`SCHEMA`], and the codes of
+/// errors.
+#[must_use]
+pub fn detected(verified: &Verified) -> BTreeSet<String> {
+    let mut detected = BTreeSet::new();
+    for section in &verified.sections {
+        match &section.found {
+            Found::Unreadable(error) => {
+                detected.insert(RecordError::from(error).code.to_owned());
+            }
+            Found::Unwritten(error) => {
+                detected.insert(RecordError::from(error).code.to_owned());
+            }
+            Found::Malformed(_) => {
+                detected.insert(SCHEMA.to_owned());
+            }
+            Found::Judged { report, .. } => {
+                for (rule, verdict) in &report.rules {
+                    let Verdict::Broken(findings) = verdict else { continue };
+                    detected.insert(rule.id.to_string());
+                    let parts = findings.iter().filter(|finding| !finding.part.is_empty());
+                    detected.extend(parts.map(|finding| format!("{}.{}", rule.id, finding.part)));
+                }
+            }
+        }
+    }
+    detected
+}
+
+/// Whether a judgement can detect something of this name.
+#[must_use]
+pub fn is_detectable(name: &str) -> bool {
+    let of_rule = RULES.iter().any(|rule| {
+        let id = rule.id.to_string();
+        name == id || rule.parts.iter().any(|part| name == format!("{id}.{part}"))
+    });
+    of_rule || name == SCHEMA || crate::error::code(name).is_some()
+}

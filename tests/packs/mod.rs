@@ -1,0 +1,256 @@
+//! Packs to attack: made by the library, edited on disk, sealed again by whoever holds a key.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bp::digest::Digest;
+use bp::pack::check::{self, Limits};
+use bp::pack::manifest::{ClockSource, Judge, PackId, Producer, Signing, Subject};
+use bp::pack::{
+    Evidence, InputKind, Judging, Ledger, Options, Pack, Pin, Stage, Statement, Stem, Terms, VerifyResult,
+};
+use bp::trust::{SigningKey, TrustPolicy, seal};
+use serde_json::Value;
+
+pub(crate) const SIDECAR: &[u8] = include_bytes!("../../fixtures/good/jax-sgd-step.sidecar.jsonl");
+pub(crate) const FILES: [&str; 11] = [
+    "README.md",
+    "checksums.sha256",
+    "manifest.json",
+    "manifest.json.sig",
+    "receipts/iris.jsonl",
+    "results/final_verdict.json",
+    "results/final_verdict.txt",
+    "results/rule_coverage.json",
+    "sidecars/iris.jsonl",
+    "signer.pub.pem",
+    "verify/iris.json",
+];
+
+pub(crate) fn alice() -> SigningKey {
+    SigningKey::from_seed(&[1; 32])
+}
+
+pub(crate) fn mallory() -> SigningKey {
+    SigningKey::from_seed(&[2; 32])
+}
+
+pub(crate) fn producer() -> Producer {
+    Producer { name: "bp".into(), version: "0.1.0".into(), build: "test".into() }
+}
+
+pub(crate) fn judge() -> Judge {
+    Judge {
+        name: "bp".into(),
+        version: "0.1.0".into(),
+        rules: vec!["R1".into(), "R2".into()],
+        bounds_policy_sha256: Digest::of(b"bounds"),
+    }
+}
+
+pub(crate) fn terms() -> Terms {
+    Terms {
+        created_at: "2026-01-31T12:00:00Z".parse().unwrap(),
+        created_at_source: ClockSource::Argument,
+        producer: producer(),
+        judge: judge(),
+        subject: Subject::default(),
+        parent_manifest_sha256: None,
+    }
+}
+
+/// An input by name.
+#[derive(Clone)]
+pub(crate) struct Input {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+pub(crate) fn iris() -> Input {
+    Input { name: "iris.jsonl".into(), bytes: SIDECAR.to_vec() }
+}
+
+/// A sealed pack of these inputs, staged in a directory.
+pub(crate) fn build(parent: &Path, mut inputs: Vec<Input>, terms: &Terms, key: Option<&SigningKey>) -> Pack {
+    inputs.sort_by(|one, other| one.name.cmp(&other.name));
+    let stage = Stage::open(parent).unwrap();
+    let judging = Judging { created_at: terms.created_at, repeats: 1 };
+    let mut evidence = Evidence::default();
+    for (stem, input) in Stem::all(inputs.iter().map(|input| input.name.as_str())).into_iter().zip(&inputs) {
+        evidence.add(stage.take(stem, InputKind::of(&input.bytes), &input.bytes, judging).unwrap());
+    }
+    stage.seal(evidence, terms, key).unwrap()
+}
+
+/// Not strict, no signer named.
+pub(crate) fn lax() -> Options {
+    Options {
+        strict: false,
+        allow_fail_verdict: true,
+        pins: vec![],
+        policy: TrustPolicy::default(),
+        limits: Limits::default(),
+        producer: producer(),
+        judge: judge(),
+    }
+}
+
+/// Strict, signed by Alice or by no one; whatever the judge of the day makes of the fixture.
+pub(crate) fn strict() -> Options {
+    Options { strict: true, pins: vec![Pin::Key(alice().verifying_key())], ..lax() }
+}
+
+/// A pack on disk that goes away with its scratch directory.
+pub(crate) struct Place {
+    pub(crate) scratch: tempfile::TempDir,
+    pub(crate) pack: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn of(inputs: Vec<Input>, terms: &Terms, key: Option<&SigningKey>) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let pack = build(scratch.path(), inputs, terms, key).publish("demo").unwrap();
+        Self { scratch, pack }
+    }
+
+    pub(crate) fn sealed() -> Self {
+        Self::of(vec![iris()], &terms(), Some(&alice()))
+    }
+
+    pub(crate) fn unsigned() -> Self {
+        Self::of(vec![iris()], &terms(), None)
+    }
+
+    /// Every file and its bytes.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        fn walk(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                let name = format!("{prefix}{}", entry.file_name().into_string().unwrap());
+                if entry.file_type().unwrap().is_dir() {
+                    walk(&entry.path(), &format!("{name}/"), files);
+                } else {
+                    files.insert(name, fs::read(entry.path()).unwrap());
+                }
+            }
+        }
+        let mut files = BTreeMap::new();
+        walk(&self.pack, "", &mut files);
+        files
+    }
+
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
+        self.pack.join(path)
+    }
+
+    pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
+        fs::read(self.at(path)).unwrap()
+    }
+
+    pub(crate) fn put(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    pub(crate) fn flip(&self, path: &str, at: usize) {
+        let mut bytes = self.bytes(path);
+        bytes[at] ^= 1;
+        self.put(path, bytes);
+    }
+
+    pub(crate) fn statement(&self) -> Statement {
+        serde_json::from_slice(&self.bytes("manifest.json")).unwrap()
+    }
+
+    /// Seals whatever the manifest says, with the key and nothing else changed.
+    pub(crate) fn seal(&self, manifest: &[u8], key: &SigningKey) {
+        self.put("manifest.json", manifest);
+        self.put("manifest.json.sig", seal::sign(key, manifest));
+    }
+
+    /// Edits what the manifest says and seals it.
+    pub(crate) fn reseal_manifest(&self, key: &SigningKey, edit: impl FnOnce(&mut Statement)) {
+        let mut statement = self.statement();
+        edit(&mut statement);
+        self.seal(&statement.to_bytes(), key);
+    }
+
+    /// Makes manifest, ledger, id and seal fit the files as they now are: what a forger with a key would do.
+    pub(crate) fn reseal(&self, key: &SigningKey) {
+        self.put("signer.pub.pem", key.verifying_key().to_pem());
+        let mut statement = self.statement();
+        for artifact in &mut statement.artifacts {
+            let bytes = self.bytes(artifact.path.as_str());
+            (artifact.size_bytes, artifact.sha256) = (bytes.len() as u64, Digest::of(&bytes));
+        }
+        self.reseal_as(key, statement);
+    }
+
+    pub(crate) fn reseal_as(&self, key: &SigningKey, mut statement: Statement) {
+        statement.artifacts.sort_by(|one, other| one.path.cmp(&other.path));
+        let lines = statement.artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.sha256));
+        let ledger = lines.collect::<Ledger>().write();
+        statement.checksums_sha256_digest = Digest::of(&ledger);
+        let signing = statement.signing.as_ref().unwrap();
+        statement.signing = Some(Signing { key_id: key.id(), ..signing.clone() });
+        let files = statement.artifacts.iter();
+        let evidence = files.filter(|artifact| artifact.path.as_str().starts_with("sidecars/"));
+        let files = evidence.map(|artifact| (&artifact.path, &artifact.sha256));
+        statement.pack_id = PackId::of(&statement.created_at, Some(&key.id()), files);
+        // A forger would write the page with the new id too.
+        self.put("checksums.sha256", ledger);
+        self.seal(&statement.to_bytes(), key);
+    }
+
+    /// Seals a ledger of other text, with manifest and seal that fit it.
+    pub(crate) fn reseal_ledger(&self, key: &SigningKey, edit: impl FnOnce(&str) -> String) {
+        let ledger = edit(&String::from_utf8(self.bytes("checksums.sha256")).unwrap());
+        self.put("checksums.sha256", &ledger);
+        self.reseal_manifest(key, |statement| {
+            statement.checksums_sha256_digest = Digest::of(ledger.as_bytes());
+        });
+    }
+
+    pub(crate) fn check(&self, options: &Options) -> VerifyResult {
+        let result = check::directory(&self.pack, options).unwrap();
+        assert_schema(&result);
+        result
+    }
+
+    /// `CODE path` of every finding, in order of text.
+    pub(crate) fn found(&self, options: &Options) -> Vec<String> {
+        let result = self.check(options);
+        assert_eq!(result.ok, result.findings.is_empty());
+        assert!(result.ok || !result.proof_grade);
+        broken(&result)
+    }
+}
+
+pub(crate) fn broken(result: &VerifyResult) -> Vec<String> {
+    let texts = result.findings.iter().map(|finding| format!("{} {}", finding.law.code, finding.path));
+    texts.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+pub(crate) fn assert_schema(result: &VerifyResult) {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../contracts/pack_verify.schema.json")).unwrap();
+    let document = serde_json::to_value(result).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}\n{document:#}");
+}
+
+#[allow(clippy::print_stderr, reason = "a skipped test must be heard")]
+pub(crate) fn has_openssl() -> bool {
+    let there = Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success());
+    if !there {
+        eprintln!("SKIPPED: no openssl on this machine");
+    }
+    there
+}
