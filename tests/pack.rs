@@ -225,6 +225,7 @@ fn one_byte_flipped_in_each_file() {
     for (file, code) in [
         ("README.md", "FILE_DIGEST_MISMATCH"),
         ("receipts/iris.jsonl", "FILE_DIGEST_MISMATCH"),
+        ("report.html", "FILE_DIGEST_MISMATCH"),
         ("results/final_verdict.json", "FILE_DIGEST_MISMATCH"),
         ("results/final_verdict.txt", "FILE_DIGEST_MISMATCH"),
         ("results/rule_coverage.json", "FILE_DIGEST_MISMATCH"),
@@ -238,7 +239,7 @@ fn one_byte_flipped_in_each_file() {
         assert_eq!(place.found(&strict()), [format!("{code} {file}")]);
         assert_eq!(place.check(&strict()).exit_code(), 1);
     }
-    assert_eq!(FILES.len(), 9 + 2, "the manifest and the ledger have tests of their own");
+    assert_eq!(FILES.len(), 10 + 2, "the manifest and the ledger have tests of their own");
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn what_was_not_compared_is_not_said_to_hold() {
         let check = result.checks.iter().find(|check| check.name == name).unwrap();
         (json!(check.how), check.ok, check.count)
     };
-    assert_eq!(check("readme"), (json!("not_checked"), None, 0));
+    assert_eq!(check("pages"), (json!("recomputed"), Some(false), 1));
     assert_eq!(check("results"), (json!("recomputed"), Some(false), 3));
     assert_eq!(check("verdicts"), (json!("recomputed"), Some(true), 1));
     let place = Place::sealed();
@@ -340,6 +341,7 @@ fn a_file_removed() {
     for (file, codes) in [
         ("README.md", vec!["FILE_MISSING README.md"]),
         ("receipts/iris.jsonl", vec!["DIRECTORY_EMPTY receipts", "FILE_MISSING receipts/iris.jsonl"]),
+        ("report.html", vec!["FILE_MISSING report.html"]),
         ("results/final_verdict.json", vec!["FILE_MISSING results/final_verdict.json"]),
         ("results/final_verdict.txt", vec!["FILE_MISSING results/final_verdict.txt"]),
         ("results/rule_coverage.json", vec!["FILE_MISSING results/rule_coverage.json"]),
@@ -607,8 +609,8 @@ fn a_verdict_edited_and_everything_sealed_by_another_key() {
     assert_eq!(result.checks.iter().filter(|check| check.ok.is_none()).count(), 7, "no payload was read");
     let found = place.found(&lax());
     assert!(found.contains(&"VERDICT_NOT_REDERIVED verify/iris.json".to_owned()), "{found:?}");
-    // The forger did not write page one again, and it still shows the old id and key.
-    assert_eq!(found.len(), 2);
+    // The forger did not write the pages again, and they still show the old key.
+    assert_eq!(found.len(), 3);
 }
 
 #[test]
@@ -632,7 +634,7 @@ fn a_verdict_edited_and_everything_sealed_by_the_right_key() {
     let place = Place::sealed();
     place.flip("README.md", 100);
     place.reseal(&alice());
-    assert_eq!(place.found(&strict()), ["README_NOT_REDERIVED README.md"]);
+    assert_eq!(place.found(&strict()), ["PAGE_NOT_REDERIVED README.md"]);
 }
 
 #[test]
@@ -658,10 +660,7 @@ fn a_manifest_that_lies_and_is_sealed_by_the_right_key() {
             |statement| statement.artifacts.insert(0, statement.artifacts[0].clone()),
             "MANIFEST_ARTIFACTS_UNSOUND manifest.json",
         ),
-        (
-            |statement| statement.created_at_source = ClockSource::SystemClock,
-            "README_NOT_REDERIVED README.md",
-        ),
+        (|statement| statement.created_at_source = ClockSource::SystemClock, "PAGE_NOT_REDERIVED README.md"),
     ];
     for (lie, finding) in rows {
         let place = Place::sealed();
@@ -669,7 +668,11 @@ fn a_manifest_that_lies_and_is_sealed_by_the_right_key() {
         let found = place.found(&strict());
         assert!(found.contains(&finding.to_owned()), "{finding}: {found:?}");
         assert!(place.check(&strict()).checks.iter().any(|check| check.ok == Some(false)), "{finding}");
-        let cascades = ["PACK_ID_MISMATCH manifest.json", "README_NOT_REDERIVED README.md"];
+        let cascades = [
+            "PACK_ID_MISMATCH manifest.json",
+            "PAGE_NOT_REDERIVED README.md",
+            "PAGE_NOT_REDERIVED report.html",
+        ];
         assert!(
             found.iter().all(|text| text == finding || cascades.contains(&text.as_str())),
             "{finding}: {found:?}"
@@ -740,7 +743,7 @@ fn a_pack_by_another_version_is_compared_by_outcome_and_that_is_said() {
     assert_eq!(result.not_checked.len(), 1);
     let how = |name: &str| json!(result.checks.iter().find(|check| check.name == name).unwrap().how);
     assert_eq!(
-        [how("receipts"), how("verdicts"), how("readme")],
+        [how("receipts"), how("verdicts"), how("pages")],
         ["recomputed", "checked", "checked"].map(|how| json!(how))
     );
 }

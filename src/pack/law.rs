@@ -278,8 +278,8 @@ laws! {
     "A summary says something else than the evidence."
     "Believe the result computed here; ask the maker."
 
-    README_NOT_REDERIVED Broken
-    "README.md is what the pack's contents give."
+    PAGE_NOT_REDERIVED Broken
+    "README.md and report.html are what the evidence gives."
     "Its text was edited before sealing."
     "Do not rely on its text; ask the maker."
 

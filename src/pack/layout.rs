@@ -3,7 +3,7 @@
 use super::law::{self, Law};
 use super::manifest::FileRole;
 use super::path::PackPath;
-use super::{README, SELECTION, SIGNER, SUITE};
+use super::{README, REPORT, SELECTION, SIGNER, SUITE};
 
 /// A group of sealed files that are held against the evidence together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,13 +14,13 @@ pub enum Group {
     Verdicts,
     /// What the inputs come to together.
     Results,
-    /// Page one.
-    Readme,
+    /// What the pack says to people.
+    Pages,
 }
 
 impl Group {
     /// Every group, in the order of the checks.
-    pub const ALL: [Self; 4] = [Self::Receipts, Self::Verdicts, Self::Results, Self::Readme];
+    pub const ALL: [Self; 4] = [Self::Receipts, Self::Verdicts, Self::Results, Self::Pages];
 
     /// The name in results.
     #[must_use]
@@ -29,7 +29,7 @@ impl Group {
             Self::Receipts => "receipts",
             Self::Verdicts => "verdicts",
             Self::Results => "results",
-            Self::Readme => "readme",
+            Self::Pages => "pages",
         }
     }
 }
@@ -51,6 +51,8 @@ pub enum Place<'a> {
     Result,
     /// `README.md`.
     Readme,
+    /// `report.html`.
+    Report,
     /// `signer.pub.pem`.
     Signer,
 }
@@ -61,6 +63,7 @@ impl<'a> Place<'a> {
     pub fn of(path: &'a PackPath) -> Option<Self> {
         match path.as_str() {
             README => return Some(Self::Readme),
+            REPORT => return Some(Self::Report),
             SIGNER => return Some(Self::Signer),
             SUITE => return Some(Self::Suite),
             SELECTION => return Some(Self::Selection),
@@ -84,6 +87,7 @@ impl<'a> Place<'a> {
             Self::Selection => PackPath::known(SELECTION),
             Self::Result => PackPath::known("results"),
             Self::Readme => PackPath::known(README),
+            Self::Report => PackPath::known(REPORT),
             Self::Signer => PackPath::known(SIGNER),
         }
     }
@@ -98,6 +102,7 @@ impl<'a> Place<'a> {
             Self::Suite | Self::Selection => FileRole::Suite,
             Self::Result => FileRole::Result,
             Self::Readme => FileRole::Readme,
+            Self::Report => FileRole::Report,
             Self::Signer => FileRole::SignerKey,
         }
     }
@@ -109,7 +114,7 @@ impl<'a> Place<'a> {
             Self::Receipt(_) | Self::Sidecar(_) => Group::Receipts,
             Self::Verdict(_) => Group::Verdicts,
             Self::Suite | Self::Selection | Self::Result | Self::Signer => Group::Results,
-            Self::Readme => Group::Readme,
+            Self::Readme | Self::Report => Group::Pages,
         }
     }
 
@@ -120,7 +125,7 @@ impl<'a> Place<'a> {
             Self::Receipt(_) | Self::Sidecar(_) => &law::RECEIPT_NOT_REDERIVED,
             Self::Verdict(_) => &law::VERDICT_NOT_REDERIVED,
             Self::Suite | Self::Selection | Self::Result => &law::RESULT_NOT_REDERIVED,
-            Self::Readme => &law::README_NOT_REDERIVED,
+            Self::Readme | Self::Report => &law::PAGE_NOT_REDERIVED,
             Self::Signer => &law::SIGNER_FILE_MISMATCH,
         }
     }
@@ -133,6 +138,7 @@ pub fn media_type(path: &PackPath) -> &'static str {
         Some("json") => "application/json",
         Some("jsonl") => "application/x-ndjson",
         Some("md") => "text/markdown",
+        Some("html") => "text/html",
         Some("pem") => "application/x-pem-file",
         _ => "text/plain",
     }

@@ -238,6 +238,8 @@ pub enum FileRole {
     Result,
     /// Page one.
     Readme,
+    /// The pack as a page.
+    Report,
     /// The signer's public key.
     SignerKey,
 }

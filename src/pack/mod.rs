@@ -40,6 +40,8 @@ pub const LEDGER: &str = "checksums.sha256";
 pub const SIGNER: &str = "signer.pub.pem";
 /// Page one for a reader.
 pub const README: &str = "README.md";
+/// The pack as a page.
+pub const REPORT: &str = "report.html";
 /// The verdict over all inputs, as JSON.
 pub const FINAL_VERDICT: &str = "results/final_verdict.json";
 /// The suite that the inputs answer to.

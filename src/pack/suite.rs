@@ -196,7 +196,9 @@ impl Suite {
         let mut seen = BTreeSet::new();
         let all = self.file.scenarios.iter().flat_map(|scenario| &scenario.inputs);
         let paths: Vec<&str> = all.map(String::as_str).filter(|path| seen.insert(*path)).collect();
-        let stems = Stem::all(paths.iter().copied());
+        // The folders tell inputs apart that are all called alike.
+        let names: Vec<String> = paths.iter().map(|path| path.replace('/', "-")).collect();
+        let stems = Stem::all(names.iter().map(String::as_str));
         paths.into_iter().zip(stems).collect()
     }
 

@@ -171,7 +171,7 @@ fn finding_text(finding: &Finding, out: &mut String) {
     }
 }
 
-fn evidence_text(evidence: &Evidence) -> String {
+pub(super) fn evidence_text(evidence: &Evidence) -> String {
     match evidence {
         Evidence::Gap { stored, derived, gap, bound, .. } => {
             format!("stored {stored}, derived {derived}, gap {gap:.3e}, bound {bound:.3e}")

@@ -6,8 +6,11 @@
 //! ```
 //! Nothing here opens a file, reads a clock or fails: bytes that cannot be read are an outcome.
 
+mod facts;
 pub mod read;
 pub mod stream;
+
+pub use facts::{LayerNorms, StepFacts};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +19,7 @@ use crate::digest::Digest;
 use crate::import::{Framework, Options};
 use crate::receipt::canonical::{self, EmitError};
 use crate::receipt::lower;
+use crate::receipt::step::Step;
 use crate::reconcile::rule::Verdict;
 use crate::reconcile::{self, Report};
 use crate::schema::Violation;
@@ -133,6 +137,8 @@ pub struct Verified {
     pub sections: Vec<Section>,
     /// The canonical bytes of the receipt that an import made.
     pub imported: Option<Vec<u8>>,
+    /// The step as it was given, where it could be read.
+    pub step: Option<Box<Step>>,
 }
 
 impl Verified {
@@ -146,15 +152,16 @@ impl Verified {
 /// Judges the bytes of one receipt.
 #[must_use]
 pub fn receipt(bytes: &[u8]) -> Verified {
-    let (version, found) = match read::receipt(bytes) {
-        Err(error) => (None, Found::Unreadable(error)),
-        Ok(Read { version, record: Err(violations) }) => (Some(version), Found::Malformed(violations)),
+    let (version, found, step) = match read::receipt(bytes) {
+        Err(error) => (None, Found::Unreadable(error), None),
+        Ok(Read { version, record: Err(violations) }) => (Some(version), Found::Malformed(violations), None),
         Ok(Read { version, record: Ok(entry) }) => {
             let canonical = Some(entry.claims.canonical);
-            (Some(version), Found::Judged { report: reconcile::reconcile(&entry), canonical })
+            let found = Found::Judged { report: reconcile::reconcile(&entry), canonical };
+            (Some(version), found, Some(Box::new(entry.step)))
         }
     };
-    Verified { sections: vec![section(Kind::Receipt, bytes, version, found)], imported: None }
+    Verified { sections: vec![section(Kind::Receipt, bytes, version, found)], imported: None, step }
 }
 
 /// Judges the bytes of one framework sidecar as they are, makes its receipt, and judges that too.
@@ -163,6 +170,7 @@ pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> 
     let alone = |version, found| Verified {
         sections: vec![section(Kind::Sidecar, bytes, version, found)],
         imported: None,
+        step: None,
     };
     let (version, import) = match read::sidecar(bytes, expected) {
         Err(error) => return alone(None, Found::Unreadable(error)),
@@ -179,16 +187,17 @@ pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> 
         .map_err(WriteError::from)
         .and_then(|receipt| canonical::emit(&receipt).map_err(WriteError::from));
     let judged = section(Kind::Sidecar, bytes, version, Found::Judged { report, canonical: None });
+    let step = Some(Box::new(entry.step));
     match written {
         Ok(text) => {
             let imported = text.into_bytes();
             let mut verified = receipt(&imported);
             verified.sections.insert(0, judged);
-            Verified { imported: Some(imported), ..verified }
+            Verified { imported: Some(imported), step, ..verified }
         }
         Err(error) => {
             let unwritten = section(Kind::Receipt, &[], None, Found::Unwritten(error));
-            Verified { sections: vec![judged, unwritten], imported: None }
+            Verified { sections: vec![judged, unwritten], imported: None, step }
         }
     }
 }

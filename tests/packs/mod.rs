@@ -18,12 +18,13 @@ use bp::trust::{SigningKey, TrustPolicy, seal};
 use serde_json::Value;
 
 pub(crate) const SIDECAR: &[u8] = include_bytes!("../../fixtures/good/jax-sgd-step.sidecar.jsonl");
-pub(crate) const FILES: [&str; 11] = [
+pub(crate) const FILES: [&str; 12] = [
     "README.md",
     "checksums.sha256",
     "manifest.json",
     "manifest.json.sig",
     "receipts/iris.jsonl",
+    "report.html",
     "results/final_verdict.json",
     "results/final_verdict.txt",
     "results/rule_coverage.json",

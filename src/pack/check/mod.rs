@@ -117,7 +117,7 @@ const CHECKS: [&str; 12] = [
     "receipts",
     "verdicts",
     "results",
-    "readme",
+    "pages",
     "identity",
 ];
 

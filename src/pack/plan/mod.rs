@@ -28,9 +28,12 @@ use super::suite::{Selection, Suite};
 use crate::digest::Digest;
 use crate::import::Options;
 use crate::json;
+use crate::report::timeline::Timeline;
+use crate::report::told::Told;
 use crate::report::{self, Coverage};
 use crate::trust::{KeyId, VerifyingKey};
-use crate::verify;
+use crate::verify::{self, StepFacts};
+use page::Inside;
 
 /// What a pack says beside what follows from its inputs.
 #[derive(Debug, Clone)]
@@ -85,7 +88,16 @@ struct Assessed {
     detected: BTreeSet<String>,
     /// Whether receipt and verdict were byte-equal every time.
     repeated_equal: bool,
+    /// The input's records in order.
+    timeline: Timeline,
+    /// The first findings.
+    told: Vec<Told>,
+    /// How many findings there are.
+    found: usize,
 }
+
+/// Findings that are kept of an input, for pages; all of them are in its verdict.
+const MAX_TOLD: usize = 50;
 
 /// How inputs are judged.
 #[derive(Debug, Clone, Copy)]
@@ -127,8 +139,17 @@ pub fn judge<S: Sink>(
     let sealed = Sealed { size_bytes: bytes.len() as u64, sha256: Digest::of(bytes), role: place.role() };
     let evidence = (place.path(), sealed);
     let coverage = Coverage::of(&verified);
+    let mut timeline = Timeline::default();
+    let facts = verified.step.as_deref().map(StepFacts::of);
+    timeline.push(facts, &coverage, judgement.outcome);
+    let mut told = report::told::told(&verified);
+    let found = told.len();
+    told.truncate(MAX_TOLD);
     let assessed = Assessed {
         judged: Judged { stem, kind, outcome: judgement.outcome, sha256: sealed.sha256 },
+        timeline,
+        told,
+        found,
         decided: coverage.decided(),
         coverage,
         detected: report::coverage::detected(&verified),
@@ -237,8 +258,19 @@ impl Evidence {
         if let Some(signer) = signer {
             derived.put(Place::Signer, signer.to_pem().as_bytes(), sink)?;
         }
-        let readme = page::readme(&verdict, terms, &pack_id, key_id);
-        derived.put(Place::Readme, readme.as_bytes(), sink)?;
+        let inside = Inside {
+            terms,
+            pack_id: &pack_id,
+            key_id,
+            verdict: &verdict,
+            scenarios: summary.as_ref(),
+            coverage: &coverage,
+            assessed: &assessed,
+            evidence: &files,
+        };
+        derived.put(Place::Readme, page::readme(&inside).as_bytes(), sink)?;
+        derived.put(Place::Report, page::report(&inside).as_bytes(), sink)?;
+        drop(summary);
         let suite = demand.map(|Demand { suite, .. }| SuiteFacts {
             name: Some(suite.name().to_owned()),
             scenarios_sha256: Some(suite.sha256()),

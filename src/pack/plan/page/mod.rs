@@ -1,0 +1,121 @@
+//! The pages of a pack: what it says to people. Each follows from the evidence and the terms alone.
+
+mod readme;
+mod report;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+pub(super) use readme::readme;
+pub(super) use report::report;
+
+use super::results::FinalVerdict;
+use super::{Assessed, Stem, Summary, Terms};
+use crate::pack::files::Files;
+use crate::pack::manifest::{ClockSource, Moment, PackId};
+use crate::report::{Coverage, Outcome};
+use crate::trust::KeyId;
+use std::collections::BTreeMap;
+
+/// Everything that a page may show.
+pub(super) struct Inside<'a> {
+    pub(super) terms: &'a Terms,
+    pub(super) pack_id: &'a PackId,
+    pub(super) key_id: Option<&'a KeyId>,
+    pub(super) verdict: &'a FinalVerdict,
+    pub(super) scenarios: Option<&'a Summary<'a>>,
+    pub(super) coverage: &'a Coverage,
+    pub(super) assessed: &'a BTreeMap<Stem, Assessed>,
+    pub(super) evidence: &'a Files,
+}
+
+/// What stands at the top of every page: identity, verdict, scope, open points.
+#[derive(Serialize)]
+struct Head<'a> {
+    pack_id: &'a PackId,
+    created_at: &'a Moment,
+    clock: &'static str,
+    producer: String,
+    judge: String,
+    rule_count: usize,
+    run: String,
+    key: String,
+    sealed: bool,
+    verdict: &'static str,
+    verdict_sentence: String,
+    open_points: Vec<String>,
+}
+
+impl Inside<'_> {
+    fn head(&self) -> Head<'_> {
+        let Terms { created_at, created_at_source, producer, judge, subject, .. } = self.terms;
+        Head {
+            pack_id: self.pack_id,
+            created_at,
+            clock: match created_at_source {
+                ClockSource::Argument => "named by the caller",
+                ClockSource::SourceDateEpoch => "SOURCE_DATE_EPOCH",
+                ClockSource::SystemClock => "the maker's clock",
+            },
+            producer: plain(&format!("{} {} {}", producer.name, producer.version, producer.build)),
+            judge: plain(&format!("{} {}", judge.name, judge.version)),
+            rule_count: judge.rules.len(),
+            run: plain(
+                subject.run_name.as_ref().or(subject.run_id.as_ref()).map_or("not named", String::as_str),
+            ),
+            key: self.key_id.map_or_else(|| "none".to_owned(), KeyId::to_string),
+            sealed: self.key_id.is_some(),
+            verdict: self.verdict.verdict.name(),
+            verdict_sentence: self.verdict.sentence(),
+            open_points: self.open_points(),
+        }
+    }
+
+    fn open_points(&self) -> Vec<String> {
+        let Self { verdict, terms, .. } = self;
+        let mut points = Vec::new();
+        points.extend(verdict.shortfalls.iter().map(|shortfall| format!("Scenario {}.", plain(shortfall))));
+        let by_itself = verdict.scenarios.is_none();
+        for input in verdict.inputs.iter().filter(|input| by_itself && input.outcome != Outcome::Pass) {
+            points.push(format!("`{}` came to {}: see `verify/{0}.json`.", input.stem, input.outcome.name()));
+        }
+        if self.key_id.is_none() {
+            points.push("The pack is not sealed.".to_owned());
+        }
+        if terms.subject.artifacts.is_empty() {
+            points.push("No artifact (weights, data set) is bound to this pack by digest.".to_owned());
+        }
+        points.push("No independent time stamp and no sign-off is part of this pack.".to_owned());
+        points
+    }
+}
+
+/// A template rendered with its page. HTML escapes what it is given; in Markdown, [`plain`] does.
+fn render(name: &str, template: &str, page: impl Serialize) -> String {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let syntax =
+        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+    environment.set_syntax(syntax.expect("the default delimiters differ"));
+    environment
+        .render_named_str(name, template, Serde(page))
+        .expect("the template names members of its page only")
+}
+
+/// Text from outside, cut to what can neither end a code span nor a table cell.
+fn plain(text: &str) -> String {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || " ._:+@/-".contains(letter);
+    text.chars().take(80).map(|letter| if allowed(letter) { letter } else { '?' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_cannot_leave_its_cell() {
+        assert_eq!(plain("a`|\n# b<script>"), "a???? b?script?");
+    }
+}
