@@ -73,12 +73,14 @@ pub(super) fn read(docs: &Docs<'_>, draft: &mut Draft) {
     let Some(entry) = chosen else { return };
     draft.run_id = Some(entry.run_id.to_owned());
     status(&entry, path, draft);
+    job(docs, &entry, draft);
     settings(&entry, path, draft);
     progress(docs, base, &entries, &entry, path, draft);
     let manifest = join(base, "manifest.json");
     dangling(docs, base, &manifest, draft);
     if entry.is_multi() {
         merges::read(docs, base, &entry, path, draft);
+        trainer::adapter(docs, draft);
     } else {
         shared(&entries, &entry, path, draft);
         configuration(docs, base, &entry, path, draft);
@@ -213,6 +215,21 @@ fn status(entry: &Entry<'_>, path: &str, draft: &mut Draft) {
     }
 }
 
+/// The job of the user interface that started the run, where there is one.
+fn job(docs: &Docs<'_>, entry: &Entry<'_>, draft: &mut Draft) {
+    for path in docs.named("job.json") {
+        let Some(object) = docs.object(path) else { continue };
+        let code = object.get("exit_code").and_then(Value::as_i64);
+        if let Some(id) = object.get("run_id").and_then(Value::as_str) {
+            draft.id(id, path);
+        }
+        if let (Some("completed"), Some(code)) = (entry.text("status"), code.filter(|code| *code != 0)) {
+            let message = format!("the process ended with status {code}, and the row is completed");
+            draft.find(&law::RUN_STATUS_CONTRADICTION, path, message);
+        }
+    }
+}
+
 fn settings(entry: &Entry<'_>, path: &str, draft: &mut Draft) {
     for key in ["model_name", "dataset_info", "dataset_hash", "session_kind"] {
         if let Some(value) = entry.object.get(key) {
@@ -224,7 +241,11 @@ fn settings(entry: &Entry<'_>, path: &str, draft: &mut Draft) {
         draft.set(name, value, path);
     }
     let text = |key: &str| entry.text(key).map(str::to_owned);
-    draft.dataset = Some((text("dataset_info"), text("dataset_hash")));
+    // Fewer digits than the trainer keeps, or none, would agree with too much.
+    let is_prefix = |text: &String| {
+        (16..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    draft.dataset = Some((text("dataset_info"), text("dataset_hash").filter(is_prefix)));
     for key in ["host", "pid", "heartbeat_at"] {
         let Some(value) = entry.object.get(key) else { continue };
         let personal = key == "host" && draft.names == crate::run::evidence::Names::Masked;
@@ -365,11 +386,9 @@ fn ids(docs: &Docs<'_>, base: &str, entries: &[Entry<'_>], draft: &mut Draft) {
             seen.push((id.trim().to_owned(), path.to_owned()));
         }
     }
-    for name in ["merge_history.json", "job.json"] {
-        for path in docs.named(name) {
-            let id = docs.object(path).and_then(|object| object.get("run_id")?.as_str());
-            seen.extend(id.map(|id| (id.to_owned(), path.to_owned())));
-        }
+    for path in docs.named("merge_history.json") {
+        let id = docs.object(path).and_then(|object| object.get("run_id")?.as_str());
+        seen.extend(id.map(|id| (id.to_owned(), path.to_owned())));
     }
     let manifest = join(base, "manifest.json");
     for checkpoint in manifest_rows(docs, &manifest) {
@@ -445,7 +464,7 @@ fn shared(entries: &[Entry<'_>], entry: &Entry<'_>, path: &str, draft: &mut Draf
         draft.find(
             &law::RUN_SHARED_DIRECTORY,
             path,
-            format!("{count} other runs wrote to the same directory"),
+            format!("runs that wrote to the same directory beside this one: {count}"),
         );
     }
 }

@@ -73,7 +73,9 @@ pub(super) fn left_out(evidence: &Evidence, draft: &mut Draft) {
 /// Cards that are templates.
 pub(super) fn cards(docs: &Docs<'_>, draft: &mut Draft) {
     let names = ["README.md", "model_card.md"];
-    for path in names.into_iter().flat_map(|name| docs.named(name)) {
+    // A checkpoint holds a copy of the template.
+    let card = |path: &&str| checkpoint_step(file_name(folder(path))).is_none();
+    for path in names.into_iter().flat_map(|name| docs.named(name)).filter(card) {
         let text = docs.text(path).unwrap_or_default();
         let marks = [
             "[More Information Needed]",
@@ -311,6 +313,12 @@ pub(super) fn datasets(evidence: &Evidence, draft: &mut Draft) -> Vec<DatasetCla
                 let message =
                     format!("{} with {recorded} is recorded", name.as_deref().unwrap_or("a data set"));
                 draft.find(&law::RUN_DATASET_NOT_GIVEN, ".", message);
+            }
+            (Agreement::Agrees, _, Some(prefix)) if prefix.len() < 64 => {
+                let digits = prefix.len();
+                draft.not_checked.push(format!(
+                    "The digest of the data set beyond its first {digits} digits: the trainer keeps no more."
+                ));
             }
             _ => {}
         }

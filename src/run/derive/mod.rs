@@ -108,6 +108,9 @@ struct Draft {
     not_checked: Vec<String>,
 }
 
+/// Characters of an id that a record quotes.
+const MAX_ID: usize = 128;
+
 /// What matters for a fine-tune, and the names under which trainers write it.
 const MATTERS: &[(&str, &[&str])] = &[
     ("base model", &["model_name", "base_model_name_or_path", "base_model", "_name_or_path", "model"]),
@@ -171,7 +174,9 @@ impl Draft {
     }
 
     fn id(&mut self, id: &str, path: &str) {
-        self.ids.push(SeenId { id: id.to_owned(), path: path.to_owned() });
+        // An id is short; a file that is named as one may hold anything.
+        let id: String = mask::text(id, self.names).chars().take(MAX_ID).collect();
+        self.ids.push(SeenId { id, path: path.to_owned() });
     }
 
     /// The settings that matter and that nothing records.
@@ -225,12 +230,9 @@ impl Draft {
         let artifacts = &docs.evidence.artifacts;
         let opaque = artifacts.iter().filter(|artifact| artifact.safetensors.is_none()).count();
         if opaque > 0 {
-            let message = format!(
-                "{opaque} recorded file{} (pickles and others) by digest only: what {} hold is not read.",
-                if opaque == 1 { " is" } else { "s are" },
-                if opaque == 1 { "it may" } else { "they" },
-            );
-            self.not_checked.push(message.replace(" by digest", " known by digest"));
+            let message =
+                format!("What {opaque} files known by their digest alone hold (pickles and others).");
+            self.not_checked.push(message);
         }
         if self.run_id.is_none() {
             self.not_checked.push("No run id ties these files to each other.".to_owned());

@@ -102,7 +102,7 @@ pub(super) fn states<'a>(docs: &'a Docs<'_>, below: &str) -> Vec<TrainerState<'a
 
 /// The state that tells most of the run: the one beside the final weights, else that of the last checkpoint.
 fn last<'a>(states: &[TrainerState<'a>]) -> Option<TrainerState<'a>> {
-    let outside = states.iter().rfind(|state| checkpoint_step(file_name(folder(state.path))).is_none());
+    let outside = states.iter().find(|state| checkpoint_step(file_name(folder(state.path))).is_none());
     outside.or_else(|| states.iter().max_by_key(|state| state.step())).copied()
 }
 
