@@ -122,6 +122,9 @@ codes! {
     PACK_UNREADABLE 2 false
         "There is no pack there that could be opened."
         "Name the pack's folder, the one that holds manifest.json.";
+    RUN_NOT_COLLECTED 2 false
+        "A run directory, or a data set of it, cannot be taken in."
+        "See the message: a save that was not finished, or a place where programs keep credentials, is not collected from.";
     INVALID_TIME 3 false
         "A time is not RFC 3339, or `SOURCE_DATE_EPOCH` is not a number of seconds."
         "Write it like 2026-01-31T12:00:00Z.";

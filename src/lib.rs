@@ -13,13 +13,14 @@
 //! ```
 //!
 //! Small values stand below everything: [`digest`], [`json`], [`mod@pointer`], [`number`], [`schema`], [`error`],
-//! [`persist`]. The library opens files in [`pack`], [`trust`] and [`persist`] alone; it never reads a clock or the
-//! environment. ARCHITECTURE.md has the map and the invariants.
+//! [`persist`], [`handle`]. The library opens files in [`pack`], [`run::collect`], [`trust`] and [`persist`] alone; it
+//! never reads a clock or the environment. ARCHITECTURE.md has the map and the invariants.
 
 pub mod author;
 pub mod digest;
 pub mod engine;
 pub mod error;
+pub mod handle;
 pub mod import;
 pub mod json;
 pub mod number;
@@ -29,6 +30,7 @@ pub mod pointer;
 pub mod receipt;
 pub mod reconcile;
 pub mod report;
+pub mod run;
 pub mod schema;
 pub mod trust;
 pub mod verify;

@@ -3,6 +3,7 @@
 use bp::error::{self, Failure};
 use bp::pack::law;
 use bp::report::{Long, fold};
+use bp::run::law as run_law;
 use serde_json::json;
 
 use crate::Run;
@@ -12,7 +13,8 @@ pub(crate) fn explain(code: &str, output: &Output) -> Run {
     let name = code.to_ascii_uppercase();
     let error = error::code(&name).map(|code| (code.name, None, code.meaning, code.remedy));
     let law = || law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
-    let Some((name, law, meaning, remedy)) = error.or_else(law) else {
+    let run = || run_law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
+    let Some((name, law, meaning, remedy)) = error.or_else(law).or_else(run) else {
         let failure = Failure::new(&error::INVALID_FLAG, format!("there is no code {code:?}"));
         return Err(failure.hint("give a code as an error or a finding prints it, for example ENOENT"));
     };

@@ -11,6 +11,7 @@ mod output;
 mod pack;
 mod receipt;
 mod rules;
+mod run;
 mod source;
 mod trust;
 mod validate;
@@ -43,6 +44,7 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::Import(arguments) => import::import(&arguments, output),
         Command::Rules { number } => rules::rules(number.as_deref(), output),
         Command::Explain { code } => explain::explain(&code, output),
+        Command::Run(command) => run::run(&command, output),
         Command::Keys(command) => keys::keys(command, output),
         Command::Pack(command) => pack::pack(command, output),
         Command::VerifyPack(arguments) => pack::verify::verify(&arguments, output),
