@@ -176,10 +176,7 @@ mod tests {
             mixed(&[facts(Some("a"), Some(0)), facts(Some("b"), Some(1))]),
             words("trace_id", "b", "a")
         );
-        assert_eq!(
-            mixed(&[facts(Some("a"), Some(0)), facts(None, Some(1))]),
-            words("trace_id", "none", "a")
-        );
+        assert_eq!(mixed(&[facts(Some("a"), Some(0)), facts(None, Some(1))]), words("trace_id", "none", "a"));
         assert_eq!(mixed(&[facts(Some("a"), Some(1))]), words("step_index", "1", "0"));
         assert_eq!(mixed(&[facts(None, Some(0)), facts(None, None)]), words("step_index", "none", "1"));
         let other = Facts { framework: "pytorch 2.1".into(), ..facts(None, None) };
