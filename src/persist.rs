@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Whatever the file system reports.
 pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let staged = stage(path, bytes, mode)?;
+    let mut staged = Staged::new(path, mode)?;
+    staged.write_all(bytes)?;
+    staged.file.sync_all()?;
     // A link, unlike a rename, refuses a name that is taken.
-    let linked = fs::hard_link(&staged, path);
-    fs::remove_file(&staged)?;
-    linked?;
+    fs::hard_link(&staged.staged, path)?;
+    drop(staged);
     sync_directory(parent_of(path))
 }
 
@@ -22,27 +23,85 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// Whatever the file system reports.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let staged = stage(path, bytes, mode)?;
-    fs::rename(&staged, path).inspect_err(|_| drop(fs::remove_file(&staged)))?;
-    sync_directory(parent_of(path))
+    let mut staged = Staged::new(path, mode)?;
+    staged.write_all(bytes)?;
+    staged.publish()
+}
+
+/// A file that is written beside its place, part by part. It is gone unless it is published.
+#[derive(Debug)]
+pub struct Staged {
+    file: File,
+    staged: PathBuf,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// Whatever the file system reports.
+    pub fn new(path: &Path, mode: u32) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+        let staged = parent_of(path).join(format!(".{name}.partial-{}", std::process::id()));
+        match fs::remove_file(&staged) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Ok(Self { file: open_new(&staged, mode)?, staged, path: path.to_owned() })
+    }
+
+    /// Brings it down to the disk and into its place, where another file may be.
+    ///
+    /// # Errors
+    /// Whatever the file system reports.
+    pub fn publish(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.staged, &self.path)?;
+        sync_directory(parent_of(&self.path))
+    }
+}
+
+impl io::Write for Staged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // Published, it is not there any more.
+        drop(fs::remove_file(&self.staged));
+    }
 }
 
 /// Writes one new file with its mode. It is not down on the disk yet: [`sync`] brings it there.
 ///
 /// # Errors
 /// Whatever the file system reports.
-pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
+pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    open_new(path, mode)?.write_all(bytes)
+}
+
+/// Opens a new file with its mode, for writing.
+///
+/// # Errors
+/// Whatever the file system reports.
+pub fn open_new(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    let mut file = options.open(path)?;
+    let file = options.open(path)?;
     // The mode given to open is cut by the umask; what is promised is the mode itself.
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     #[cfg(not(unix))]
     let _ = mode;
-    file.write_all(bytes)?;
     Ok(file)
 }
 
@@ -71,19 +130,6 @@ pub fn parent_of(path: &Path) -> &Path {
     }
 }
 
-fn stage(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-    let staged = parent_of(path).join(format!(".{name}.partial-{}", std::process::id()));
-    match fs::remove_file(&staged) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    write(&staged, bytes, mode)
-        .and_then(|file| file.sync_all())
-        .inspect_err(|_| drop(fs::remove_file(&staged)))?;
-    Ok(staged)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +144,21 @@ mod tests {
         replace(&path, b"two", 0o600).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "nothing staged is left");
+    }
+
+    #[test]
+    fn what_is_staged_is_gone_unless_it_is_published() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("trace");
+        let staged = || {
+            let mut staged = Staged::new(&path, 0o644).unwrap();
+            staged.write_all(b"half").unwrap();
+            staged
+        };
+        drop(staged());
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+        staged().publish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"half");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
     }
 }

@@ -5,6 +5,8 @@
 //!                                              wire -> receipt, labelled by that judgement
 //! ```
 
+pub mod stream;
+
 use serde::Deserialize as _;
 
 use crate::at;
@@ -14,11 +16,11 @@ use crate::engine;
 use crate::number::Tolerance;
 use crate::pointer::Pointer;
 use crate::receipt::lower;
-use crate::receipt::version::ReceiptVersion;
+use crate::receipt::version::{ReceiptVersion, TraceVersion};
 use crate::receipt::wire::{
     self, Attestor, BiasMode, BiasPolicy, Extractor, FixtureStatus, Identity, ImportProvenance,
-    NumericPolicy, PolicyTolerance, PostUpdateForward, Receipt, Sidecar, SourceFramework, TopologyInput,
-    WireTolerance,
+    NumericPolicy, Optimizer, PolicyTolerance, PostUpdateForward, Receipt, Sidecar, SourceFramework,
+    TopologyInput, WireTolerance,
 };
 
 /// The largest sidecar of a single step, in bytes.
@@ -58,12 +60,44 @@ impl Framework {
         Self::ALL.into_iter().find(|framework| framework.name() == name)
     }
 
-    /// The importer that a receipt names as its extractor.
-    const fn extractor(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Pytorch => ("bp-import-pytorch", "0.6.0"),
-            Self::Jax => ("bp-import-jax", "0.6.1"),
-            Self::Tensorflow => ("bp-import-tensorflow", "0.7.0"),
+    /// The importer that a receipt names as its extractor: of one step, or of a stream.
+    const fn extractor(self, is_stream: bool) -> (&'static str, &'static str) {
+        match (self, is_stream) {
+            (Self::Pytorch, false) => ("bp-import-pytorch", "0.6.0"),
+            (Self::Pytorch, true) => ("bp-import-pytorch", "0.8.0"),
+            (Self::Jax, false) => ("bp-import-jax", "0.6.1"),
+            (Self::Jax, true) => ("bp-import-jax", "0.8.0"),
+            (Self::Tensorflow, false) => ("bp-import-tensorflow", "0.7.0"),
+            (Self::Tensorflow, true) => ("bp-import-tensorflow", "0.8.0"),
+        }
+    }
+}
+
+/// How a sidecar comes to its import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// One step by itself.
+    Alone,
+    /// A line of a run's stream.
+    InStream,
+}
+
+impl Standing {
+    /// Whether a sidecar of this format can come so. Before 0.7.0 a format by itself says which optimizer it was made for.
+    fn takes(self, version: TraceVersion, optimizer: Option<Optimizer>) -> bool {
+        match (self, version) {
+            (Self::Alone, TraceVersion::V0_2_0) | (Self::InStream, TraceVersion::V0_1_0) => false,
+            (Self::InStream, _) => true,
+            (Self::Alone, TraceVersion::V0_4_0) => {
+                matches!(optimizer, Some(Optimizer::Adam | Optimizer::Adamw))
+            }
+            (Self::Alone, TraceVersion::V0_5_0 | TraceVersion::V0_6_0) => {
+                optimizer == Some(Optimizer::SgdMomentum)
+            }
+            (Self::Alone, TraceVersion::V0_8_0) => {
+                matches!(optimizer, Some(Optimizer::Sgd | Optimizer::SgdMomentum))
+            }
+            (Self::Alone, TraceVersion::V0_1_0 | TraceVersion::V0_3_0 | TraceVersion::V0_7_0) => true,
         }
     }
 }
@@ -73,7 +107,8 @@ impl Framework {
 pub struct Options {
     /// The import time that the receipt carries, RFC 3339.
     pub timestamp: String,
-    /// The receipt's label; by default the framework's name and `-imported-step`.
+    /// The receipt's label; by default the framework's name and `-imported-step`, in a stream `-imported-multi-step`. In
+    /// a stream, `-step-` and the place follow.
     pub label: Option<String>,
     /// How far a recomputation may lie from the framework's numbers.
     pub tolerance: Tolerance,
@@ -98,6 +133,29 @@ pub enum Refusal {
         /// In the sidecar.
         found: String,
     },
+    /// A format that is not one of single steps, or not one of streams, or not one of the sidecar's optimizer.
+    #[error("{}: {format} with optimizer {optimizer}", match standing {
+        Standing::Alone => "not a format of one step (a line of a stream is imported by `multi`)",
+        Standing::InStream => "not a format of streams",
+    })]
+    Format {
+        /// How the sidecar came.
+        standing: Standing,
+        /// In the sidecar.
+        format: String,
+        /// In the sidecar.
+        optimizer: &'static str,
+    },
+    /// A sidecar that does not go on with the run that the first line began.
+    #[error("another run's sidecar: {what} is {found}, where {expected} is to stand")]
+    Mixed {
+        /// The field.
+        what: &'static str,
+        /// In this sidecar.
+        found: String,
+        /// What the sidecars before it call for.
+        expected: String,
+    },
     /// A value the receipt needs does not follow from the sidecar.
     #[error(transparent)]
     Author(#[from] AuthorError),
@@ -116,8 +174,15 @@ impl Import {
     /// Reads the wire model of a sidecar that its schema admits; `source` is the digest of its bytes.
     ///
     /// # Errors
-    /// [`Refusal::OtherFramework`] where `expected` is another framework, or the sidecar's is none that can be imported.
-    pub fn of(wire: Sidecar, source: Digest, expected: Option<Framework>) -> Result<Self, Refusal> {
+    /// [`Refusal::OtherFramework`] where `expected` is another framework, or the sidecar's is none that can be imported;
+    /// [`Refusal::Format`] where a sidecar of its format cannot come so.
+    pub fn of(
+        wire: Sidecar,
+        version: TraceVersion,
+        source: Digest,
+        standing: Standing,
+        expected: Option<Framework>,
+    ) -> Result<Self, Refusal> {
         let found = Framework::named(&wire.source_framework.name);
         let framework = match (found, expected) {
             (Some(found), Some(expected)) if found != expected => None,
@@ -127,6 +192,11 @@ impl Import {
             expected: expected.map_or("a framework that can be imported", Framework::name),
             found: wire.source_framework.name.clone(),
         })?;
+        let optimizer = wire.optimizer.as_ref().map(|config| config.name);
+        if !standing.takes(version, optimizer) {
+            let optimizer = optimizer.map_or("sgd", Optimizer::name);
+            return Err(Refusal::Format { standing, format: wire.format, optimizer });
+        }
         let bias_policy = explained(&wire);
         Ok(Self { wire, framework, bias_policy, source })
     }
@@ -143,15 +213,22 @@ impl Import {
         &self.bias_policy
     }
 
-    /// The receipt. `agreed` says what the judgement of the sidecar found; it becomes the receipt's label.
+    /// The receipt. `agreed` says what the judgement of the sidecar found; it becomes the receipt's label. `index` is the
+    /// sidecar's place in its stream, counted from 0; then the receipt awaits its marks ([`stream::Source`]).
     ///
     /// # Errors
     /// [`AuthorError`] where the sidecar leaves out what the engine needs to fill in the pass with the new parameters.
-    pub fn receipt(&self, agreed: bool, options: &Options) -> Result<Receipt, AuthorError> {
+    pub fn receipt(
+        &self,
+        agreed: bool,
+        options: &Options,
+        index: Option<u64>,
+    ) -> Result<Receipt, AuthorError> {
         let wire = &self.wire;
         let framework = &wire.source_framework;
         let identity = format!("{}@{}", framework.name, framework.version);
-        let (extractor, extractor_version) = self.framework.extractor();
+        let (extractor, extractor_version) = self.framework.extractor(index.is_some());
+        let label = |kind| options.label.clone().unwrap_or_else(|| format!("{}-{kind}", framework.name));
         let mut topology = wire.topology.clone();
         topology.layers = ["input", "hidden", "output"].map(str::to_owned).to_vec();
         let (post_update_forward, post_update_loss) = self.post_update()?;
@@ -159,13 +236,19 @@ impl Import {
         let request = self.request();
         let version = request.version(&net, ReceiptVersion::V0_4_0);
         let notes = serde_json::json!({
-            "source": format!("{extractor} (sidecar from {identity})"),
+            "source": match index {
+                None => format!("{extractor} (sidecar from {identity})"),
+                Some(_) => format!("{extractor} multi (sidecar from {identity})"),
+            },
             "gradient_convention": "descent_direction",
         });
         Ok(Receipt {
             schema_version: version.as_str().to_owned(),
-            fixture: options.label.clone().unwrap_or_else(|| format!("{}-imported-step", framework.name)),
-            step: 1,
+            fixture: match index {
+                None => label("imported-step"),
+                Some(index) => format!("{}-step-{index}", label("imported-multi-step")),
+            },
+            step: index.map_or(1, |index| index.saturating_add(1)),
             fixture_status: FixtureStatus {
                 authoring_state: "external_imported".to_owned(),
                 verification_state: match agreed {
@@ -194,12 +277,12 @@ impl Import {
                 },
                 import_provenance: Some(ImportProvenance {
                     source_format: wire.format.clone(),
-                    source_hash: self.source.prefixed(),
+                    source_hash: index.map_or(self.source, |_| stream::UNKNOWN).prefixed(),
                     import_timestamp: Some(options.timestamp.clone()),
                 }),
                 skip_basis: None,
                 signed_subject_digest: None,
-                bundle_root_digest: None,
+                bundle_root_digest: index.map(|_| stream::UNKNOWN.prefixed()),
             }),
             metadata: serde_json::Map::deserialize(notes).ok(),
             numeric_policy: wire.numeric_policy.clone().unwrap_or_else(observer_policy).with_whole_layout(),
@@ -207,8 +290,8 @@ impl Import {
             topology,
             learning_rate: wire.learning_rate,
             optimizer_config: request.written_config(),
-            trace_id: None,
-            step_index: None,
+            trace_id: index.map(|_| wire.trace_id.clone().unwrap_or_else(stream::unknown_trace)),
+            step_index: index,
             batch: wire.batch.clone(),
             inputs: wire.inputs.clone(),
             targets: wire.targets.clone(),

@@ -203,7 +203,7 @@ impl Sink for Stage {
     fn put(&self, path: &PackPath, bytes: &[u8]) -> Result<(), BuildError> {
         self.make_way(path)?;
         let file = self.path.join(path.as_str());
-        persist::write(&file, bytes, 0o644).map(drop).map_err(at(&file))
+        persist::write(&file, bytes, 0o644).map_err(at(&file))
     }
 }
 

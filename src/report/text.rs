@@ -27,20 +27,20 @@ pub fn render(verified: &Verified, verbose: bool) -> String {
     out
 }
 
-/// A trace's judgement in words.
+/// A trace's judgement in words; `what` names what was judged.
 #[must_use]
-pub fn render_trace(trace: &Trace, verbose: bool) -> String {
+pub fn render_trace(what: &str, trace: &Trace, verbose: bool) -> String {
     let mut out = String::new();
     let [passed, insufficient, failed] = trace.counts;
     let headline = match trace.outcome() {
-        Outcome::Pass => "verify multi passed",
-        Outcome::Fail => "verify multi failed",
-        Outcome::Insufficient => "verify multi: too little could be compared for a pass",
+        Outcome::Pass => " passed",
+        Outcome::Fail => " failed",
+        Outcome::Insufficient => ": too little could be compared for a pass",
     };
     line!(
         out,
         "",
-        "{headline} ({} records: {passed} pass, {insufficient} insufficient, {failed} fail)",
+        "{what}{headline} ({} records: {passed} pass, {insufficient} insufficient, {failed} fail)",
         trace.records
     );
     let told = if verbose { trace.told.len() } else { TOLD };

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::author::AuthorError;
 use crate::digest::Digest;
-use crate::import::{Framework, Options};
+use crate::import::{Framework, Import, Options, Standing};
 use crate::receipt::canonical::{self, EmitError};
 use crate::receipt::lower;
 use crate::receipt::step::Step;
@@ -172,7 +172,7 @@ pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> 
         imported: None,
         step: None,
     };
-    let (version, import) = match read::sidecar(bytes, expected) {
+    let (version, import) = match read::sidecar(bytes, Standing::Alone, expected) {
         Err(error) => return alone(None, Found::Unreadable(error)),
         Ok(Read { version, record: Err(violations) }) => {
             return alone(Some(version), Found::Malformed(violations));
@@ -181,16 +181,11 @@ pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> 
     };
     let entry = lower::sidecar(import.wire().clone(), import.bias_policy(), options.tolerance);
     let report = reconcile::reconcile(&entry);
-    let agreed = outcome(&report) == Outcome::Pass;
-    let written = import
-        .receipt(agreed, options)
-        .map_err(WriteError::from)
-        .and_then(|receipt| canonical::emit(&receipt).map_err(WriteError::from));
+    let written = written(&import, &report, options, None);
     let judged = section(Kind::Sidecar, bytes, version, Found::Judged { report, canonical: None });
     let step = Some(Box::new(entry.step));
     match written {
-        Ok(text) => {
-            let imported = text.into_bytes();
+        Ok(imported) => {
             let mut verified = receipt(&imported);
             verified.sections.insert(0, judged);
             Verified { imported: Some(imported), step, ..verified }
@@ -200,6 +195,17 @@ pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> 
             Verified { sections: vec![judged, unwritten], imported: None, step }
         }
     }
+}
+
+/// The bytes of the receipt that an import makes, labelled by what was found; `index` is its place in a stream.
+fn written(
+    import: &Import,
+    report: &Report,
+    options: &Options,
+    index: Option<u64>,
+) -> Result<Vec<u8>, WriteError> {
+    let receipt = import.receipt(outcome(report) == Outcome::Pass, options, index)?;
+    Ok(canonical::emit(&receipt)?.into_bytes())
 }
 
 fn section(kind: Kind, bytes: &[u8], version: Option<String>, found: Found) -> Section {

@@ -4,7 +4,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::digest::Digest;
-use crate::import::{self, Framework, Import, Refusal};
+use crate::import::{self, Framework, Import, Refusal, Standing};
 use crate::json::{self, JsonError};
 use crate::receipt::canonical;
 use crate::receipt::lower::{self, ByteFacts};
@@ -184,17 +184,33 @@ pub fn topology_input(bytes: &[u8]) -> Result<Read<TopologyInput>, ReadError> {
     Ok(Read { version, record: Ok(input) })
 }
 
-/// A sidecar, ready to judge and to import.
+/// The wire model of a sidecar and its version, without a judgement.
 ///
 /// # Errors
-/// [`ReadError`] where the bytes cannot be judged, or `expected` is another framework.
-pub fn sidecar(bytes: &[u8], expected: Option<Framework>) -> Result<Read<Import>, ReadError> {
+/// [`ReadError`] where the bytes cannot be judged.
+pub fn sidecar_wire(bytes: &[u8]) -> Result<Read<(Sidecar, TraceVersion)>, ReadError> {
     let typed = typed(bytes, "format", import::MAX_SIDECAR_BYTES)?;
     let version: TraceVersion = typed.version.parse()?;
     if let Err(violations) = schema::validate(Schema::FrameworkTrace(version), &typed.value) {
         return Ok(Read { version: typed.version, record: Err(violations) });
     }
     let wire = Sidecar::deserialize(typed.value).map_err(|error| ReadError::Shape(error.to_string()))?;
-    let import = Import::of(wire, Digest::of(bytes), expected)?;
-    Ok(Read { version: typed.version, record: Ok(import) })
+    Ok(Read { version: typed.version, record: Ok((wire, version)) })
+}
+
+/// A sidecar, ready to judge and to import.
+///
+/// # Errors
+/// [`ReadError`] where the bytes cannot be judged, or `expected` is another framework.
+pub fn sidecar(
+    bytes: &[u8],
+    standing: Standing,
+    expected: Option<Framework>,
+) -> Result<Read<Import>, ReadError> {
+    let Read { version, record } = sidecar_wire(bytes)?;
+    let record = match record {
+        Ok((wire, format)) => Ok(Import::of(wire, format, Digest::of(bytes), standing, expected)?),
+        Err(violations) => Err(violations),
+    };
+    Ok(Read { version, record })
 }

@@ -1,7 +1,10 @@
 //! A trace of records: each judged by itself, in parallel if the caller likes, then linked in order.
 
 use super::read::{self, Read, ReadError};
-use super::{Found, Kind, Outcome, Section, outcome, section};
+use super::{Found, Kind, Outcome, Section, WriteError, outcome, section, written};
+use crate::import::stream::{Facts, unknown_trace};
+use crate::import::{Framework, Options, Standing};
+use crate::receipt::lower;
 use crate::receipt::step::Entry;
 use crate::reconcile::chain::Chain;
 use crate::reconcile::rule::{Rule, Verdict};
@@ -40,6 +43,52 @@ pub fn record(bytes: &[u8]) -> Result<Judged, ReadError> {
         }
     };
     Ok(Judged { section: section(Kind::Receipt, bytes, Some(version), found), entry, subject })
+}
+
+/// One sidecar of a stream, judged by itself, and the receipt made from it.
+#[derive(Debug)]
+pub struct Imported {
+    /// The sidecar, judged at full precision.
+    pub judged: Judged,
+    /// What it says of the run that it belongs to; `None` where it breaks its schema.
+    pub facts: Option<Facts>,
+    /// The receipt's bytes without the marks of its stream ([`crate::import::stream::Source`]); `None` where the sidecar
+    /// breaks its schema.
+    pub receipt: Option<Result<Vec<u8>, WriteError>>,
+}
+
+/// Judges the bytes of one sidecar of a stream and makes its receipt; `index` is its place, counted from 0. It looks at
+/// nothing else, so sidecars can be judged in any order. The receipt is judged once it has its marks, by [`record`].
+///
+/// # Errors
+/// [`ReadError`] where the bytes cannot be judged, or `expected` is another framework.
+pub fn sidecar(
+    bytes: &[u8],
+    expected: Option<Framework>,
+    options: &Options,
+    index: u64,
+) -> Result<Imported, ReadError> {
+    let Read { version, record } = read::sidecar(bytes, Standing::InStream, expected)?;
+    let judged = |found, entry| Judged {
+        section: section(Kind::Sidecar, bytes, Some(version), found),
+        entry,
+        subject: None,
+    };
+    let import = match record {
+        Err(violations) => {
+            let judged = judged(Found::Malformed(violations), None);
+            return Ok(Imported { judged, facts: None, receipt: None });
+        }
+        Ok(import) => import,
+    };
+    let mut entry = lower::sidecar(import.wire().clone(), import.bias_policy(), options.tolerance);
+    // A stream that states neither is one trace in the order of its lines.
+    entry.step.trace_id.get_or_insert_with(unknown_trace);
+    entry.step.step_index.get_or_insert(index);
+    let report = reconcile::reconcile(&entry);
+    let receipt = Some(written(&import, &report, options, Some(index)));
+    let judged = judged(Found::Judged { report, canonical: None }, Some(entry));
+    Ok(Imported { judged, facts: Some(Facts::from(&import)), receipt })
 }
 
 /// What a trace comes to.
@@ -82,6 +131,12 @@ pub struct Tracing {
 }
 
 impl Tracing {
+    /// Of sidecars, which have no digest over all of them.
+    #[must_use]
+    pub fn of_sidecars() -> Self {
+        Self { chain: Chain::without_digest(), ..Self::default() }
+    }
+
     /// Adds the next record.
     pub fn push(&mut self, judged: Judged) {
         let Judged { section, entry, subject } = judged;

@@ -80,9 +80,26 @@ pub(crate) enum Command {
     /// Write the receipt of a built-in step.
     #[command(after_help = "Example:\n  bp generate mazur --out mazur.jsonl")]
     Generate(Generate),
-    /// Make a receipt from a framework's sidecar, judging it first.
-    #[command(after_help = "Example:\n  bp import pytorch trace.jsonl --out receipt.jsonl")]
+    /// Make receipts from a framework's sidecars, judging them first.
+    #[command(
+        override_usage = "bp import [OPTIONS] <FRAMEWORK> [multi] <SIDECAR>",
+        after_help = "Examples:
+  bp import pytorch step.jsonl --out receipt.jsonl          one step
+  bp import pytorch multi trace.jsonl --out receipts.jsonl  a run, one sidecar per line"
+    )]
     Import(Import),
+    /// The file that records the steps of a training loop as sidecars.
+    #[command(after_help = "Examples:
+  bp examples pytorch                     what it is, and its digest
+  bp examples pytorch --print > record.py")]
+    Examples {
+        /// The framework: pytorch or jax.
+        #[arg(value_enum, value_name = "FRAMEWORK")]
+        framework: ExampleName,
+        /// Print the file.
+        #[arg(long)]
+        print: bool,
+    },
     /// The rules, from the table that runs.
     #[command(after_help = "Examples:\n  bp rules\n  bp rules 14")]
     Rules {
@@ -217,16 +234,16 @@ pub(crate) struct Import {
     /// The framework that recorded the sidecar: pytorch, jax or tensorflow.
     #[arg(value_enum, value_name = "FRAMEWORK", hide_possible_values = true)]
     pub(crate) framework: FrameworkName,
-    /// The sidecar, or - for standard input.
-    #[arg(value_name = "SIDECAR")]
-    pub(crate) file: PathBuf,
-    /// Where to write the receipt; by default standard output.
+    /// The sidecar, or - for standard input; after the word multi, a stream of them, one per line.
+    #[arg(value_name = "SIDECAR", required = true, num_args = 1..=2)]
+    pub(crate) sidecar: Vec<PathBuf>,
+    /// Where to write the receipt, or the receipts; by default standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// The import time in the receipt; by default `SOURCE_DATE_EPOCH`, else now.
     #[arg(long = "import-timestamp", value_name = "TIME")]
     pub(crate) timestamp: Option<String>,
-    /// The receipt's label.
+    /// The receipt's label; in a stream, its place is added.
     #[arg(long, value_name = "NAME")]
     pub(crate) label: Option<String>,
 }
@@ -239,6 +256,14 @@ pub(crate) enum FrameworkName {
     Jax,
     /// `TensorFlow`.
     Tensorflow,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ExampleName {
+    /// `PyTorch`.
+    Pytorch,
+    /// JAX.
+    Jax,
 }
 
 impl From<FrameworkName> for Framework {
@@ -479,7 +504,7 @@ fn failure(error: &clap::Error) -> Failure {
             (&error::USAGE, message, meant(ContextKind::SuggestedSubcommand))
         }
         ErrorKind::MissingRequiredArgument => {
-            let is_file = ["<FILE>", "<SIDECAR>", "<PACK>"].iter().any(|file| argument.ends_with(file));
+            let is_file = ["<FILE>", "<SIDECAR>", "<PACK>"].iter().any(|file| argument.contains(file));
             let code = if is_file { &error::MISSING_FILE_ARG } else { &error::USAGE };
             (code, format!("{argument} is missing"), usage)
         }

@@ -1,4 +1,6 @@
-//! `import`: a framework's sidecar becomes a receipt, judged first.
+//! `import`: a framework's sidecar becomes a receipt, judged first; `import multi` does so with every line of a stream.
+
+use std::path::Path;
 
 use bp::error::{self, Failure};
 use bp::import::{Framework, Options};
@@ -10,7 +12,7 @@ use crate::Run;
 use crate::cli::Import;
 use crate::output::Output;
 use crate::receipt::readable;
-use crate::{clock, source};
+use crate::{clock, import_multi, source};
 
 pub(crate) fn import(arguments: &Import, output: &Output) -> Run {
     let (moment, _) = clock::moment(arguments.timestamp.as_deref())?;
@@ -18,7 +20,18 @@ pub(crate) fn import(arguments: &Import, output: &Output) -> Run {
     let timestamp = arguments.timestamp.clone().unwrap_or_else(|| moment.to_string());
     let options = Options { label: arguments.label.clone(), ..Options::at(&timestamp) };
     let framework = Framework::from(arguments.framework);
-    let bytes = source::bytes(&arguments.file)?;
+    let file = match arguments.sidecar.as_slice() {
+        [multi, file] if multi == Path::new("multi") => {
+            return import_multi::import(file, arguments.out.as_deref(), framework, &options, output);
+        }
+        [file] if file != Path::new("multi") => file,
+        [_] => return Err(Failure::new(&error::MISSING_FILE_ARG, "<SIDECAR> is missing after multi")),
+        [..] => {
+            let message = "one sidecar is imported at a time, or `multi` and one stream of them";
+            return Err(Failure::new(&error::INVALID_FLAG, message));
+        }
+    };
+    let bytes = source::bytes(file)?;
     let verified = readable(verify::sidecar(&bytes, Some(framework), &options))?;
     let ok = verified.outcome() == Outcome::Pass;
     let is_written = arguments.out.is_some() || !output.json;

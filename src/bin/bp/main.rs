@@ -2,10 +2,13 @@
 
 mod cli;
 mod clock;
+mod examples;
 mod explain;
 mod generate;
 mod import;
+mod import_multi;
 mod keys;
+mod lines;
 mod multi;
 mod output;
 mod pack;
@@ -42,6 +45,7 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::ValidateInput { file } => validate::topology_input(&file, output),
         Command::Generate(arguments) => generate::generate(&arguments, output),
         Command::Import(arguments) => import::import(&arguments, output),
+        Command::Examples { framework, print } => examples::examples(framework, print, output),
         Command::Rules { number } => rules::rules(number.as_deref(), output),
         Command::Explain { code } => explain::explain(&code, output),
         Command::Run(command) => run::run(&command, output),

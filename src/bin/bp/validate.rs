@@ -18,7 +18,7 @@ pub(crate) fn record(file: &Path, output: &Output) -> Run {
         let found = if read::is_receipt(bytes)? {
             read::wire(bytes)?.record.err()
         } else {
-            read::sidecar(bytes, None)?.record.err()
+            read::sidecar_wire(bytes)?.record.err()
         };
         Ok(found.unwrap_or_default())
     };

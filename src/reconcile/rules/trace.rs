@@ -13,7 +13,7 @@ pub(super) fn parameters(previous: &Entry, current: &Entry, ledger: &mut Ledger)
     for (name, value) in found {
         let at = at!["parameters_before", name];
         match left.get(name) {
-            Some(original) => ledger.same("value", &at, &[], *value, *original),
+            Some(original) => ledger.identical("value", &at, &[], *value, *original),
             None => ledger.find("keys", &at, &[], Evidence::Unexpected),
         }
     }
@@ -91,11 +91,11 @@ pub(super) fn states(previous: &Entry, current: &Entry, ledger: &mut Ledger) {
         let at = |key: &'static str| at!["updates", place, "optimizer", "state_before", key];
         match (left(&update.parameter_id), found) {
             (Some(OptimizerState::Momentum { buffer: original }), OptimizerState::Momentum { buffer }) => {
-                ledger.same("state", &at("buffer"), &[], buffer, original);
+                ledger.identical("state", &at("buffer"), &[], buffer, original);
             }
             (Some(OptimizerState::Adam { m: m_original, v: v_original }), OptimizerState::Adam { m, v }) => {
-                ledger.same("state", &at("m"), &[], m, m_original);
-                ledger.same("state", &at("v"), &[], v, v_original);
+                ledger.identical("state", &at("m"), &[], m, m_original);
+                ledger.identical("state", &at("v"), &[], v, v_original);
             }
             _ => {
                 let at = at!["updates", place, "optimizer", "state_before"];
