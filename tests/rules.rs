@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use bad::{BAD, Base, Steps};
 use bp::author;
 use bp::receipt::lower::{self, ByteFacts};
-use bp::receipt::wire::{OptimizerState, Receipt};
+use bp::receipt::wire::{OptimizerState, Receipt, Topology};
 use bp::reconcile::reconcile;
 use bp::reconcile::rules::RULES;
 use bp::verify::{self, Found, Outcome, Verified};
@@ -487,6 +487,43 @@ fn targets_that_are_no_distribution_are_not_authored() {
     let mut thirds = Base::Softmax.request();
     thirds.input.targets.values_mut().for_each(|target| *target = 1.0 / 3.0);
     assert!(author::written(&thirds).is_ok());
+}
+
+/// Which units a shared bias is added to is a set: what a topology input or a sidecar names in another order is the same
+/// step, and its receipt has the layer's order.
+#[test]
+fn units_of_a_shared_bias_come_in_any_order() {
+    let turned = |topology: &mut Topology| {
+        for parameter in topology.parameters.iter_mut().flatten() {
+            parameter.applies_to_units.iter_mut().for_each(|units| units.reverse());
+        }
+    };
+    let mut input = Base::Xor.input();
+    turned(&mut input.topology);
+    assert_eq!(nets::bytes(&input), nets::bytes(&Base::Xor.input()));
+
+    let shape =
+        nets::Shape { sizes: [2, 3, 2], hidden_by: "relu", output_by: "identity", biases_learn: false };
+    let before = [0.5, -0.25, 0.75, 0.5, 0.25, 1.0, 0.4, -0.6, 0.2, 0.3, 0.9, -0.1, 0.125, 0.1];
+    let step = nets::receipt(&shape.input(0.1, &[1.0, 0.5], &[0.75, 0.25], &before));
+    let honest = nets::sidecar(&shape, &step);
+    let mut sidecar = honest.clone();
+    let units = sidecar.pointer_mut("/topology/parameters/12/applies_to_units").unwrap();
+    *units = json!(["h3", "h1", "h2"]);
+    let receipt = |sidecar: &Value| {
+        let verified = nets::import(sidecar);
+        assert_eq!(verified.outcome(), Outcome::Pass, "{:?}", nets::findings(&verified.sections[0]));
+        let mut receipt = bp::json::parse(&verified.imported.unwrap()).unwrap();
+        bad::remove(&mut receipt, "/attestor/import_provenance/source_hash");
+        receipt
+    };
+    assert_eq!(receipt(&sidecar), receipt(&honest));
+    // A set all the same: whole, and each unit once.
+    for units in [json!(["h3", "h1"]), json!(["h3", "h1", "h1"]), json!(["h3", "h1", "y1"])] {
+        *sidecar.pointer_mut("/topology/parameters/12/applies_to_units").unwrap() = units;
+        let found = nets::findings(&nets::import(&sidecar).sections[0]);
+        assert_eq!(found[0].2, "/topology/parameters/12/applies_to_units", "{found:?}");
+    }
 }
 
 /// The seeds' engine is the judge's: computed plainly, nothing lies outside the judge's bounds.

@@ -186,7 +186,8 @@ pub fn receipt(input: &TopologyInput) -> Result<Receipt, AuthorError> {
 /// As [`receipt`].
 pub fn written(request: &Request) -> Result<Receipt, AuthorError> {
     let input = &request.input;
-    let net = resolved(&input.topology)?;
+    let topology = lower::in_unit_order(input.topology.clone());
+    let net = resolved(&topology)?;
     let given = request.given(&net)?;
     distributions(request, &net, &given)?;
     let missing = || AuthorError::Missing { at: Pointer::of(&at!["batch", "sample_order"]) };
@@ -218,7 +219,7 @@ pub fn written(request: &Request) -> Result<Receipt, AuthorError> {
         metadata: input.metadata.clone(),
         numeric_policy: input.numeric_policy.clone().with_whole_layout(),
         bias_policy: input.bias_policy.clone(),
-        topology: input.topology.clone(),
+        topology,
         learning_rate: input.learning_rate,
         optimizer_config: request.written_config(),
         trace_id: input.trace_id.clone(),
