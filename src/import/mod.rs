@@ -197,6 +197,7 @@ impl Import {
             let optimizer = optimizer.map_or("sgd", Optimizer::name);
             return Err(Refusal::Format { standing, format: wire.format, optimizer });
         }
+        let wire = Sidecar { topology: lower::in_unit_order(wire.topology), ..wire };
         let bias_policy = explained(&wire);
         Ok(Self { wire, framework, bias_policy, source })
     }

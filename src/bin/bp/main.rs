@@ -15,6 +15,7 @@ mod pack;
 mod receipt;
 mod rules;
 mod run;
+mod scaffold;
 mod source;
 mod trust;
 mod validate;
@@ -44,6 +45,7 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::Validate { file } => validate::record(&file, output),
         Command::ValidateInput { file } => validate::topology_input(&file, output),
         Command::Generate(arguments) => generate::generate(&arguments, output),
+        Command::Scaffold(command) => scaffold::scaffold(command, output),
         Command::Import(arguments) => import::import(&arguments, output),
         Command::Examples { framework, print } => examples::examples(framework, print, output),
         Command::Rules { number } => rules::rules(number.as_deref(), output),
