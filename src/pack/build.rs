@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::files::{Files, Sink};
-use super::layout::Place;
+use super::layout::{Folder, Place};
 use super::manifest::{Algorithm, FORMAT, PackId, Signing, SigningRole, Statement};
 use super::path::PackPath;
 use super::plan::{self, Assessment, Conclusion, Evidence, FinalVerdict, InputKind, Judging, Stem, Terms};
 use super::{LEDGER, Ledger, MANIFEST, SEAL};
 use crate::digest::Digest;
 use crate::persist;
+use crate::run;
 use crate::trust::{SigningKey, seal};
 
 /// What the directories of unfinished packs begin with.
@@ -114,6 +115,21 @@ impl Stage {
         Ok(files)
     }
 
+    /// Writes what a training job left, and what follows from it.
+    ///
+    /// # Errors
+    /// [`BuildError::Io`] when the system refuses.
+    pub fn run(&self, evidence: &mut Evidence, folder: &str, left: &run::Evidence) -> Result<(), BuildError> {
+        let place = Place::RunEvidence(Folder::named(folder));
+        let mut files = Files::default();
+        for (name, bytes) in left.files() {
+            let path = format!("{folder}/{name}");
+            let path = path.parse().map_err(|_| BuildError::Name(path))?;
+            files.put_at(path, place, &bytes, self)?;
+        }
+        evidence.run(folder, left, files, self)
+    }
+
     /// Derives the rest and seals all. Without a key the pack is unsigned. Equal evidence, terms and key make equal bytes.
     ///
     /// # Errors
@@ -130,7 +146,7 @@ impl Stage {
         let artifacts = conclusion.files().artifacts();
         let lines = artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.sha256));
         let ledger = lines.collect::<Ledger>().write();
-        let Conclusion { pack_id, verdict, suite, .. } = conclusion;
+        let Conclusion { pack_id, subject, verdict, suite, .. } = conclusion;
         let statement = Statement {
             format: FORMAT.to_owned(),
             pack_id: pack_id.clone(),
@@ -138,7 +154,7 @@ impl Stage {
             created_at_source: terms.created_at_source,
             producer: terms.producer.clone(),
             judge: terms.judge.clone(),
-            subject: terms.subject.clone(),
+            subject,
             parent_manifest_sha256: terms.parent_manifest_sha256,
             suite,
             verdict: verdict.verdict,

@@ -273,6 +273,21 @@ laws! {
     "The stored verdict was edited before sealing, or was made by another judge than stated."
     "Believe the verdict computed here; ask the maker."
 
+    RUN_NOT_REDERIVED Broken
+    "The record of a run is what its stored evidence gives."
+    "Status, losses or settings of the run were edited before sealing."
+    "Rely on what this check derives; ask the maker for a pack that says the same."
+
+    RUN_EVIDENCE_UNSOUND Broken
+    "The evidence of a run has all its parts, and no other."
+    "What the run was cannot be derived from it."
+    "Get the pack again from its maker."
+
+    MANIFEST_SUBJECT_MISMATCH Broken
+    "The manifest is about the run and the weights that the evidence shows."
+    "Whoever reads the manifest alone takes the pack to be about something else."
+    "Rely on the run's record, or ask the maker for a pack that says the same."
+
     RESULT_NOT_REDERIVED Broken
     "The results are what the verdicts add up to."
     "A summary says something else than the evidence."

@@ -12,6 +12,8 @@ pub enum Group {
     Receipts,
     /// The verdict on each input.
     Verdicts,
+    /// What training jobs left, and what they were.
+    Run,
     /// What the inputs come to together.
     Results,
     /// What the pack says to people.
@@ -20,7 +22,7 @@ pub enum Group {
 
 impl Group {
     /// Every group, in the order of the checks.
-    pub const ALL: [Self; 4] = [Self::Receipts, Self::Verdicts, Self::Results, Self::Pages];
+    pub const ALL: [Self; 5] = [Self::Receipts, Self::Verdicts, Self::Run, Self::Results, Self::Pages];
 
     /// The name in results.
     #[must_use]
@@ -28,9 +30,51 @@ impl Group {
         match self {
             Self::Receipts => "receipts",
             Self::Verdicts => "verdicts",
+            Self::Run => "run",
             Self::Results => "results",
             Self::Pages => "pages",
         }
+    }
+}
+
+/// Runs that a pack may hold the evidence of.
+pub const MAX_RUNS: usize = 99;
+
+/// The folder of a run's evidence: `run`, `run-2`, up to `run-99`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Folder<'a>(&'a str);
+
+impl<'a> Folder<'a> {
+    /// The file of a folder that follows from the others.
+    const RECORD: &'static str = "run.json";
+
+    /// The folder that a path lies in, and the rest of the path.
+    fn of(path: &'a str) -> Option<(Self, &'a str)> {
+        let (folder, inside) = path.split_once('/')?;
+        let number = match folder.strip_prefix("run")? {
+            "" => return Some((Self(folder), inside)),
+            number => number.strip_prefix('-')?,
+        };
+        let value: usize = number.parse().ok()?;
+        ((2..=MAX_RUNS).contains(&value) && value.to_string() == number).then_some((Self(folder), inside))
+    }
+
+    /// The folders of so many runs, by name.
+    #[must_use]
+    pub fn name(index: usize) -> String {
+        if index == 0 { "run".to_owned() } else { format!("run-{}", index + 1) }
+    }
+
+    /// The folder of this name.
+    #[must_use]
+    pub const fn named(name: &'a str) -> Self {
+        Self(name)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        self.0
     }
 }
 
@@ -45,6 +89,10 @@ pub enum Place<'a> {
     Suite,
     /// `suite/selection.json`: evidence.
     Selection,
+    /// `run/...`, `run-2/...`: what a training job left; evidence.
+    RunEvidence(Folder<'a>),
+    /// `run/run.json`: what a training job was.
+    RunRecord(Folder<'a>),
     /// `verify/STEM.json`.
     Verdict(&'a str),
     /// `results/...`.
@@ -69,6 +117,10 @@ impl<'a> Place<'a> {
             SELECTION => return Some(Self::Selection),
             _ => {}
         }
+        if let Some((folder, inside)) = Folder::of(path.as_str()) {
+            let is_record = inside == Folder::RECORD;
+            return Some(if is_record { Self::RunRecord(folder) } else { Self::RunEvidence(folder) });
+        }
         let receipt = path.stem("receipts", "jsonl").map(Self::Receipt);
         let sidecar = || path.stem("sidecars", "jsonl").map(Self::Sidecar);
         let verdict = || path.stem("verify", "json").map(Self::Verdict);
@@ -76,7 +128,7 @@ impl<'a> Place<'a> {
         receipt.or_else(sidecar).or_else(verdict).or_else(result)
     }
 
-    /// The path of this place, for places that have one only.
+    /// The path of this place; of a place that holds several files, that of their folder.
     #[must_use]
     pub fn path(self) -> PackPath {
         match self {
@@ -85,6 +137,8 @@ impl<'a> Place<'a> {
             Self::Verdict(stem) => PackPath::known(&format!("verify/{stem}.json")),
             Self::Suite => PackPath::known(SUITE),
             Self::Selection => PackPath::known(SELECTION),
+            Self::RunEvidence(folder) => PackPath::known(folder.0),
+            Self::RunRecord(folder) => PackPath::known(&format!("{}/{}", folder.0, Folder::RECORD)),
             Self::Result => PackPath::known("results"),
             Self::Readme => PackPath::known(README),
             Self::Report => PackPath::known(REPORT),
@@ -100,6 +154,8 @@ impl<'a> Place<'a> {
             Self::Sidecar(_) => FileRole::Sidecar,
             Self::Verdict(_) => FileRole::Verdict,
             Self::Suite | Self::Selection => FileRole::Suite,
+            Self::RunEvidence(_) => FileRole::RunEvidence,
+            Self::RunRecord(_) => FileRole::RunRecord,
             Self::Result => FileRole::Result,
             Self::Readme => FileRole::Readme,
             Self::Report => FileRole::Report,
@@ -114,6 +170,7 @@ impl<'a> Place<'a> {
             Self::Receipt(_) | Self::Sidecar(_) => Group::Receipts,
             Self::Verdict(_) => Group::Verdicts,
             Self::Suite | Self::Selection | Self::Result | Self::Signer => Group::Results,
+            Self::RunEvidence(_) | Self::RunRecord(_) => Group::Run,
             Self::Readme | Self::Report => Group::Pages,
         }
     }
@@ -125,6 +182,7 @@ impl<'a> Place<'a> {
             Self::Receipt(_) | Self::Sidecar(_) => &law::RECEIPT_NOT_REDERIVED,
             Self::Verdict(_) => &law::VERDICT_NOT_REDERIVED,
             Self::Suite | Self::Selection | Self::Result => &law::RESULT_NOT_REDERIVED,
+            Self::RunEvidence(_) | Self::RunRecord(_) => &law::RUN_NOT_REDERIVED,
             Self::Readme | Self::Report => &law::PAGE_NOT_REDERIVED,
             Self::Signer => &law::SIGNER_FILE_MISMATCH,
         }

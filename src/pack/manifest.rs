@@ -172,7 +172,7 @@ pub struct Judge {
     pub bounds_policy_sha256: Digest,
 }
 
-/// What a pack is about. The recorder's word: nothing here is re-derived.
+/// What a pack is about: what the evidence of its runs names, and without such evidence the recorder's word.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subject {
@@ -232,6 +232,10 @@ pub enum FileRole {
     Sidecar,
     /// A suite, or what of it was judged.
     Suite,
+    /// What a training job left.
+    RunEvidence,
+    /// What a training job was.
+    RunRecord,
     /// The verdict on one input.
     Verdict,
     /// What all inputs together came to.

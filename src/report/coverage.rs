@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::reconcile::Report;
 pub use crate::reconcile::rule::RuleId;
-use crate::reconcile::rule::Verdict;
+use crate::reconcile::rule::{Rule, Verdict};
 use crate::reconcile::rules::RULES;
-use crate::verify::{Found, Section, Verified};
+use crate::verify::stream::Trace;
+use crate::verify::{Found, Section, Verified, Whole};
 
 use super::verdict::RecordError;
 
@@ -68,8 +69,17 @@ impl Coverage {
         }
     }
 
+    /// Adds what the rules about a whole trace came to.
+    pub fn add_trace(&mut self, trace: &Trace) {
+        trace.rules.iter().for_each(|(rule, verdict)| self.add_verdict(rule, verdict));
+    }
+
     fn add_report(&mut self, report: &Report) {
-        for (rule, verdict) in &report.rules {
+        report.rules.iter().for_each(|(rule, verdict)| self.add_verdict(rule, verdict));
+    }
+
+    fn add_verdict(&mut self, rule: &Rule, verdict: &Verdict) {
+        {
             let count = self.rules.entry(rule.id).or_default();
             match verdict {
                 Verdict::Holds { compared, blind } => {
@@ -115,6 +125,11 @@ impl Coverage {
         decided.map(|(id, _)| id.to_string()).collect()
     }
 
+    /// The rules that are broken for a record, as text.
+    pub fn broken(&self) -> impl Iterator<Item = String> {
+        self.rules.iter().filter(|(_, count)| count.broken > 0).map(|(id, _)| id.to_string())
+    }
+
     /// Comparisons that decided something, of all rules.
     #[must_use]
     pub fn compared(&self) -> u64 {
@@ -125,30 +140,43 @@ impl Coverage {
 /// What a judgement detected: the rules that are broken (`14`), their parts (`13.softmax`), [`SCHEMA`], and the codes of
 /// errors.
 #[must_use]
-pub fn detected(verified: &Verified) -> BTreeSet<String> {
+pub fn detected(whole: &Whole) -> BTreeSet<String> {
     let mut detected = BTreeSet::new();
-    for section in &verified.sections {
-        match &section.found {
-            Found::Unreadable(error) => {
-                detected.insert(RecordError::from(error).code.to_owned());
-            }
-            Found::Unwritten(error) => {
-                detected.insert(RecordError::from(error).code.to_owned());
-            }
-            Found::Malformed(_) => {
-                detected.insert(SCHEMA.to_owned());
-            }
-            Found::Judged { report, .. } => {
-                for (rule, verdict) in &report.rules {
-                    let Verdict::Broken(findings) = verdict else { continue };
-                    detected.insert(rule.id.to_string());
-                    let parts = findings.iter().filter(|finding| !finding.part.is_empty());
-                    detected.extend(parts.map(|finding| format!("{}.{}", rule.id, finding.part)));
-                }
+    match whole {
+        Whole::One(verified) => verified.sections.iter().for_each(|section| detect(section, &mut detected)),
+        Whole::Trace(traced) => {
+            detected.extend(traced.error.iter().map(|error| RecordError::from(error).code.to_owned()));
+            for trace in [&traced.sidecars, &traced.receipts].into_iter().flatten() {
+                trace.told.iter().for_each(|(_, section)| detect(section, &mut detected));
+                trace.rules.iter().for_each(|(rule, verdict)| detect_broken(rule, verdict, &mut detected));
             }
         }
     }
     detected
+}
+
+fn detect(section: &Section, detected: &mut BTreeSet<String>) {
+    match &section.found {
+        Found::Unreadable(error) => {
+            detected.insert(RecordError::from(error).code.to_owned());
+        }
+        Found::Unwritten(error) => {
+            detected.insert(RecordError::from(error).code.to_owned());
+        }
+        Found::Malformed(_) => {
+            detected.insert(SCHEMA.to_owned());
+        }
+        Found::Judged { report, .. } => {
+            report.rules.iter().for_each(|(rule, verdict)| detect_broken(rule, verdict, detected));
+        }
+    }
+}
+
+fn detect_broken(rule: &Rule, verdict: &Verdict, detected: &mut BTreeSet<String>) {
+    let Verdict::Broken(findings) = verdict else { return };
+    detected.insert(rule.id.to_string());
+    let parts = findings.iter().filter(|finding| !finding.part.is_empty());
+    detected.extend(parts.map(|finding| format!("{}.{}", rule.id, finding.part)));
 }
 
 /// Whether a judgement can detect something of this name.

@@ -4,14 +4,16 @@ use serde::Serialize;
 
 use super::text::evidence_text;
 use crate::reconcile::finding::{Evidence, Finding};
-use crate::reconcile::rule::{RuleId, Verdict};
-use crate::verify::{Found, Kind, Verified};
+use crate::reconcile::rule::{Rule, RuleId, Verdict};
+use crate::verify::{Found, Kind, Section, Whole};
 
 /// A finding in words.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Told {
-    /// The record: as given, or the receipt made of it.
-    pub kind: Kind,
+    /// The record: as given, or the receipt made of it; none for a trace as a whole.
+    pub kind: Option<Kind>,
+    /// Its place in a trace, counted from 0.
+    pub record: Option<u64>,
     /// The rule, where it is one that is broken.
     pub rule: Option<RuleId>,
     /// What was put to the record, in words.
@@ -34,42 +36,65 @@ pub struct Told {
 
 /// What a judgement found, first to last.
 #[must_use]
-pub fn told(verified: &Verified) -> Vec<Told> {
+pub fn told(whole: &Whole) -> Vec<Told> {
     let mut all = Vec::new();
-    for section in &verified.sections {
-        let plain = |law: &str, at: String, words: String| Told {
-            kind: section.kind,
-            rule: None,
-            law: law.to_owned(),
-            part: "",
-            at,
-            stored: None,
-            derived: None,
-            gap: None,
-            bound: None,
-            words,
-        };
-        match &section.found {
-            Found::Unreadable(error) => all.push(plain("it can be read", String::new(), error.to_string())),
-            Found::Unwritten(error) => {
-                all.push(plain("a receipt can be written", String::new(), error.to_string()));
+    match whole {
+        Whole::One(verified) => verified.sections.iter().for_each(|section| tell(section, None, &mut all)),
+        Whole::Trace(traced) => {
+            if let Some(error) = &traced.error {
+                all.push(plain(None, "it can be read to its end", error.to_string()));
             }
-            Found::Malformed(violations) => all.extend(violations.iter().map(|violation| {
-                plain("it has the shape of its schema", String::new(), violation.to_string())
-            })),
-            Found::Judged { report, .. } => {
-                for (rule, verdict) in &report.rules {
-                    let Verdict::Broken(findings) = verdict else { continue };
-                    all.extend(findings.iter().map(|finding| Told {
-                        rule: Some(rule.id),
-                        law: rule.title.to_owned(),
-                        ..of(finding, section.kind)
-                    }));
-                }
+            let sidecars = traced.sidecars.iter().map(|trace| (Kind::Sidecar, trace));
+            for (kind, trace) in sidecars.chain(traced.receipts.iter().map(|trace| (Kind::Receipt, trace))) {
+                trace.told.iter().for_each(|(index, section)| tell(section, Some(*index), &mut all));
+                trace.rules.iter().for_each(|(rule, verdict)| tell_rule(rule, verdict, kind, None, &mut all));
             }
         }
     }
     all
+}
+
+fn plain(kind: Option<Kind>, law: &str, words: String) -> Told {
+    Told {
+        kind,
+        record: None,
+        rule: None,
+        law: law.to_owned(),
+        part: "",
+        at: String::new(),
+        stored: None,
+        derived: None,
+        gap: None,
+        bound: None,
+        words,
+    }
+}
+
+fn tell(section: &Section, record: Option<u64>, all: &mut Vec<Told>) {
+    let words = |law, words| Told { record, ..plain(Some(section.kind), law, words) };
+    match &section.found {
+        Found::Unreadable(error) => all.push(words("it can be read", error.to_string())),
+        Found::Unwritten(error) => all.push(words("a receipt can be written", error.to_string())),
+        Found::Malformed(violations) => {
+            all.extend(
+                violations
+                    .iter()
+                    .map(|violation| words("it has the shape of its schema", violation.to_string())),
+            );
+        }
+        Found::Judged { report, .. } => {
+            report
+                .rules
+                .iter()
+                .for_each(|(rule, verdict)| tell_rule(rule, verdict, section.kind, record, all));
+        }
+    }
+}
+
+fn tell_rule(rule: &Rule, verdict: &Verdict, kind: Kind, record: Option<u64>, all: &mut Vec<Told>) {
+    let Verdict::Broken(findings) = verdict else { return };
+    let of = |finding| Told { rule: Some(rule.id), law: rule.title.to_owned(), record, ..of(finding, kind) };
+    all.extend(findings.iter().map(of));
 }
 
 fn of(finding: &Finding, kind: Kind) -> Told {
@@ -90,5 +115,5 @@ fn of(finding: &Finding, kind: Kind) -> Told {
         words.push_str(&format!("follows from rule {} at {}", cause.rule, cause.at));
     }
     let at = finding.at.as_str().to_owned();
-    Told { kind, rule: None, law: String::new(), part: finding.part, at, stored, derived, gap, bound, words }
+    Told { part: finding.part, at, stored, derived, gap, bound, ..plain(Some(kind), "", words) }
 }

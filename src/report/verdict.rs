@@ -12,6 +12,7 @@ use crate::reconcile::rules::RULES;
 use crate::schema::Violation;
 use crate::verify::read::ReadError;
 use crate::verify::stream::Trace;
+use crate::verify::whole::{TraceError, Traced, Whole};
 use crate::verify::{Found, Kind, Outcome, Section, Verified, WriteError};
 
 /// The format's name.
@@ -113,6 +114,16 @@ impl From<&ReadError> for RecordError {
             _ => None,
         };
         Self { code: error.code(), message: error.to_string(), offset, at: None }
+    }
+}
+
+impl From<&TraceError> for RecordError {
+    fn from(error: &TraceError) -> Self {
+        let inner = match error {
+            TraceError::Line { source, .. } => Self::from(source),
+            TraceError::Unwritten { source, .. } => Self::from(source),
+        };
+        Self { message: error.to_string(), ..inner }
     }
 }
 
@@ -291,6 +302,35 @@ pub struct Judgement {
 
 /// The judgement of a verified input.
 #[must_use]
-pub fn judgement(verified: &Verified) -> Judgement {
-    Judgement { outcome: verified.outcome(), document: json::canonical(&document(verified)) }
+pub fn judgement(whole: &Whole) -> Judgement {
+    let document = match whole {
+        Whole::One(verified) => json::canonical(&document(verified)),
+        Whole::Trace(traced) => json::canonical(&traced_document(traced)),
+    };
+    Judgement { outcome: whole.outcome(), document }
+}
+
+/// The verdict on an input that holds a trace.
+#[derive(Debug, Serialize)]
+pub struct TracedDocument<'a> {
+    format: &'static str,
+    outcome: Outcome,
+    /// Why the trace was not judged to its end; null where it was.
+    error: Option<RecordError>,
+    /// Of the sidecars as given; null where receipts were.
+    sidecars: Option<TraceDocument<'a>>,
+    /// Of the receipts, as given or as made; null where none were made.
+    receipts: Option<TraceDocument<'a>>,
+}
+
+/// The document of an input that holds a trace.
+#[must_use]
+pub fn traced_document(traced: &Traced) -> TracedDocument<'_> {
+    TracedDocument {
+        format: "bp-traced-verdict/1",
+        outcome: traced.outcome(),
+        error: traced.error.as_ref().map(RecordError::from),
+        sidecars: traced.sidecars.as_ref().map(trace),
+        receipts: traced.receipts.as_ref().map(trace),
+    }
 }

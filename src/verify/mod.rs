@@ -9,8 +9,10 @@
 mod facts;
 pub mod read;
 pub mod stream;
+pub mod whole;
 
 pub use facts::{LayerNorms, StepFacts};
+pub use whole::Whole;
 
 use serde::{Deserialize, Serialize};
 

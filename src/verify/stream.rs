@@ -5,7 +5,7 @@ use super::{Found, Kind, Outcome, Section, WriteError, outcome, section, written
 use crate::import::stream::{Facts, unknown_trace};
 use crate::import::{Framework, Options, Standing};
 use crate::receipt::lower;
-use crate::receipt::step::Entry;
+use crate::receipt::step::{Entry, Step};
 use crate::reconcile::chain::Chain;
 use crate::reconcile::rule::{Rule, Verdict};
 use crate::reconcile::{self};
@@ -22,6 +22,18 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// What it came to.
+    #[must_use]
+    pub fn section(&self) -> &Section {
+        &self.section
+    }
+
+    /// The step, where it could be read.
+    #[must_use]
+    pub fn step(&self) -> Option<&Step> {
+        self.entry.as_ref().map(|entry| &entry.step)
+    }
+
     /// Whether its bytes are the canonical bytes.
     #[must_use]
     pub fn is_canonical(&self) -> bool {

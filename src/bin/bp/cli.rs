@@ -426,6 +426,17 @@ pub(crate) struct PackRun {
     /// Receipts, sidecars, or folders that hold them; by default a built-in real step.
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
+    /// What a training job left; repeatable. Its kind is detected.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) said: RunSaid,
+    /// Replace secrets found in what a training job left, and record the digest of the text as found.
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// Do everything but give the pack its name.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Suite of scenarios that name the inputs and what they are to come to; `bundled` for the one in this program.
     #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
     pub(crate) suite: Option<PathBuf>,

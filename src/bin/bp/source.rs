@@ -8,9 +8,25 @@ use std::path::{Path, PathBuf};
 use bp::error::{self, Failure};
 use bp::verify::read::MAX_RECORD_BYTES;
 
-/// The bytes of a file, or of standard input for `-`; never more than one record may have, and one byte.
+/// The largest input of a pack: it is held in memory while it is judged.
+const MAX_INPUT_BYTES: u64 = 1 << 30;
+
+/// The bytes of a record in a file, or in standard input for `-`; never more than one record may have, and one byte.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
-    let limit = MAX_RECORD_BYTES as u64 + 1;
+    read(path, MAX_RECORD_BYTES as u64 + 1)
+}
+
+/// The bytes of an input of a pack: a record, or a trace.
+pub(crate) fn whole(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read(path, MAX_INPUT_BYTES + 1)?;
+    if bytes.len() as u64 > MAX_INPUT_BYTES {
+        let message = format!("{}: more than {MAX_INPUT_BYTES} bytes", path.display());
+        return Err(Failure::new(&error::INPUT_TOO_LARGE, message));
+    }
+    Ok(bytes)
+}
+
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     if path == Path::new("-") {
         if io::stdin().is_terminal() {

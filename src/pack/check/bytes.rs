@@ -138,7 +138,8 @@ impl Checker<'_> {
             let input = inputs.get(*path);
             let outcome =
                 matches!(Place::of(path), Some(Place::Verdict(_))) || path.as_str() == FINAL_VERDICT;
-            let keep = input.is_some() || (outcome && !same_tool);
+            let run = matches!(Place::of(path), Some(Place::RunEvidence(_)));
+            let keep = input.is_some() || run || (outcome && !same_tool);
             let (digest, bytes) = self.bytes(path, artifact, keep)?;
             Ok(match input {
                 Some((kind, stem)) => {
@@ -269,9 +270,14 @@ fn is_demand(path: &PackPath) -> bool {
     matches!(Place::of(path), Some(Place::Suite | Place::Selection))
 }
 
+/// Whether a path is evidence by its place alone.
+fn is_evidence(path: &&PackPath) -> bool {
+    matches!(Place::of(path), Some(Place::Suite | Place::Selection | Place::RunEvidence(_)))
+}
+
 /// Every path of the evidence among the sealed files.
 pub(super) fn evidence(expected: &BTreeMap<PackPath, Artifact>) -> BTreeSet<PackPath> {
-    inputs(expected).into_keys().chain(expected.keys().filter(|path| is_demand(path)).cloned()).collect()
+    inputs(expected).into_keys().chain(expected.keys().filter(is_evidence).cloned()).collect()
 }
 
 /// The inputs among the sealed files: receipts that were not imported, and sidecars.

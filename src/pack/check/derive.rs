@@ -8,12 +8,13 @@ use super::{Checker, Derived};
 use crate::json;
 use crate::pack::files::{Files, Sealed, Sink};
 use crate::pack::law;
-use crate::pack::layout::{Group, Place};
+use crate::pack::layout::{Folder, Group, Place};
 use crate::pack::manifest::{Artifact, PackId, Statement};
 use crate::pack::path::PackPath;
 use crate::pack::plan::{Evidence, FinalVerdict, Terms};
 use crate::pack::result::{Check, How};
 use crate::pack::{FINAL_VERDICT, MANIFEST, SUITE};
+use crate::run;
 
 /// Takes derived files whose digest is all that is asked of them.
 pub(super) struct Unkept;
@@ -70,6 +71,7 @@ impl Checker<'_> {
             }
             assessed.demand(demand, files);
         }
+        self.runs(&mut assessed, &kept);
         let terms = Terms::of(statement);
         let Ok(conclusion) = assessed.conclude(&terms, statement.key_id(), self.key.as_ref(), &Unkept);
         self.derived = true;
@@ -85,6 +87,39 @@ impl Checker<'_> {
         let derived = Derived { conclusion, same_tool };
         self.compare(&derived, expected, &kept);
         Some(derived)
+    }
+
+    /// Takes the evidence of runs as it is stored, and derives what they were.
+    fn runs(&mut self, evidence: &mut Evidence, kept: &BTreeMap<PackPath, Kept>) {
+        type Parts<'a> = BTreeMap<&'a PackPath, &'a Kept>;
+        let mut folders: BTreeMap<Folder<'_>, Parts<'_>> = BTreeMap::new();
+        for (path, file) in kept {
+            if let Some(Place::RunEvidence(folder)) = Place::of(path) {
+                folders.entry(folder).or_default().insert(path, file);
+            }
+        }
+        for (folder, parts) in folders {
+            let inside = |path: &'_ PackPath| path.as_str()[folder.as_str().len() + 1..].to_owned();
+            let named: Vec<(String, &[u8])> =
+                parts.iter().map(|(path, (_, bytes))| (inside(path), bytes.as_slice())).collect();
+            let parsed = run::Evidence::parse(named.iter().map(|(path, bytes)| (path.as_str(), *bytes)));
+            match parsed {
+                Ok(left) => {
+                    let role = Place::RunEvidence(folder).role();
+                    let mut files = Files::default();
+                    for (path, (sha256, bytes)) in parts {
+                        let size_bytes = bytes.len() as u64;
+                        files.note(path.clone(), Sealed { size_bytes, sha256: *sha256, role });
+                    }
+                    let Ok(()) = evidence.run(folder.as_str(), &left, files, &Unkept);
+                    self.skip(format!(
+                        "{}/artifacts.json: digests of files that are not in the pack are the maker's word",
+                        folder.as_str()
+                    ));
+                }
+                Err(error) => self.find(&law::RUN_EVIDENCE_UNSOUND, folder.as_str(), error.to_string()),
+            }
+        }
     }
 
     /// Whether this version made the pack, so that bytes and not outcomes are compared.
@@ -177,6 +212,10 @@ impl Checker<'_> {
         if statement.suite != derived.conclusion.suite {
             let message = "it names another suite than the one that lies in the pack";
             self.find(&law::MANIFEST_SUITE_MISMATCH, MANIFEST, message);
+        }
+        if statement.subject != derived.conclusion.subject {
+            let message = "it names another run, or other artifacts, than the evidence";
+            self.find(&law::MANIFEST_SUBJECT_MISMATCH, MANIFEST, message);
         }
         if derived.same_tool && statement.judge != self.options.judge {
             let message = format!("judge {} has other rules or another policy", statement.judge.version);

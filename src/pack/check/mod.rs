@@ -106,7 +106,7 @@ pub struct OpenError {
 }
 
 /// The groups of laws, in the order of the checks.
-const CHECKS: [&str; 12] = [
+const CHECKS: [&str; 13] = [
     "structure",
     "manifest",
     "seal",
@@ -116,6 +116,7 @@ const CHECKS: [&str; 12] = [
     "digests",
     "receipts",
     "verdicts",
+    "run",
     "results",
     "pages",
     "identity",

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::json;
 use crate::pack::layout::Place;
+use crate::verify::{Kind, whole};
 
 /// A stem holds no more than this many bytes, before the number that tells twins apart.
 const MAX_STEM_BYTES: usize = 100;
@@ -25,16 +25,12 @@ pub enum InputKind {
 }
 
 impl InputKind {
-    /// The kind that bytes say they are: a sidecar names a `framework-trace` format; anything else is judged as a receipt.
+    /// The kind that bytes say they are.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let first_line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let value = json::parse(first_line).or_else(|_| json::parse(bytes)).ok();
-        let format = value.as_ref().and_then(|value| value.get("format")?.as_str());
-        if format.is_some_and(|format| format.starts_with("framework-trace")) {
-            Self::Sidecar
-        } else {
-            Self::Receipt
+        match whole::kind(bytes) {
+            Kind::Receipt => Self::Receipt,
+            Kind::Sidecar => Self::Sidecar,
         }
     }
 
@@ -44,6 +40,15 @@ impl InputKind {
         match self {
             Self::Receipt => Place::Receipt(stem.as_str()),
             Self::Sidecar => Place::Sidecar(stem.as_str()),
+        }
+    }
+}
+
+impl From<InputKind> for Kind {
+    fn from(kind: InputKind) -> Self {
+        match kind {
+            InputKind::Receipt => Self::Receipt,
+            InputKind::Sidecar => Self::Sidecar,
         }
     }
 }

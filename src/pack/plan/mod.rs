@@ -16,13 +16,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use input::{InputKind, InvalidStem, Stem};
 use results::{Determinism, RuleCoverage};
-pub use results::{FINAL_VERDICT_FORMAT, FinalVerdict, Judged};
+pub use results::{FINAL_VERDICT_FORMAT, FinalVerdict, Judged as JudgedInput};
 use scenario::Summary;
 pub use scenario::{Counts as ScenarioCounts, Standing};
 
 use super::files::{Files, Sealed, Sink};
-use super::layout::Place;
-use super::manifest::{ClockSource, Judge, Moment, PackId, Producer, Statement, Subject, SuiteFacts};
+use super::layout::{Folder, Place};
+use super::manifest::{
+    ClockSource, Judge, Moment, PackId, Producer, Statement, Subject, SubjectArtifact, SuiteFacts,
+};
 use super::path::PackPath;
 use super::suite::{Selection, Suite};
 use crate::digest::Digest;
@@ -31,8 +33,10 @@ use crate::json;
 use crate::report::timeline::Timeline;
 use crate::report::told::Told;
 use crate::report::{self, Coverage};
+use crate::run::{self, RunRecord};
 use crate::trust::{KeyId, VerifyingKey};
-use crate::verify::{self, StepFacts};
+use crate::verify::stream::Judged;
+use crate::verify::{StepFacts, Whole, whole};
 use page::Inside;
 
 /// What a pack says beside what follows from its inputs.
@@ -80,7 +84,7 @@ pub struct Assessment {
 /// What is kept of a judged input.
 #[derive(Debug, Clone)]
 struct Assessed {
-    judged: Judged,
+    judged: JudgedInput,
     coverage: Coverage,
     /// The rules that decided something.
     decided: BTreeSet<String>,
@@ -119,40 +123,59 @@ pub fn judge<S: Sink>(
     judging: Judging,
     sink: &S,
 ) -> Result<Assessment, S::Error> {
-    let created_at = judging.created_at.to_string();
-    let verify = || match kind {
-        InputKind::Receipt => verify::receipt(bytes),
-        InputKind::Sidecar => verify::sidecar(bytes, None, &Options::at(&created_at)),
+    let options = Options::at(&judging.created_at.to_string());
+    let (mut coverage, mut timeline) = (Coverage::default(), Timeline::default());
+    let mut observe = |judged: &Judged| {
+        let mut one = Coverage::default();
+        one.add(judged.section());
+        timeline.push(judged.step().map(StepFacts::of), &one, judged.section().outcome());
+        coverage.merge(&one);
     };
-    let verified = verify();
-    let judgement = report::judgement(&verified);
+    let whole = whole::judge(bytes, kind.into(), &options, &mut observe);
+    let judgement = report::judgement(&whole);
+    match &whole {
+        Whole::One(verified) => {
+            coverage = Coverage::of(verified);
+            timeline.push(verified.step.as_deref().map(StepFacts::of), &coverage, judgement.outcome);
+        }
+        Whole::Trace(traced) => {
+            [&traced.sidecars, &traced.receipts]
+                .into_iter()
+                .flatten()
+                .for_each(|trace| coverage.add_trace(trace));
+        }
+    }
     let repeated_equal = (1..judging.repeats).all(|_| {
-        let again = verify();
-        again.imported == verified.imported && report::judgement(&again).document == judgement.document
+        let again = whole::judge(bytes, kind.into(), &options, &mut |_| {});
+        again.imported() == whole.imported() && report::judgement(&again).document == judgement.document
     });
     let mut derived = Files::default();
-    if let Some(receipt) = &verified.imported {
+    if let Some(receipt) = whole.imported() {
         derived.put(Place::Receipt(stem.as_str()), receipt, sink)?;
     }
     derived.put(Place::Verdict(stem.as_str()), &judgement.document, sink)?;
     let place = kind.place(&stem);
     let sealed = Sealed { size_bytes: bytes.len() as u64, sha256: Digest::of(bytes), role: place.role() };
     let evidence = (place.path(), sealed);
-    let coverage = Coverage::of(&verified);
-    let mut timeline = Timeline::default();
-    let facts = verified.step.as_deref().map(StepFacts::of);
-    timeline.push(facts, &coverage, judgement.outcome);
-    let mut told = report::told::told(&verified);
+    let mut detected = report::coverage::detected(&whole);
+    detected.extend(coverage.broken());
+    let mut told = report::told::told(&whole);
     let found = told.len();
     told.truncate(MAX_TOLD);
     let assessed = Assessed {
-        judged: Judged { stem, kind, outcome: judgement.outcome, sha256: sealed.sha256 },
+        judged: results::Judged {
+            stem,
+            kind,
+            outcome: judgement.outcome,
+            records: timeline.records(),
+            sha256: sealed.sha256,
+        },
         timeline,
         told,
         found,
         decided: coverage.decided(),
         coverage,
-        detected: report::coverage::detected(&verified),
+        detected,
         repeated_equal,
     };
     Ok(Assessment { assessed, evidence, derived })
@@ -165,6 +188,8 @@ pub struct Evidence {
     files: Files,
     derived: Files,
     demand: Option<Demand>,
+    /// By folder.
+    runs: BTreeMap<String, RunRecord>,
 }
 
 /// A suite, and what of it was judged.
@@ -206,6 +231,24 @@ impl Evidence {
         self.files.extend(files);
     }
 
+    /// Adds what a training job left: its files are part of the evidence, and what the job was goes to the sink.
+    ///
+    /// # Errors
+    /// What the sink says.
+    pub fn run<S: Sink>(
+        &mut self,
+        folder: &str,
+        evidence: &run::Evidence,
+        files: Files,
+        sink: &S,
+    ) -> Result<(), S::Error> {
+        let record = run::derive(evidence);
+        self.derived.put(Place::RunRecord(Folder::named(folder)), &json::canonical(&record), sink)?;
+        self.files.extend(files);
+        self.runs.insert(folder.to_owned(), record);
+        Ok(())
+    }
+
     /// The files of the evidence itself.
     #[must_use]
     pub fn files(&self) -> &Files {
@@ -230,7 +273,8 @@ impl Evidence {
         sink: &S,
     ) -> Result<Conclusion, S::Error> {
         let pack_id = self.pack_id(&terms.created_at, key_id);
-        let Self { assessed, files, mut derived, demand } = self;
+        let Self { assessed, files, mut derived, demand, runs } = self;
+        let subject = subject(&runs).unwrap_or_else(|| terms.subject.clone());
         let mut result = |name: &str, bytes: &[u8]| {
             let path = PackPath::known(&format!("results/{name}"));
             derived.put_at(path, Place::Result, bytes, sink)
@@ -252,7 +296,7 @@ impl Evidence {
             result("determinism_repeats.json", &json::canonical(&repeats))?;
         }
         let judged = assessed.values().map(|input| input.judged.clone()).collect();
-        let verdict = FinalVerdict::of(judged, summary.as_ref());
+        let verdict = FinalVerdict::of(judged, summary.as_ref(), &runs);
         result("final_verdict.json", &json::canonical(&verdict))?;
         result("final_verdict.txt", verdict.text().as_bytes())?;
         if let Some(signer) = signer {
@@ -260,6 +304,8 @@ impl Evidence {
         }
         let inside = Inside {
             terms,
+            subject: &subject,
+            runs: &runs,
             pack_id: &pack_id,
             key_id,
             verdict: &verdict,
@@ -275,8 +321,27 @@ impl Evidence {
             name: Some(suite.name().to_owned()),
             scenarios_sha256: Some(suite.sha256()),
         });
-        Ok(Conclusion { pack_id, verdict, suite, evidence: files, derived })
+        Ok(Conclusion { pack_id, subject, verdict, suite, evidence: files, derived })
     }
+}
+
+/// What runs say a pack is about: the first one that has an id, and the weights of all.
+fn subject(runs: &BTreeMap<String, RunRecord>) -> Option<Subject> {
+    if runs.is_empty() {
+        return None;
+    }
+    let artifacts = runs.iter().flat_map(|(folder, run)| {
+        let of = move |weights: &run::record::Weights| SubjectArtifact {
+            name: weights.paths.first().map_or_else(|| folder.clone(), Clone::clone),
+            sha256: weights.sha256,
+        };
+        run.weights.iter().map(of)
+    });
+    Some(Subject {
+        run_id: runs.values().find_map(|run| run.run_id.clone()),
+        run_name: None,
+        artifacts: artifacts.collect(),
+    })
 }
 
 /// What the evidence comes to, and every file but manifest, ledger and seal.
@@ -286,6 +351,8 @@ pub struct Conclusion {
     pub pack_id: PackId,
     /// What the inputs come to.
     pub verdict: FinalVerdict,
+    /// What the pack is about.
+    pub subject: Subject,
     /// The suite that the inputs answer to.
     pub suite: Option<SuiteFacts>,
     /// The evidence.
@@ -301,19 +368,5 @@ impl Conclusion {
         let mut files = self.evidence.clone();
         files.extend(self.derived.clone());
         files
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sidecar_is_told_by_its_format() {
-        assert_eq!(InputKind::of(br#"{"format":"framework-trace.v0.1.0"}"#), InputKind::Sidecar);
-        assert_eq!(InputKind::of(b"{\n \"format\": \"framework-trace.v0.1.0\"\n}"), InputKind::Sidecar);
-        for bytes in [br#"{"schema_version":"0.1.0"}"#.as_slice(), b"", b"\xff"] {
-            assert_eq!(InputKind::of(bytes), InputKind::Receipt);
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! What the inputs come to together.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::input::{InputKind, Stem};
@@ -8,6 +10,8 @@ use crate::digest::Digest;
 use crate::pack::manifest::Counts;
 use crate::report::coverage::{RuleCount, RuleId};
 use crate::report::{Coverage, Outcome};
+use crate::run::RunRecord;
+use crate::run::record::State;
 
 /// The format of `results/final_verdict.json`.
 pub const FINAL_VERDICT_FORMAT: &str = "bp-final-verdict/1";
@@ -22,6 +26,8 @@ pub struct Judged {
     pub kind: InputKind,
     /// What it came to.
     pub outcome: Outcome,
+    /// How many records it holds, as far as they could be read.
+    pub records: u64,
     /// The digest of the bytes as given.
     pub sha256: Digest,
 }
@@ -41,13 +47,67 @@ pub struct FinalVerdict {
     pub scenarios: Option<scenario::Counts>,
     /// Scenarios that are not as expected, or had less checked than demanded, each with its first reason.
     pub shortfalls: Vec<String>,
+    /// Each training job that left evidence.
+    pub runs: Vec<Job>,
     /// Each input, by stem.
     pub inputs: Vec<Judged>,
 }
 
+/// How a training job ended, as far as its evidence shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// Where its evidence lies.
+    pub folder: String,
+    /// Its id.
+    pub run_id: Option<String>,
+    /// How it ended.
+    pub state: State,
+    /// Whether a finding speaks against it.
+    pub flagged: bool,
+}
+
+impl Job {
+    fn of(folder: &str, record: &RunRecord) -> Self {
+        let RunRecord { run_id, status, .. } = record;
+        let (folder, run_id) = (folder.to_owned(), run_id.clone());
+        Self { folder, run_id, state: status.state, flagged: status.flagged }
+    }
+
+    /// The best verdict that a pack with this job may have: a job that failed is a failure, and one whose own evidence
+    /// speaks against it, or that shows no end, is no pass. A job that left nothing to tell by takes nothing away.
+    fn worst(&self) -> Outcome {
+        match (self.state, self.flagged) {
+            (State::Failed, _) => Outcome::Fail,
+            (State::Stale | State::Running, _) | (_, true) => Outcome::Insufficient,
+            (State::Completed | State::Unknown, false) => Outcome::Pass,
+        }
+    }
+
+    /// What is open about it, in a sentence; none where nothing is.
+    #[must_use]
+    pub fn open_point(&self) -> Option<String> {
+        let Self { folder, state, flagged, .. } = self;
+        let state = match state {
+            State::Completed => "completed",
+            State::Failed => "failed",
+            State::Stale => "began, and nothing shows its end",
+            State::Running => "is still running",
+            State::Unknown => "left nothing that tells how it ended",
+        };
+        let flag = if *flagged { "; findings speak against it" } else { "" };
+        (self.worst() != Outcome::Pass || self.state == State::Unknown)
+            .then(|| format!("The training job {state}{flag}: see `{folder}/run.json`."))
+    }
+}
+
 impl FinalVerdict {
     /// The verdict over these inputs, by stem. With a suite, its scenarios decide.
-    pub(super) fn of(inputs: Vec<Judged>, scenarios: Option<&scenario::Summary<'_>>) -> Self {
+    pub(super) fn of(
+        inputs: Vec<Judged>,
+        scenarios: Option<&scenario::Summary<'_>>,
+        runs: &BTreeMap<String, RunRecord>,
+    ) -> Self {
         let shortfalls = scenarios.map(scenario::Summary::shortfalls).unwrap_or_default();
         let scenarios = scenarios.map(scenario::Summary::counts);
         let count = |outcome| inputs.iter().filter(|input| input.outcome == outcome).count() as u64;
@@ -63,7 +123,9 @@ impl FinalVerdict {
             (None, Counts { receipts: 1.., insufficient: 0, .. }) => Outcome::Pass,
             _ => Outcome::Insufficient,
         };
-        Self { format: FINAL_VERDICT_FORMAT.to_owned(), verdict, counts, scenarios, shortfalls, inputs }
+        let runs: Vec<Job> = runs.iter().map(|(folder, record)| Job::of(folder, record)).collect();
+        let verdict = runs.iter().map(Job::worst).fold(verdict, Outcome::max);
+        Self { format: FINAL_VERDICT_FORMAT.to_owned(), verdict, counts, scenarios, shortfalls, runs, inputs }
     }
 
     /// What the verdict says, in one sentence.
@@ -79,15 +141,25 @@ impl FinalVerdict {
                 "of {all} scenarios over {recorded}, {as_expected} came out as the suite expects, {unexpected} did not, {insufficient} had less checked than it demands, {informational} are told only, {not_selected} were left out."
             );
         }
-        match self.verdict {
-            Outcome::Pass => format!("in {recorded}, everything that applies was compared, and held."),
-            Outcome::Fail => format!("of {recorded}, {failed} broke a rule or could not be read."),
-            Outcome::Insufficient if receipts == 0 => "there was nothing to judge.".to_owned(),
-            Outcome::Insufficient => {
+        let of_inputs = match (failed, insufficient, receipts) {
+            (1.., _, _) => format!("of {recorded}, {failed} broke a rule or could not be read"),
+            (0, _, 0) => "there was nothing to judge".to_owned(),
+            (0, 0, _) => format!("in {recorded}, everything that applies was compared, and held"),
+            (0, ..) => {
                 format!(
-                    "nothing broke, but of {recorded}, {insufficient} had less compared than a pass needs."
+                    "nothing broke, but of {recorded}, {insufficient} had less compared than a pass needs"
                 )
             }
+        };
+        let worst = self.runs.iter().max_by_key(|run| run.worst());
+        match worst.filter(|run| run.worst() > Outcome::Pass).map(|run| run.state) {
+            None => format!("{of_inputs}."),
+            Some(State::Failed) => format!("{of_inputs}; the training job failed."),
+            Some(State::Completed | State::Unknown) => {
+                format!("{of_inputs}; findings speak against the training job.")
+            }
+            Some(State::Stale) => format!("{of_inputs}; nothing shows how the training job ended."),
+            Some(State::Running) => format!("{of_inputs}; the training job was still running."),
         }
     }
 
@@ -163,9 +235,10 @@ mod tests {
                 stem: "x".parse().unwrap(),
                 kind: InputKind::Receipt,
                 outcome: *outcome,
+                records: 1,
                 sha256: Digest::of(b""),
             };
-            FinalVerdict::of(outcomes.iter().map(judged).collect(), None).verdict
+            FinalVerdict::of(outcomes.iter().map(judged).collect(), None, &BTreeMap::new()).verdict
         };
         assert_eq!(verdict(&[]), Insufficient);
         assert_eq!(verdict(&[Pass, Pass]), Pass);

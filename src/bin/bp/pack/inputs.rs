@@ -7,7 +7,6 @@ use bp::error::{self, Failure};
 use bp::pack::plan::{InputKind, Stem};
 use bp::pack::suite::SuiteError;
 use bp::pack::{Demand, Selection, Suite};
-use bp::verify::read::{self, ReadError};
 
 use super::bundled;
 use crate::source;
@@ -109,21 +108,10 @@ impl Input {
     pub(super) fn read(&self) -> Result<(InputKind, Vec<u8>), Failure> {
         let bytes = match &self.origin {
             Origin::BuiltIn(bytes) => bytes.to_vec(),
-            Origin::File(path) => record(path)?,
+            Origin::File(path) => source::whole(path)?,
         };
         Ok((InputKind::of(&bytes), bytes))
     }
-}
-
-/// The record in a file. A stream of records would be judged as one broken record, so it is refused before a pack says so.
-fn record(path: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = source::bytes(path)?;
-    if let Err(ReadError::Several { count }) = read::is_receipt(&bytes) {
-        let message = format!("{}: {count} records, and a pack takes files of one", path.display());
-        let hint = "split it, one file per line; `bp verify multi` judges a trace of receipts";
-        return Err(Failure::new(&error::BP_JSONL_MULTI_RECORD, message).hint(hint));
-    }
-    Ok(bytes)
 }
 
 fn name_of(path: &Path) -> String {

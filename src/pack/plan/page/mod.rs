@@ -11,17 +11,20 @@ use serde::Serialize;
 pub(super) use readme::readme;
 pub(super) use report::report;
 
-use super::results::FinalVerdict;
+use super::results::{FinalVerdict, Job};
 use super::{Assessed, Stem, Summary, Terms};
 use crate::pack::files::Files;
-use crate::pack::manifest::{ClockSource, Moment, PackId};
+use crate::pack::manifest::{ClockSource, Moment, PackId, Subject};
 use crate::report::{Coverage, Outcome};
+use crate::run::RunRecord;
 use crate::trust::KeyId;
 use std::collections::BTreeMap;
 
 /// Everything that a page may show.
 pub(super) struct Inside<'a> {
     pub(super) terms: &'a Terms,
+    pub(super) subject: &'a Subject,
+    pub(super) runs: &'a BTreeMap<String, RunRecord>,
     pub(super) pack_id: &'a PackId,
     pub(super) key_id: Option<&'a KeyId>,
     pub(super) verdict: &'a FinalVerdict,
@@ -50,7 +53,8 @@ struct Head<'a> {
 
 impl Inside<'_> {
     fn head(&self) -> Head<'_> {
-        let Terms { created_at, created_at_source, producer, judge, subject, .. } = self.terms;
+        let Terms { created_at, created_at_source, producer, judge, .. } = self.terms;
+        let subject = self.subject;
         Head {
             pack_id: self.pack_id,
             created_at,
@@ -74,17 +78,18 @@ impl Inside<'_> {
     }
 
     fn open_points(&self) -> Vec<String> {
-        let Self { verdict, terms, .. } = self;
+        let Self { verdict, subject, .. } = self;
         let mut points = Vec::new();
         points.extend(verdict.shortfalls.iter().map(|shortfall| format!("Scenario {}.", plain(shortfall))));
         let by_itself = verdict.scenarios.is_none();
         for input in verdict.inputs.iter().filter(|input| by_itself && input.outcome != Outcome::Pass) {
             points.push(format!("`{}` came to {}: see `verify/{0}.json`.", input.stem, input.outcome.name()));
         }
+        points.extend(verdict.runs.iter().filter_map(Job::open_point));
         if self.key_id.is_none() {
             points.push("The pack is not sealed.".to_owned());
         }
-        if terms.subject.artifacts.is_empty() {
+        if subject.artifacts.is_empty() {
             points.push("No artifact (weights, data set) is bound to this pack by digest.".to_owned());
         }
         points.push("No independent time stamp and no sign-off is part of this pack.".to_owned());

@@ -1,5 +1,7 @@
 //! `report.html`: the pack as a page for a person who is not a developer. One file, no script, no network.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::{Head, Inside, render};
@@ -7,15 +9,18 @@ use crate::digest::Digest;
 use crate::pack::path::PackPath;
 use crate::pack::plan::results::Judged;
 use crate::pack::plan::scenario::Row;
-use crate::report::chart::{self, Line};
+use crate::report::chart::{self, Line, Node};
 use crate::report::coverage::{RuleCount, RuleId};
 use crate::report::timeline::{Point, Timeline};
 use crate::report::told::Told;
+use crate::run::{self, RunRecord};
 use crate::verify::StepFacts;
 
 const TEMPLATE: &str = include_str!("../../../../templates/report.html.j2");
 /// Findings that the page shows.
 const MAX_FINDINGS: usize = 200;
+/// Charts of one run.
+const MAX_CHARTS: usize = 12;
 /// Rows of a table that may grow with the pack.
 const MAX_ROWS: usize = 1000;
 
@@ -23,6 +28,7 @@ const MAX_ROWS: usize = 1000;
 struct Page<'a> {
     head: Head<'a>,
     scenarios: Option<&'a [Row<'a>]>,
+    runs: Vec<Run<'a>>,
     charts: Vec<Chart>,
     map: Option<String>,
     records: u64,
@@ -39,9 +45,18 @@ struct Page<'a> {
 /// A chart, and what it shows in words.
 #[derive(Serialize)]
 struct Chart {
-    title: &'static str,
+    title: String,
     caption: String,
     svg: String,
+}
+
+/// A training job, by its folder.
+#[derive(Serialize)]
+struct Run<'a> {
+    folder: &'a str,
+    record: &'a RunRecord,
+    charts: Vec<Chart>,
+    graph: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -86,6 +101,7 @@ pub(in crate::pack::plan) fn report(inside: &Inside<'_>) -> String {
     let page = Page {
         head: inside.head(),
         scenarios: inside.scenarios.map(|summary| summary.scenarios.as_slice()),
+        runs: inside.runs.iter().map(|(folder, record)| Run::of(folder, record)).collect(),
         // The scenarios of a suite have nothing to do with each other: no line leads from one to the next.
         charts: if inside.scenarios.is_none() { charts(&timeline) } else { Vec::new() },
         map: chart::map(&names, timeline.points()),
@@ -102,15 +118,71 @@ pub(in crate::pack::plan) fn report(inside: &Inside<'_>) -> String {
     render("report.html", TEMPLATE, page)
 }
 
+impl<'a> Run<'a> {
+    fn of(folder: &'a str, record: &'a RunRecord) -> Self {
+        let charts = record.series.iter().filter_map(|series| {
+            #[allow(clippy::cast_precision_loss, reason = "a place on an axis")]
+            let point = |(place, point): (u64, &run::record::Point)| {
+                Some((point.step.unwrap_or(place) as f64, point.value?))
+            };
+            let line = Line { name: &series.name, points: (0..).zip(&series.points).filter_map(point).collect() };
+            let lines = [line];
+            let svg = chart::lines("step", &series.name, &lines)?;
+            let absent = series.points.iter().filter(|point| point.value.is_none()).count();
+            let mut caption = described(&format!("As recorded in {}.", series.path), &lines);
+            if absent > 0 {
+                let _ = write!(caption, " {absent} recorded values are no finite numbers, and are not drawn.");
+            }
+            Some(Chart { title: series.name.clone(), caption, svg })
+        });
+        Self { folder, record, charts: charts.take(MAX_CHARTS).collect(), graph: artifacts(record) }
+    }
+}
+
+/// Data, run, weights, and the files that hold equal weights.
+fn artifacts(record: &RunRecord) -> Option<String> {
+    let digits = |digest: &Digest| format!("sha256 {}", &digest.to_string()[..12]);
+    let data = record.datasets.iter().map(|claim| Node {
+        name: claim.recorded_name.clone().unwrap_or_else(|| "data".to_owned()),
+        about: claim.given_sha256.as_ref().map_or_else(|| "not given".to_owned(), digits),
+    });
+    let run = Node {
+        name: record.run_id.clone().unwrap_or_else(|| "run without an id".to_owned()),
+        about: record.status.state.name().to_owned(),
+    };
+    let weights = record.weights.iter().map(|weights| Node {
+        name: digits(&weights.sha256),
+        about: match weights.non_finite {
+            Some(0) => "all values finite".to_owned(),
+            Some(count) => format!("{count} values not finite"),
+            None => "values not read".to_owned(),
+        },
+    });
+    let files = record.weights.iter().flat_map(|weights| {
+        weights.paths.iter().map(|path| Node { name: path.clone(), about: format!("{} bytes", weights.size_bytes) })
+    });
+    let columns = [data.collect(), vec![run], weights.collect::<Vec<_>>(), files.collect()];
+    let mut edges: Vec<_> = (0..columns[0].len()).map(|row| ((0, row), (1, 0))).collect();
+    let mut file = 0;
+    for (row, weights) in record.weights.iter().enumerate() {
+        edges.push(((1, 0), (2, row)));
+        for _ in &weights.paths {
+            edges.push(((2, row), (3, file)));
+            file += 1;
+        }
+    }
+    if columns[2].is_empty() { None } else { chart::graph(&columns, &edges) }
+}
+
 fn charts(timeline: &Timeline) -> Vec<Chart> {
     let series = |name, of: fn(&StepFacts) -> f64| {
         #[allow(clippy::cast_precision_loss, reason = "a place on an axis")]
         let point = |point: &Point| Some((point.first as f64, of(&point.facts?)));
         Line { name, points: timeline.points().iter().filter_map(point).collect() }
     };
-    let drawn = |title, y_title, what: &str, lines: &[Line<'_>]| {
+    let drawn = |title: &str, y_title, what: &str, lines: &[Line<'_>]| {
         let svg = chart::lines("record", y_title, lines)?;
-        Some(Chart { title, caption: described(what, lines), svg })
+        Some(Chart { title: title.to_owned(), caption: described(what, lines), svg })
     };
     [
         drawn("Loss", "loss", "The recorded loss of each step.", &[series("loss", |facts| facts.loss)]),
@@ -151,10 +223,8 @@ fn described(what: &str, lines: &[Line<'_>]) -> String {
         let (Some((_, first)), Some((_, last))) = (line.points.first(), line.points.last()) else { continue };
         let low = line.points.iter().map(|(_, y)| *y).fold(f64::INFINITY, f64::min);
         let high = line.points.iter().map(|(_, y)| *y).fold(f64::NEG_INFINITY, f64::max);
-        text.push_str(&format!(
-            " {}: first {first:.6}, last {last:.6}, least {low:.6}, greatest {high:.6}.",
-            line.name
-        ));
+        let name = line.name;
+        let _ = write!(text, " {name}: first {first:.6}, last {last:.6}, least {low:.6}, greatest {high:.6}.");
     }
     text
 }

@@ -1,6 +1,10 @@
 //! Charts as SVG text: lines over steps, and a map of rules by steps. Lines differ by dash, cells by lightness, so that
 //! they can be told apart in grey; text and axes take the colour of the page.
 
+mod graph;
+
+pub use graph::{Node, graph};
+
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
