@@ -112,7 +112,7 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
 const PAIR: &str = concat!(
     r"(?i)(?<name>[A-Za-z0-9_.-]*(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key",
     r"|secret[_-]?key|private[_-]?key|auth[_-]?key))",
-    r#"\\*["']?\s*(?:=>|[:=])\s*\\*["']?"#,
+    r#"\\*["']?[ \t]*(?:=>|[:=])[ \t]*\\*["']?"#,
     r#"(?<secret>[^\s"'\\,;<>{}()\[\]]{6,})"#
 );
 
@@ -306,6 +306,7 @@ mod tests {
             "token=$HF_TOKEN1 password=${DB_PASSWORD1} api_key=<REDACTED> secret: ********",
             "PWD=/srv/run1/out token: the",
             "each token: word-piece",
+            "if stack == 'token':\n    nesting_level += 1",
             "Bearer of good news, bearer authentication-scheme-of-note",
             "https://example.org:8080/x user@example.org",
             "loss_per_token=6.40544414 bos_token_id: 1234567x",
