@@ -298,6 +298,7 @@ fn help_and_version_are_data() {
         &["keys", "new"],
         &["keys", "show"],
         &["keys", "default"],
+        &["run", "show"],
         &["pack", "run"],
         &["pack", "verify"],
         &["verify-pack"],

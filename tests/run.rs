@@ -3,8 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use bp::digest::Digest;
@@ -15,6 +16,9 @@ use bp::run::take::Reason;
 use bp::run::{Evidence, Given, Names, derive};
 use bp::schema::{self, Schema};
 use serde_json::{Value, json};
+
+/// Files of a run's evidence, by path.
+type Files = BTreeMap<String, Vec<u8>>;
 
 /// A directory that goes away with the test. The run lies one below, so that what lies beside it is ours too.
 struct Job(tempfile::TempDir);
@@ -106,7 +110,7 @@ fn archive() -> Vec<u8> {
     [b"PK\x03\x04".as_slice(), &[0; 100], b"PK\x05\x06", &[0; 18]].concat()
 }
 
-fn trainer_state(step: u64, planned: u64, log: Value) -> Value {
+fn trainer_state(step: u64, planned: u64, log: &Value) -> Value {
     json!({ "global_step": step, "max_steps": planned, "log_history": log, "train_batch_size": 2 })
 }
 
@@ -141,7 +145,7 @@ fn backpropagate() -> Job {
         .put("adapter_model.safetensors", weights(&[1.0, 2.0]))
         .put("checkpoint-2/adapter_model.safetensors", weights(&[1.0, 2.0]))
         .put("checkpoint-2/optimizer.pt", archive())
-        .json("checkpoint-2/trainer_state.json", &trainer_state(2, 2, log))
+        .json("checkpoint-2/trainer_state.json", &trainer_state(2, 2, &log))
 }
 
 #[test]
@@ -390,7 +394,7 @@ fn the_trainer_and_trl_are_told_apart_and_end_by_what_they_log() {
     let card = "---\ntags:\n- trl\n---\n";
     let job = || {
         Job::new()
-            .json("trainer_state.json", &trainer_state(2, 4, log.clone()))
+            .json("trainer_state.json", &trainer_state(2, 4, &log))
             .put("training_args.bin", archive())
             .put("model.safetensors", weights(&[1.0]))
     };
@@ -399,7 +403,7 @@ fn the_trainer_and_trl_are_told_apart_and_end_by_what_they_log() {
     assert_eq!(flags(&record), [""; 0]);
     assert_eq!(job().put("README.md", card).record().kind, Kind::Trl);
     let killed = Job::new()
-        .json("checkpoint-2/trainer_state.json", &trainer_state(2, 4, json!([])))
+        .json("checkpoint-2/trainer_state.json", &trainer_state(2, 4, &json!([])))
         .put("checkpoint-2/model.safetensors", weights(&[1.0]));
     assert_eq!(killed.record().status.state, State::Stale);
     let stopping = json!({ "global_step": 2, "max_steps": 4, "log_history": [],
@@ -415,7 +419,7 @@ fn the_trainer_and_trl_are_told_apart_and_end_by_what_they_log() {
 
 #[test]
 fn a_completed_run_without_weights_is_told() {
-    let record = Job::new().json("trainer_state.json", &trainer_state(2, 2, json!([]))).record();
+    let record = Job::new().json("trainer_state.json", &trainer_state(2, 2, &json!([]))).record();
     assert_eq!(flags(&record), ["RUN_WEIGHTS_MISSING ."]);
 }
 
@@ -634,7 +638,7 @@ fn what_is_beyond_a_limit_is_left_out_and_told() {
 #[test]
 fn a_part_of_the_evidence_that_is_not_what_it_should_be_is_refused() {
     let files = backpropagate().evidence(Given::default()).files();
-    let parse = |changed: &dyn Fn(&mut std::collections::BTreeMap<String, Vec<u8>>)| {
+    let parse = |changed: &dyn Fn(&mut Files)| {
         let mut files = files.clone();
         changed(&mut files);
         let read = Evidence::parse(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
@@ -653,11 +657,74 @@ fn a_part_of_the_evidence_that_is_not_what_it_should_be_is_refused() {
     assert!(odd.unwrap_err().starts_with("command.json: unknown variant `x`"));
 }
 
+/// The program: its status, standard output and standard error.
+fn bp(arguments: &[&str]) -> (i32, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bp"));
+    let ran = command.args(arguments).env_remove("NO_COLOR").output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (ran.status.code().unwrap(), text(ran.stdout), text(ran.stderr))
+}
+
+#[test]
+fn run_show_prints_the_record_and_ends_by_what_it_found() {
+    let job = backpropagate();
+    let root = job.root();
+    let root = root.to_str().unwrap();
+    let (status, stdout, stderr) = bp(&["run", "show", root]);
+    assert_eq!((status, stdout.as_str()), (0, ""));
+    assert!(
+        stderr.ends_with("run_history.json records the run as completed.\nStatus: completed.\n"),
+        "{stderr}"
+    );
+    let (status, stdout, _) = bp(&["--json", "run", "show", root, "--exit-code", "1"]);
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (status, &document["ok"], &document["run"]["status"]["state"]),
+        (1, &json!(true), &json!("failed"))
+    );
+    assert_eq!(schema::validate(Schema::Run, &document["run"]), Ok(()));
+    let long = "x".repeat(200);
+    let token = ["gh", "p_", &"a1B2".repeat(9)].concat();
+    let job = job.put(&format!("{long}.safetensors"), "").put("output.log", format!("\n{token}\n\u{1b}[31m"));
+    let (status, _, stderr) = bp(&["run", "show", job.root().to_str().unwrap(), "-v"]);
+    assert_eq!(status, 1);
+    assert!(stderr.contains("output.log, line 2: ghp_***") && !stderr.contains(&token), "{stderr}");
+    assert!(stderr.lines().all(|line| line.chars().count() <= 80), "{stderr}");
+}
+
+#[test]
+fn what_cannot_be_collected_is_an_error_with_its_place() {
+    let job = backpropagate().put("lora.backup.json", "{}");
+    let (status, _, stderr) = bp(&["run", "show", job.root().to_str().unwrap()]);
+    assert_eq!(status, 2);
+    assert!(stderr.starts_with("error: lora.backup.json: a save was not finished"), "{stderr}");
+    let gone = job.root().join("gone");
+    let (status, stdout, _) = bp(&["--json", "run", "show", gone.to_str().unwrap()]);
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((status, &document["error"]["code"]), (2, &json!("ENOENT")));
+    let file = job.root().join("run_history.json");
+    let (status, stdout, _) = bp(&["--json", "run", "show", file.to_str().unwrap()]);
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((status, &document["error"]["code"]), (2, &json!("RUN_NOT_COLLECTED")));
+}
+
+#[test]
+fn every_finding_is_explained_by_its_code() {
+    let (status, stdout, _) = bp(&["explain", "run_weights_not_finite"]);
+    assert_eq!(status, 0);
+    assert!(
+        stdout.starts_with("RUN_WEIGHTS_NOT_FINITE\n  law:    Every weight is a finite number.\n"),
+        "{stdout}"
+    );
+}
+
 /// The samples of real runs, where they are at hand.
 fn sample(name: &str) -> Option<PathBuf> {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/runs").join(name);
     if !place.is_dir() {
-        eprintln!("SKIPPED: no sample {name} beside the repository");
+        // Past the test harness, which shows nothing of a test that passes.
+        let told = format!("SKIPPED: no sample {name} beside the repository\n");
+        std::io::stderr().write_all(told.as_bytes()).unwrap();
         return None;
     }
     Some(place)

@@ -318,7 +318,7 @@ fn read(
     Ok((Artifact { path: path.to_owned(), size_bytes, sha256, media_type, role, zip, safetensors }, bytes))
 }
 
-/// The path without the host name that TensorBoard writes into its file names:
+/// The path without the host name that `TensorBoard` writes into its file names:
 /// `events.out.tfevents.TIME.HOST.PID.NUMBER`.
 fn without_host(path: &str) -> String {
     let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));

@@ -101,7 +101,7 @@ pub(super) struct Docs<'a> {
 
 impl<'a> Docs<'a> {
     pub(super) fn of(evidence: &'a Evidence) -> Self {
-        let json = evidence.texts.iter().filter(|text| text.path.ends_with(".json"));
+        let json = evidence.texts.iter().filter(|text| extension(&text.path) == "json");
         Self { evidence, json: json.map(|text| (text.path.as_str(), Doc::read(&text.bytes))).collect() }
     }
 
@@ -200,6 +200,11 @@ pub(super) fn folder(path: &str) -> &str {
 /// A name in a folder, which may be the top.
 pub(super) fn join(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+/// What follows the last full stop of a path's last component.
+pub(super) fn extension(path: &str) -> &str {
+    file_name(path).rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
 /// How many folders a path lies in.

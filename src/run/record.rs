@@ -25,7 +25,7 @@ pub enum Kind {
     Lightning,
     /// Keras.
     Keras,
-    /// MLflow's file store.
+    /// `MLflow`'s file store.
     Mlflow,
     /// Weights & Biases, not synced.
     WandbOffline,

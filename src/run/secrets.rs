@@ -61,7 +61,7 @@ pub struct Secret {
     pub range: Range<usize>,
 }
 
-/// A shape: group 1 is the secret, group `public` (where there is one) is what may be told of it.
+/// A shape: group `secret`, and where there is one `public`, what may be told of it.
 struct Shape {
     kind: SecretKind,
     pattern: Regex,
@@ -78,28 +78,32 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
     let begin = ["-----BEGIN [A-Z ]*PRIV", "ATE KEY(?: BLOCK)?-----"].concat();
     let end = ["-----END [A-Z ]*PRIV", "ATE KEY(?: BLOCK)?-----"].concat();
     vec![
-        shape(SecretKind::PrivateKey, &format!("(?s)({begin}(?:.*?{end}|.*))"), always),
-        shape(SecretKind::Anthropic, r"\b((?<public>sk-ant-)[A-Za-z0-9_-]{16,})", always),
+        shape(SecretKind::PrivateKey, &format!("(?s)(?<secret>{begin}(?:.*?{end}|.*))"), always),
+        shape(SecretKind::Anthropic, r"\b(?<secret>(?<public>sk-ant-)[A-Za-z0-9_-]{16,})", always),
         shape(
             SecretKind::OpenAiProject,
-            r"\b((?<public>sk-(?:proj|svcacct|admin)-)[A-Za-z0-9_-]{16,})",
+            r"\b(?<secret>(?<public>sk-(?:proj|svcacct|admin)-)[A-Za-z0-9_-]{16,})",
             always,
         ),
-        shape(SecretKind::OpenAi, r"\b((?<public>sk-)[A-Za-z0-9]{16,})", issued),
-        shape(SecretKind::HuggingFace, r"\b((?<public>hf_)[A-Za-z0-9]{16,})", issued),
-        shape(SecretKind::GitHub, r"\b((?<public>gh[pousr]_)[A-Za-z0-9]{36,})", always),
-        shape(SecretKind::GitHub, r"\b((?<public>github_pat_)[A-Za-z0-9_]{22,})", always),
-        shape(SecretKind::GitLab, r"\b((?<public>glpat-)[A-Za-z0-9_-]{20,})", always),
-        shape(SecretKind::Aws, r"\b((?<public>AKIA|ASIA)[0-9A-Z]{16})\b", always),
-        shape(SecretKind::Slack, r"\b((?<public>xox[abeprs]-)[A-Za-z0-9-]{10,})", always),
-        shape(SecretKind::Google, r"\b((?<public>AIza)[0-9A-Za-z_-]{35})", always),
+        shape(SecretKind::OpenAi, r"\b(?<secret>(?<public>sk-)[A-Za-z0-9]{16,})", issued),
+        shape(SecretKind::HuggingFace, r"\b(?<secret>(?<public>hf_)[A-Za-z0-9]{16,})", issued),
+        shape(SecretKind::GitHub, r"\b(?<secret>(?<public>gh[pousr]_)[A-Za-z0-9]{36,})", always),
+        shape(SecretKind::GitHub, r"\b(?<secret>(?<public>github_pat_)[A-Za-z0-9_]{22,})", always),
+        shape(SecretKind::GitLab, r"\b(?<secret>(?<public>glpat-)[A-Za-z0-9_-]{20,})", always),
+        shape(SecretKind::Aws, r"\b(?<secret>(?<public>AKIA|ASIA)[0-9A-Z]{16})\b", always),
+        shape(SecretKind::Slack, r"\b(?<secret>(?<public>xox[abeprs]-)[A-Za-z0-9-]{10,})", always),
+        shape(SecretKind::Google, r"\b(?<secret>(?<public>AIza)[0-9A-Za-z_-]{35})", always),
         shape(
             SecretKind::Jwt,
-            r"\b((?<public>eyJ)[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})",
+            r"\b(?<secret>(?<public>eyJ)[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})",
             always,
         ),
-        shape(SecretKind::Bearer, r"(?i)\bbearer[ \t]+([A-Za-z0-9._~+/=-]{16,})", issued),
-        shape(SecretKind::Url, r#"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"'<>]*:([^\s/@"'<>]+)@"#, always),
+        shape(SecretKind::Bearer, r"(?i)\bbearer[ \t]+(?<secret>[A-Za-z0-9._~+/=-]{16,})", issued),
+        shape(
+            SecretKind::Url,
+            r#"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"'<>]*:(?<secret>[^\s/@"'<>]+)@"#,
+            always,
+        ),
         shape(SecretKind::Pair, PAIR, pair),
     ]
 });
@@ -108,8 +112,8 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
 const PAIR: &str = concat!(
     r"(?i)(?<name>[A-Za-z0-9_.-]*(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key",
     r"|secret[_-]?key|private[_-]?key|auth[_-]?key))",
-    r#"\\*["']?\s*(?:=>|[:=])\s*\\*["']?"#,
-    r#"([^\s"'\\,;<>{}()\[\]]{6,})"#
+    r#"\\*["']?[ \t]*(?:=>|[:=])[ \t]*\\*["']?"#,
+    r#"(?<secret>[^\s"'\\,;<>{}()\[\]]{6,})"#
 );
 
 /// Names that end in `token` and are about text, not about access.
@@ -161,14 +165,14 @@ const ABOUT_TEXT: &[&str] = &[
 
 /// An issued token is drawn at random: a digit or a capital is in it.
 fn issued(found: &Captures<'_>) -> bool {
-    found[1].iter().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
-        && found[1].iter().any(u8::is_ascii_alphanumeric)
+    found["secret"].iter().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+        && found["secret"].iter().any(u8::is_ascii_alphanumeric)
 }
 
 /// Whether the right side of a pair can be a secret.
 fn pair(found: &Captures<'_>) -> bool {
     let name = String::from_utf8_lossy(&found["name"]).to_ascii_lowercase();
-    let value = String::from_utf8_lossy(&found[1]).into_owned();
+    let value = String::from_utf8_lossy(&found["secret"]).into_owned();
     if let Some(before) = name.strip_suffix("token") {
         let before = before.trim_end_matches(['_', '-', '.']);
         let last = before.rsplit(['_', '-', '.']).next().unwrap_or_default();
@@ -195,7 +199,7 @@ pub fn scan(text: &[u8]) -> Vec<Secret> {
     let mut found: Vec<Secret> = Vec::new();
     for shape in SHAPES.iter() {
         for captures in shape.pattern.captures_iter(text) {
-            let Some(secret) = captures.get(1) else { continue };
+            let Some(secret) = captures.name("secret") else { continue };
             let range = secret.range();
             let meets = |other: &Secret| other.range.start < range.end && range.start < other.range.end;
             if !(shape.can_be)(&captures) || found.iter().any(meets) {
@@ -209,7 +213,7 @@ pub fn scan(text: &[u8]) -> Vec<Secret> {
     found.sort_by_key(|secret| secret.range.start);
     let (mut line, mut passed) = (1, 0);
     for secret in &mut found {
-        line += text[passed..secret.range.start].iter().filter(|byte| **byte == b'\n').count();
+        line += text[passed..secret.range.start].split(|byte| *byte == b'\n').count() - 1;
         passed = secret.range.start;
         secret.line = line;
     }
@@ -302,6 +306,7 @@ mod tests {
             "token=$HF_TOKEN1 password=${DB_PASSWORD1} api_key=<REDACTED> secret: ********",
             "PWD=/srv/run1/out token: the",
             "each token: word-piece",
+            "if stack == 'token':\n    nesting_level += 1",
             "Bearer of good news, bearer authentication-scheme-of-note",
             "https://example.org:8080/x user@example.org",
             "loss_per_token=6.40544414 bos_token_id: 1234567x",

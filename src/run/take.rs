@@ -218,7 +218,7 @@ pub fn fate(path: &str, paths: &BTreeSet<String>) -> Fate {
     }
 }
 
-/// `params/`, `metrics/` and `tags/` of a run in MLflow's file store: the folder that holds them holds meta.yaml.
+/// `params/`, `metrics/` and `tags/` of a run in `MLflow`'s file store: the folder that holds them holds meta.yaml.
 fn is_mlflow(folder: &str, paths: &BTreeSet<String>) -> bool {
     let parts: Vec<&str> = folder.split('/').collect();
     (0..parts.len()).any(|at| {

@@ -370,7 +370,7 @@ pub(crate) enum KindName {
     Lightning,
     /// Keras.
     Keras,
-    /// MLflow's file store.
+    /// `MLflow`'s file store.
     Mlflow,
     /// Weights & Biases, not synced.
     WandbOffline,

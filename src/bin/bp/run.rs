@@ -150,7 +150,8 @@ impl Lines {
         if findings.is_empty() {
             return;
         }
-        self.0.push_str(&format!("\n{title}\n"));
+        self.0.push('\n');
+        self.wrap("", title);
         for finding in findings {
             self.wrap("  ", &format!("{} {}", finding.law.code, finding.path));
             self.wrap("    ", &finding.message);

@@ -109,7 +109,7 @@ fn entries<'a>(docs: &'a Docs<'_>, path: &'a str, draft: &mut Draft) -> Vec<Entr
             }
             Some(entry) => entries.push(entry),
             None => {
-                draft.find(&law::RUN_HISTORY_UNREADABLE, path, format!("entry {index} is no run with an id"))
+                draft.find(&law::RUN_HISTORY_UNREADABLE, path, format!("entry {index} is no run with an id"));
             }
         }
     }

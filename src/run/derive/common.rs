@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::run::derive::Draft;
-use crate::run::docs::{Doc, Docs, file_name, folder, join};
+use crate::run::docs::{Doc, Docs, extension, file_name, folder, join};
 use crate::run::evidence::{Artifact, Contents, Evidence, Zip};
 use crate::run::law;
 use crate::run::record::{Agreement, Checkpoint, DatasetClaim, Weights};
@@ -137,10 +137,10 @@ pub(super) fn weights(evidence: &Evidence, draft: &mut Draft) -> Vec<Weights> {
         groups.entry(artifact.sha256).or_default().push(artifact);
         match &artifact.safetensors {
             Some(Contents::Malformed { reason }) => {
-                draft.find(&law::RUN_WEIGHTS_MALFORMED, &artifact.path, reason)
+                draft.find(&law::RUN_WEIGHTS_MALFORMED, &artifact.path, reason);
             }
             Some(Contents::NotRead { reason }) => {
-                draft.find(&law::RUN_WEIGHTS_NOT_READ, &artifact.path, reason)
+                draft.find(&law::RUN_WEIGHTS_NOT_READ, &artifact.path, reason);
             }
             Some(Contents::Read { tensors }) => {
                 let broken: Vec<_> =
@@ -204,8 +204,8 @@ pub(super) fn checkpoints(docs: &Docs<'_>, draft: &mut Draft) -> Vec<Checkpoint>
     let mut checkpoints: Vec<Checkpoint> = folders.iter().map(|path| of_folder(docs, path)).collect();
     for artifact in &docs.evidence.artifacts {
         let name = file_name(&artifact.path);
-        if name.ends_with(".ckpt") {
-            let step = name.split("step=").nth(1).and_then(|rest| digits(rest));
+        if extension(name) == "ckpt" {
+            let step = name.split("step=").nth(1).and_then(digits);
             let faults = cut(artifact).into_iter().collect::<Vec<_>>();
             checkpoints.push(Checkpoint {
                 path: artifact.path.clone(),

@@ -1,7 +1,7 @@
 //! Whose files these are: by marker files, the one nearest to the top first.
 
 use crate::run::derive::trainer;
-use crate::run::docs::{Docs, depth, file_name, folder};
+use crate::run::docs::{Docs, depth, extension, file_name, folder};
 use crate::run::record::Kind;
 
 /// Every kind that left a marker: the nearest to the top first, then the more telling.
@@ -41,12 +41,12 @@ fn marker(docs: &Docs<'_>, path: &str) -> Option<Kind> {
         "meta.yaml" if docs.text(path).is_some_and(|text| text.contains("lifecycle_stage")) => {
             Some(Kind::Mlflow)
         }
-        _ if name.ends_with(".keras") || name.ends_with(".weights.h5") => Some(Kind::Keras),
-        _ if name.ends_with(".ckpt") && name.contains("step=") => Some(Kind::Lightning),
-        _ if name.starts_with("run-") && name.ends_with(".wandb") => Some(Kind::WandbOffline),
+        _ if extension(name) == "keras" || name.ends_with("weights.h5") => Some(Kind::Keras),
+        _ if extension(name) == "ckpt" && name.contains("step=") => Some(Kind::Lightning),
+        _ if name.starts_with("run-") && extension(name) == "wandb" => Some(Kind::WandbOffline),
         "history.json" if has(path, "loss") => Some(Kind::Keras),
         // CSVLogger of Keras writes an epoch and no step; that of Lightning both.
-        _ if name.ends_with(".csv") => {
+        _ if extension(name) == "csv" => {
             let first = docs.text(path)?.lines().next()?.to_lowercase();
             let columns: Vec<&str> = first.split(',').map(str::trim).collect();
             match (columns.contains(&"step"), columns.contains(&"epoch")) {

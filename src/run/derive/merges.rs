@@ -20,10 +20,10 @@ const TOLD_TWICE: &[&str] =
     &["scale_factor", "a_norm_before", "a_norm_after", "b_norm_before", "b_norm_after"];
 
 pub(super) fn read(docs: &Docs<'_>, base: &str, entry: &Entry<'_>, history: &str, draft: &mut Draft) {
-    let last = |path: &&str| docs.object(path).and_then(|object| object.get("run_index")?.as_u64());
+    let runs = |path: &&str| docs.object(path).and_then(|object| object.get("run_index")?.as_u64());
     let within = |path: &&str| base.is_empty() || path.starts_with(&format!("{base}/"));
     let Some(path) =
-        docs.named("merge_history.json").into_iter().filter(within).max_by_key(|path| last(path))
+        docs.named("merge_history.json").into_iter().filter(within).max_by_key(|path| runs(path))
     else {
         return;
     };
@@ -33,9 +33,10 @@ pub(super) fn read(docs: &Docs<'_>, base: &str, entry: &Entry<'_>, history: &str
     let rows =
         object.get("history").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
     let mut before: Option<(u64, f64)> = None;
-    for row in rows {
-        let value = |key: &str| row.get(key).and_then(number);
-        let Some(run_index) = row.get("run_index").and_then(Value::as_u64).filter(|index| *index > 0) else {
+    for merge in rows {
+        let value = |key: &str| merge.get(key).and_then(number);
+        let Some(run_index) = merge.get("run_index").and_then(Value::as_u64).filter(|index| *index > 0)
+        else {
             draft.find(&law::RUN_MERGE_CONTRADICTION, path, "a merge without the number of its run");
             continue;
         };
@@ -68,7 +69,7 @@ pub(super) fn read(docs: &Docs<'_>, base: &str, entry: &Entry<'_>, history: &str
             );
         }
         before = norm_after.map(|norm| (run_index, norm));
-        told_alike(entry, row, run_index, path, history, draft);
+        told_alike(entry, merge, run_index, path, history, draft);
         let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
         draft.merges.push(Merge {
             run_index,

@@ -1,9 +1,9 @@
-//! Lightning, Keras, MLflow and W&B: their logs are read, and none but MLflow says how a run ended.
+//! Lightning, Keras, `MLflow` and W&B: their logs are read, and none but `MLflow` says how a run ended.
 
 use serde_json::Value;
 
 use crate::run::derive::Draft;
-use crate::run::docs::{Docs, file_name, flat_yaml, folder, join, number, scalar};
+use crate::run::docs::{Docs, extension, file_name, flat_yaml, folder, join, number, scalar};
 use crate::run::law;
 use crate::run::record::{Point, Row, Series, State, Steps};
 
@@ -13,7 +13,7 @@ pub(super) fn lightning(docs: &Docs<'_>, draft: &mut Draft) {
     for path in docs.evidence.paths() {
         let place = match file_name(path) {
             "hparams.yaml" | "metrics.csv" => folder(path),
-            name if name.ends_with(".ckpt") && file_name(folder(path)) == "checkpoints" => {
+            name if extension(name) == "ckpt" && file_name(folder(path)) == "checkpoints" => {
                 folder(folder(path))
             }
             _ => continue,
@@ -46,7 +46,7 @@ pub(super) fn keras(docs: &Docs<'_>, draft: &mut Draft) {
         .texts
         .iter()
         .map(|text| text.path.as_str())
-        .filter(|path| path.ends_with(".csv"))
+        .filter(|path| extension(path) == "csv")
         .collect();
     for path in tables {
         table(docs, path, draft);
@@ -130,7 +130,7 @@ fn series(name: String, path: &str, points: Vec<(Option<u64>, f64)>, draft: &mut
     draft.series.push(Series { name, path: path.to_owned(), points: points.collect() });
 }
 
-/// A run of MLflow's file store.
+/// A run of `MLflow`'s file store.
 struct Store<'a> {
     path: &'a str,
     fields: Vec<(String, Value)>,
@@ -176,7 +176,7 @@ pub(super) fn mlflow(docs: &Docs<'_>, draft: &mut Draft) {
     let path = store.path;
     match store.text("status").as_deref() {
         Some("3" | "FINISHED") => {
-            draft.claim(State::Completed, format!("{path} records the run as finished."))
+            draft.claim(State::Completed, format!("{path} records the run as finished."));
         }
         Some("4" | "FAILED") => draft.claim(State::Failed, format!("{path} records the run as failed.")),
         Some("5" | "KILLED") => draft.claim(State::Failed, format!("{path} records the run as killed.")),
@@ -187,7 +187,7 @@ pub(super) fn mlflow(docs: &Docs<'_>, draft: &mut Draft) {
             );
         }
         Some("2" | "SCHEDULED") => {
-            draft.claim(State::Unknown, format!("{path} records the run as scheduled."))
+            draft.claim(State::Unknown, format!("{path} records the run as scheduled."));
         }
         other => {
             let other = other.unwrap_or("none");
@@ -225,7 +225,7 @@ pub(super) fn mlflow(docs: &Docs<'_>, draft: &mut Draft) {
 
 /// The record log of W&B is binary and not read: its id and what lies beside it are.
 pub(super) fn wandb(docs: &Docs<'_>, draft: &mut Draft) {
-    let log = |path: &&str| file_name(path).starts_with("run-") && file_name(path).ends_with(".wandb");
+    let log = |path: &&str| file_name(path).starts_with("run-") && extension(path) == "wandb";
     // The folder's name begins with the date and time, so the last in order is the last that began.
     let logs: Vec<&str> = docs.evidence.paths().filter(log).collect();
     let id = |path: &&str| file_name(path).trim_start_matches("run-").trim_end_matches(".wandb").to_owned();
