@@ -65,6 +65,12 @@ codes! {
     STDIN_IS_TTY 2 false
         "Standard input was asked for and is a terminal."
         "Pipe a file in, or name one.";
+    COMMAND_NOT_STARTED 2 false
+        "The training command could not be started."
+        "Check its name and the PATH; nothing was packed.";
+    SECRETS_FOUND 1 false
+        "What is to be packed holds what looks like a secret."
+        "Take it out, or give --redact for what a training job left; revoke the secret if others saw it.";
     SUITE_INVALID 2 false
         "The suite cannot be judged: it demands nothing, or what cannot be."
         "Mend it as the message says; `bp pack suite check FILE` looks at it alone.";

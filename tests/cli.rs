@@ -285,7 +285,7 @@ fn help_and_version_are_data() {
     assert!(long.stdout.contains("Exit status: 0 pass, 1 a finding, 2 cannot judge, 3 invalid argument"));
     assert_eq!((long.stdout.as_str(), ""), (home.bp(&["-h"]).stdout.as_str(), long.stderr.as_str()));
 
-    let verbs: [&[&str]; 15] = [
+    let verbs: [&[&str]; 16] = [
         &["reconcile", "receipt"],
         &["verify", "mazur"],
         &["verify", "general"],

@@ -21,6 +21,9 @@ pub const DATASETS: &str = "datasets.json";
 /// What the user said of the job.
 pub const COMMAND: &str = "command.json";
 
+/// What the job wrote.
+pub const LOG: &str = "log.txt";
+
 /// A text file, as found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
@@ -128,8 +131,30 @@ pub enum Names {
     Shown,
 }
 
+/// What ran the job saw of it: `bp` itself, when it ran the training command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// The command and its arguments, secrets and folders masked.
+    pub arguments: Vec<String>,
+    /// When it began, RFC 3339.
+    pub started_at: String,
+    /// When it ended.
+    pub ended_at: String,
+    /// The signal that ended it, where one did.
+    pub signal: Option<i32>,
+    /// Processor time of it and its children in user mode.
+    pub user_seconds: f64,
+    /// The same in the system.
+    pub system_seconds: f64,
+    /// The largest resident memory of one of them.
+    pub max_resident_bytes: u64,
+    /// Bytes that it wrote to its standard output and error; null where they were not seen.
+    pub output_bytes: Option<u64>,
+}
+
 /// What the user says of the job. It is believed, and marked as said.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Given {
     /// The trainer, where it is not to be detected.
@@ -142,10 +167,12 @@ pub struct Given {
     pub alive: bool,
     /// Whether names are masked.
     pub names: Names,
+    /// What ran the job saw of it.
+    pub job: Option<Job>,
 }
 
 /// Everything that is known of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
     /// Texts, sorted by path.
     pub texts: Vec<Text>,
@@ -159,6 +186,8 @@ pub struct Evidence {
     pub datasets: Vec<Dataset>,
     /// What the user says.
     pub given: Given,
+    /// What the job wrote to its standard output and error: all, or its beginning and its end.
+    pub log: Option<Vec<u8>>,
 }
 
 /// A secret, and the text it is in.
@@ -246,6 +275,7 @@ impl Evidence {
         };
         let datasets = Datasets { format: DatasetsFormat::V1, datasets: self.datasets.clone() };
         let command = Command { format: CommandFormat::V1, given: self.given.clone() };
+        files.extend(self.log.iter().map(|log| (LOG.to_owned(), log.clone())));
         files.insert(ARTIFACTS.to_owned(), json::canonical(&table));
         files.insert(DATASETS.to_owned(), json::canonical(&datasets));
         files.insert(COMMAND.to_owned(), json::canonical(&command));
@@ -258,11 +288,12 @@ impl Evidence {
     /// [`EvidenceError`], when a part is missing, is not what it should be, or is none.
     pub fn parse<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, EvidenceError> {
         let (mut table, mut datasets, mut command) = (None, None, None);
-        let mut texts = Vec::new();
+        let (mut texts, mut log) = (Vec::new(), None);
         for (path, bytes) in files {
             match path {
                 ARTIFACTS => table = Some(part::<Table>(path, bytes)?),
                 DATASETS => datasets = Some(part::<Datasets>(path, bytes)?),
+                LOG => log = Some(bytes.to_vec()),
                 COMMAND => command = Some(part::<Command>(path, bytes)?),
                 _ => match path.strip_prefix(HISTORY) {
                     Some(path) => texts.push(Text { path: path.to_owned(), bytes: bytes.to_vec() }),
@@ -279,17 +310,19 @@ impl Evidence {
             redacted: table.redacted,
             datasets: datasets.ok_or(EvidenceError::Missing(DATASETS))?.datasets,
             given: command.ok_or(EvidenceError::Missing(COMMAND))?.given,
+            log,
         })
     }
 
     /// Every secret in the texts.
     #[must_use]
     pub fn leaks(&self) -> Vec<Leak> {
-        let of = |text: &Text| {
-            let path = text.path.clone();
-            secrets::scan(&text.bytes).into_iter().map(move |secret| Leak { path: path.clone(), secret })
+        let texts = self.texts.iter().map(|text| (text.path.as_str(), text.bytes.as_slice()));
+        let all = texts.chain(self.log.iter().map(|log| (LOG, log.as_slice())));
+        let of = |(path, bytes): (&str, &[u8])| -> Vec<Leak> {
+            secrets::scan(bytes).into_iter().map(|secret| Leak { path: path.to_owned(), secret }).collect()
         };
-        self.texts.iter().flat_map(of).collect()
+        all.flat_map(of).collect()
     }
 
     /// The evidence without secrets; of each text that held one, the digest as found is kept.
@@ -301,6 +334,13 @@ impl Evidence {
                 let sha256 = Digest::of(&text.bytes);
                 text.bytes = secrets::redact(&text.bytes);
                 self.redacted.push(Redacted { path: text.path.clone(), sha256, places });
+            }
+        }
+        if let Some(log) = &mut self.log {
+            let places = secrets::scan(log).len();
+            if places > 0 {
+                self.redacted.push(Redacted { path: LOG.to_owned(), sha256: Digest::of(log), places });
+                *log = secrets::redact(log);
             }
         }
         self

@@ -26,7 +26,8 @@ static ACCOUNTS: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// A text as a record quotes it: never a secret, and names only when they are shown.
-pub(super) fn text(text: &str, names: Names) -> String {
+#[must_use]
+pub fn text(text: &str, names: Names) -> String {
     let text = String::from_utf8_lossy(&secrets::redact(text.as_bytes())).into_owned();
     if names == Names::Shown {
         return text;

@@ -26,6 +26,7 @@ pub mod take;
 
 pub use collect::{CollectError, Limits};
 pub use derive::derive;
-pub use evidence::{Artifact, Dataset, Evidence, EvidenceError, Given, Leak, LeftOut, Names, Text};
+pub use evidence::{Artifact, Dataset, Evidence, EvidenceError, Given, Job, Leak, LeftOut, Names, Text};
 pub use law::{Effect, Law};
+pub use mask::text as masked;
 pub use record::{Finding, RunRecord};

@@ -1,5 +1,6 @@
 //! The arguments: types and help, nothing else.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -338,11 +339,18 @@ pub(crate) struct RunShow {
     /// The training job's output directory.
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) said: RunSaid,
+}
+
+/// What the user says of a training job. It is believed, and marked as said.
+#[derive(Debug, Args)]
+pub(crate) struct RunSaid {
     /// The run, where there are several: an id or its beginning; by default the last.
     #[arg(long, value_name = "ID")]
     pub(crate) run_id: Option<String>,
     /// The trainer, instead of detecting it.
-    #[arg(long, value_enum, value_name = "KIND")]
+    #[arg(long = "run-kind", value_enum, value_name = "KIND")]
     pub(crate) kind: Option<KindName>,
     /// A file of data that the run was trained on (repeatable).
     #[arg(long, value_name = "FILE")]
@@ -461,6 +469,9 @@ pub(crate) struct PackRun {
     /// The time in the pack; by default `SOURCE_DATE_EPOCH`, else now.
     #[arg(long, value_name = "TIME")]
     pub(crate) created_at: Option<String>,
+    /// The training command, run first; its status and output become evidence, and its status is that of `bp` unless 0.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

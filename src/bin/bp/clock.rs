@@ -21,12 +21,15 @@ pub(crate) fn moment(argument: Option<&str>) -> Result<(Moment, ClockSource), Fa
             })?;
         return Ok((moment, ClockSource::SourceDateEpoch));
     }
+    Ok((now()?, ClockSource::SystemClock))
+}
+
+/// The system's clock, in whole seconds.
+pub(crate) fn now() -> Result<Moment, Failure> {
     #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let moment = now
-        .ok()
+    now.ok()
         .and_then(|elapsed| i64::try_from(elapsed.as_secs()).ok())
         .and_then(Moment::from_unix_seconds)
-        .ok_or_else(|| Failure::new(&error::INVALID_TIME, "the system's clock stands before 1970"))?;
-    Ok((moment, ClockSource::SystemClock))
+        .ok_or_else(|| Failure::new(&error::INVALID_TIME, "the system's clock stands before 1970"))
 }

@@ -12,7 +12,7 @@ use bp::run::{Effect, Evidence, Finding, Given, Leak, Names, derive};
 use serde_json::json;
 
 use crate::Run;
-use crate::cli::{RunShow, TrainingRun};
+use crate::cli::{RunSaid, RunShow, TrainingRun};
 use crate::output::Output;
 use crate::source;
 
@@ -23,7 +23,7 @@ pub(crate) fn run(command: &TrainingRun, output: &Output) -> Run {
 }
 
 fn show(arguments: &RunShow, output: &Output) -> Run {
-    let evidence = collect(arguments)?;
+    let evidence = collect(&arguments.dir, &arguments.said)?;
     let record = derive(&evidence);
     let leaks = evidence.leaks();
     if output.json {
@@ -36,18 +36,23 @@ fn show(arguments: &RunShow, output: &Output) -> Run {
 }
 
 /// What lies in the directory that the user names.
-fn collect(arguments: &RunShow) -> Result<Evidence, Failure> {
-    let given = Given {
-        kind: arguments.kind.map(Into::into),
-        run_id: arguments.run_id.clone(),
-        exit_code: arguments.exit_code,
-        alive: arguments.alive,
-        names: if arguments.show_names { Names::Shown } else { Names::Masked },
-    };
+pub(crate) fn collect(dir: &Path, said: &RunSaid) -> Result<Evidence, Failure> {
     // What a pack can hold is what `PackPath` takes.
     let key = |path: &str| path.parse::<PackPath>().ok().map(|path| path.fold());
-    collect::directory(&arguments.dir, &arguments.dataset, given, &key, &Limits::default())
+    collect::directory(dir, &said.dataset, given(said), &key, &Limits::default())
         .map_err(|error| failure(&error))
+}
+
+/// What the user says of the job.
+pub(crate) fn given(said: &RunSaid) -> Given {
+    Given {
+        kind: said.kind.map(Into::into),
+        run_id: said.run_id.clone(),
+        exit_code: said.exit_code,
+        alive: said.alive,
+        names: if said.show_names { Names::Shown } else { Names::Masked },
+        ..Given::default()
+    }
 }
 
 fn failure(error: &CollectError) -> Failure {

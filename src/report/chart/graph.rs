@@ -60,9 +60,11 @@ fn draw(
     for (from, to) in edges {
         let (Some((x, y)), Some((to_x, to_y))) = (place(*from), place(*to)) else { continue };
         let line = vec![(x + wide, y + BOX.0 / 2), (to_x, to_y + BOX.0 / 2)];
-        root.draw(&PathElement::new(line, BLACK.mix(0.6).stroke_width(1))).map_err(|error| error.to_string())?;
+        root.draw(&PathElement::new(line, BLACK.mix(0.6).stroke_width(1)))
+            .map_err(|error| error.to_string())?;
     }
-    let text = |size| TextStyle::from(("sans-serif", size)).color(&BLACK).pos(Pos::new(HPos::Left, VPos::Top));
+    let text =
+        |size| TextStyle::from(("sans-serif", size)).color(&BLACK).pos(Pos::new(HPos::Left, VPos::Top));
     for (column, nodes) in columns.iter().enumerate() {
         for (row, node) in nodes.iter().enumerate() {
             let Some((x, y)) = place((column, row)) else { continue };

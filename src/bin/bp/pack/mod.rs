@@ -2,6 +2,7 @@
 
 mod bundled;
 mod inputs;
+mod job;
 mod run;
 mod suite;
 pub(crate) mod verify;

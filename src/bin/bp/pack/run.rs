@@ -6,14 +6,18 @@ use std::path::Path;
 use bp::digest::Digest;
 use bp::error::{self, Failure};
 use bp::pack::build::{self, BuildError, Pack, Stage};
+use bp::pack::layout::{Folder, MAX_RUNS};
 use bp::pack::manifest::Subject;
 use bp::pack::plan::{Evidence, FinalVerdict, Judging, Terms};
 use bp::report::{Long, Outcome, fold};
+use bp::run;
+use bp::run::secrets::{self, Secret};
 use bp::trust::key::SigningKey;
 use rayon::prelude::*;
 use serde_json::json;
 
 use super::inputs::{self, Demanded, Input};
+use super::job::{self, Watched};
 use super::{judge, producer};
 use crate::cli::PackRun;
 use crate::output::Output;
@@ -23,68 +27,133 @@ use crate::{Run, clock, source, trust};
 const TOLD: usize = 5;
 
 pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
-    let (created_at, created_at_source) = clock::moment(arguments.created_at.as_deref())?;
-    let demanded = match &arguments.suite {
-        Some(file) => Some(inputs::demanded(file, arguments.scenario.as_deref(), arguments.repeats)?),
-        None => None,
-    };
-    let inputs = match &demanded {
-        Some(demanded) => demanded.inputs.clone(),
-        None => inputs::find(&arguments.inputs)?,
-    };
-    for (path, reason) in demanded.iter().flat_map(|demanded| &demanded.missing) {
-        output.say(&format!("[WARN] {path}: {reason}; its scenarios count as not as expected"));
-    }
     let (key, said) = if arguments.unsigned {
         (None, None)
     } else {
-        let (key, said) = trust::signing_key(arguments.key.as_deref(), &created_at)?;
+        let (made_at, _) = clock::moment(arguments.created_at.as_deref())?;
+        let (key, said) = trust::signing_key(arguments.key.as_deref(), &made_at)?;
         (Some(key), said)
     };
     if let Some(said) = said {
         output.say(&said);
         output.say("");
     }
-    let first = first_name(
-        demanded
-            .as_ref()
-            .map(|demanded| demanded.demand.suite.name())
-            .or(inputs.first().map(|input| input.name.as_str())),
-    );
+    if let Some(name) = &arguments.name {
+        build::free(&arguments.out, name).map_err(|error| failure(&error))?;
+    }
+    let given = crate::run::given(&arguments.said);
+    let watched = match arguments.command.as_slice() {
+        [] => None,
+        command => Some(job::watch(command, given.names)?),
+    };
+    let exit_code = watched.as_ref().map_or(0, |watched| watched.exit_code);
+    let status = pack(arguments, watched, key.as_ref(), output)?;
+    // What a shell shows of a status is its last byte.
+    Ok(if exit_code == 0 { status } else { u8::try_from(exit_code & 0xff).unwrap_or(1).max(1) })
+}
+
+/// Packs what there is to pack, the training command having ended.
+fn pack(arguments: &PackRun, watched: Option<Watched>, key: Option<&SigningKey>, output: &Output) -> Run {
+    let (created_at, created_at_source) = clock::moment(arguments.created_at.as_deref())?;
+    let demanded = match &arguments.suite {
+        Some(file) => Some(inputs::demanded(file, arguments.scenario.as_deref(), arguments.repeats)?),
+        None => None,
+    };
+    let runs = runs(arguments, watched)?;
+    let inputs = match &demanded {
+        Some(demanded) => demanded.inputs.clone(),
+        None if arguments.inputs.is_empty() && !runs.is_empty() => Vec::new(),
+        None => inputs::find(&arguments.inputs)?,
+    };
+    for (path, reason) in demanded.iter().flat_map(|demanded| &demanded.missing) {
+        output.say(&format!("[WARN] {path}: {reason}; its scenarios count as not as expected"));
+    }
     let terms = Terms {
         created_at,
         created_at_source,
         producer: producer(),
         judge: judge(),
-        subject: Subject { run_id: None, run_name: None, artifacts: Vec::new() },
+        subject: Subject::default(),
         parent_manifest_sha256: None,
     };
-    if let Some(name) = &arguments.name {
-        build::free(&arguments.out, name).map_err(|error| failure(&error))?;
-    }
     let stage = Stage::open(&arguments.out).map_err(|error| failure(&error))?;
+    let mut evidence = Evidence::default();
+    for (index, left) in runs.iter().enumerate() {
+        stage.run(&mut evidence, &Folder::name(index), left).map_err(|error| failure(&error))?;
+    }
     let judging = Judging { created_at, repeats: arguments.repeats };
     let take = |input: &Input| {
         let (kind, bytes) = input.read()?;
+        refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (input.name.as_str(), secret)))?;
         stage.take(input.stem.clone(), kind, &bytes, judging).map_err(|error| failure(&error))
     };
-    let mut evidence = Evidence::default();
     for assessed in inputs.par_iter().map(take).collect::<Result<Vec<_>, _>>()? {
         evidence.add(assessed);
     }
+    let first = first_name(
+        demanded
+            .as_ref()
+            .map(|demanded| demanded.demand.suite.name())
+            .or(inputs.first().map(|input| input.name.as_str()))
+            .or(runs.first().map(|_| "run")),
+    );
     if let Some(Demanded { bytes, demand, .. }) = demanded {
         let files = stage.demand(&bytes, &demand.selection.to_bytes()).map_err(|error| failure(&error))?;
         evidence.demand(demand, files);
     }
-    let pack = stage.seal(evidence, &terms, key.as_ref()).map_err(|error| failure(&error))?;
+    let pack = stage.seal(evidence, &terms, key).map_err(|error| failure(&error))?;
     let name = arguments.name.clone().unwrap_or_else(|| {
         let time: String = created_at.to_string().chars().filter(char::is_ascii_alphanumeric).collect();
         format!("{first}-{time}-{}", &pack.pack_id.to_string()[..8])
     });
     let facts = Facts::of(&pack);
-    let path = pack.publish(&name).map_err(|error| failure(&error))?;
-    facts.tell(&path, key.as_ref(), output)?;
+    if arguments.dry_run {
+        build::free(&arguments.out, &name).map_err(|error| failure(&error))?;
+        facts.tell(None, key, output)?;
+    } else {
+        let path = pack.publish(&name).map_err(|error| failure(&error))?;
+        facts.tell(Some(&path), key, output)?;
+    }
     Ok(u8::from(facts.verdict.verdict != Outcome::Pass))
+}
+
+/// What training jobs left, one for each folder that was named; a command without a folder is one too.
+fn runs(arguments: &PackRun, watched: Option<Watched>) -> Result<Vec<run::Evidence>, Failure> {
+    let mut runs = Vec::new();
+    for dir in &arguments.run {
+        runs.push(crate::run::collect(dir, &arguments.said)?);
+    }
+    let said = arguments.said.exit_code.is_some() || watched.is_some();
+    if runs.is_empty() && said {
+        runs.push(run::Evidence { given: crate::run::given(&arguments.said), ..run::Evidence::default() });
+    }
+    if let (Some(first), Some(Watched { job, exit_code, log })) = (runs.first_mut(), watched) {
+        first.given.job = Some(job);
+        first.given.exit_code = Some(exit_code);
+        first.log = log;
+    }
+    if runs.len() > MAX_RUNS {
+        let message = format!("{} runs are more than the {MAX_RUNS} that a pack holds", runs.len());
+        return Err(Failure::new(&error::INVALID_FLAG, message));
+    }
+    if arguments.redact {
+        return Ok(runs.into_iter().map(run::Evidence::redact).collect());
+    }
+    let leaks: Vec<run::Leak> = runs.iter().flat_map(run::Evidence::leaks).collect();
+    refuse_secrets(leaks.iter().map(|leak| (leak.path.as_str(), leak.secret.clone())))?;
+    Ok(runs)
+}
+
+/// Refuses what looks like a secret, with its places and the values masked.
+fn refuse_secrets<'a>(found: impl Iterator<Item = (&'a str, Secret)>) -> Result<(), Failure> {
+    let places: Vec<String> =
+        found.map(|(path, secret)| format!("{path}, line {}: {}", secret.line, secret.masked)).collect();
+    let (told, more) = (places.iter().take(TOLD), places.len().saturating_sub(TOLD));
+    let mut message = told.cloned().collect::<Vec<_>>().join("; ");
+    if more > 0 {
+        let _ = write!(message, "; and {more} more");
+    }
+    if places.is_empty() { Ok(()) } else { Err(Failure::new(&error::SECRETS_FOUND, message)) }
 }
 
 /// The name of the suite, or the first input's without its extension, as far as it is plain.
@@ -119,13 +188,14 @@ impl Facts {
         Self { pack_id: pack_id.to_string(), manifest_sha256: *manifest_sha256, verdict: verdict.clone() }
     }
 
-    fn tell(&self, path: &Path, key: Option<&SigningKey>, output: &Output) -> Result<(), Failure> {
+    /// Without a path, the pack was made and thrown away.
+    fn tell(&self, path: Option<&Path>, key: Option<&SigningKey>, output: &Output) -> Result<(), Failure> {
         let key_id = key.map(|key| key.id().to_string());
         if output.json {
             return output.envelope(&json!({
                 "ok": self.verdict.verdict == Outcome::Pass,
                 "verdict": self.verdict.verdict,
-                "pack": source::shown(path),
+                "pack": path.map(source::shown),
                 "pack_id": self.pack_id,
                 "manifest_sha256": self.manifest_sha256,
                 "key_id": key_id,
@@ -141,7 +211,11 @@ impl Facts {
         if let Some(more) = self.verdict.shortfalls.len().checked_sub(TOLD).filter(|more| *more > 0) {
             let _ = writeln!(text, "  and {more} more: see results/scenario_summary.json");
         }
-        let path = path.display();
+        let Some(path) = path.map(Path::display) else {
+            text.push_str("\nDry run: a pack was made, and thrown away.");
+            output.say(&text);
+            return Ok(());
+        };
         let _ = write!(
             text,
             "\n  pack     {path}\n  seal     {sealed}\n  check it with\n    bp pack verify --strict {path}"

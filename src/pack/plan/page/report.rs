@@ -125,13 +125,15 @@ impl<'a> Run<'a> {
             let point = |(place, point): (u64, &run::record::Point)| {
                 Some((point.step.unwrap_or(place) as f64, point.value?))
             };
-            let line = Line { name: &series.name, points: (0..).zip(&series.points).filter_map(point).collect() };
+            let line =
+                Line { name: &series.name, points: (0..).zip(&series.points).filter_map(point).collect() };
             let lines = [line];
             let svg = chart::lines("step", &series.name, &lines)?;
             let absent = series.points.iter().filter(|point| point.value.is_none()).count();
             let mut caption = described(&format!("As recorded in {}.", series.path), &lines);
             if absent > 0 {
-                let _ = write!(caption, " {absent} recorded values are no finite numbers, and are not drawn.");
+                let _ =
+                    write!(caption, " {absent} recorded values are no finite numbers, and are not drawn.");
             }
             Some(Chart { title: series.name.clone(), caption, svg })
         });
@@ -159,7 +161,10 @@ fn artifacts(record: &RunRecord) -> Option<String> {
         },
     });
     let files = record.weights.iter().flat_map(|weights| {
-        weights.paths.iter().map(|path| Node { name: path.clone(), about: format!("{} bytes", weights.size_bytes) })
+        weights
+            .paths
+            .iter()
+            .map(|path| Node { name: path.clone(), about: format!("{} bytes", weights.size_bytes) })
     });
     let columns = [data.collect(), vec![run], weights.collect::<Vec<_>>(), files.collect()];
     let mut edges: Vec<_> = (0..columns[0].len()).map(|row| ((0, row), (1, 0))).collect();
@@ -224,7 +229,8 @@ fn described(what: &str, lines: &[Line<'_>]) -> String {
         let low = line.points.iter().map(|(_, y)| *y).fold(f64::INFINITY, f64::min);
         let high = line.points.iter().map(|(_, y)| *y).fold(f64::NEG_INFINITY, f64::max);
         let name = line.name;
-        let _ = write!(text, " {name}: first {first:.6}, last {last:.6}, least {low:.6}, greatest {high:.6}.");
+        let _ =
+            write!(text, " {name}: first {first:.6}, last {last:.6}, least {low:.6}, greatest {high:.6}.");
     }
     text
 }
