@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use bp::annex::catalogue::{Answer, Needs, Source};
+use bp::annex::catalogue::{Answer, Source};
 use bp::annex::check::{self, FaultKind, ReadError, Stored};
 use bp::annex::facts::{Attachment, Facts, Named, Parent, Run, Signoff};
 use bp::annex::model::{Act, Annex, Assurance, Clock, Evidence, Kind, Status, Verdict};
@@ -286,7 +286,7 @@ fn a_value_of_another_kind_is_refused_with_its_place() {
         ("[ui]\nifu = 'C:\\x'", "ui.ifu: a backslash; paths are relative to the provider file"),
         (
             "[ui]\nifu = 'a.pdf'\nscreenshots = ['A.pdf']",
-            "a.pdf: another file is named alike except for case or spelling",
+            "A.pdf: another file is named alike except for case or spelling",
         ),
         ("[[test]]\nsigned_by = 'p1'", "test[1].signed_by: no [[person]] has the id \"p1\""),
         ("[[person]]\nid = 'p1'\n[[person]]\nid = 'p1'", "person[2].id: another [[person]] has the same id"),
@@ -758,7 +758,7 @@ fn every_claim_ends_with_its_path_digest_and_assurance_and_every_open_item_names
 
 #[test]
 fn text_of_the_provider_cannot_leave_its_place() {
-    let nasty = "x | y `z` <script>alert(1)</script> </bdi> <!-- \n\n# Heading\n| a | b |\n\u{202e}desrever\u{2066} [l](javascript:1) ![i](http://e.example/i) {{ 7*7 }} {% raw %} \" ' &lt; \u{0}end";
+    let nasty = "x | y `z` <script>alert(1)</script> </bdi> <!-- \n\n# Heading\n| a | b |\n\u{202e}desrever\u{2066} [l](javascript:1) ![i](http://e.example/i) {{ 7777*7777 }} {% raw %} \" ' &lt; \u{0}end";
     let json = serde_json::json!({
         "stated_by": "p1",
         "system": { "name": nasty, "version": nasty, "intended_purpose": nasty },
@@ -770,24 +770,21 @@ fn text_of_the_provider_cannot_leave_its_place() {
     let mut facts = whole(&provider);
     facts.signoffs[0].person = nasty.to_owned();
     facts.signoffs[0].scope = vec![nasty.to_owned()];
-    let quiet = derive(catalogue(), None, &pack());
     let annex = derive(catalogue(), Some(&provider), &facts);
     let html = render::html(&annex, catalogue(), &Templates::default()).unwrap();
     let markdown = render::markdown(&annex, catalogue(), &Templates::default()).unwrap();
     for text in [&html, &markdown] {
         assert!(!text.contains(['\u{202e}', '\u{2066}', '\0']), "a hidden mark is left");
         assert!(text.contains("\u{27e8}U+202E\u{27e9}"));
-        assert!(!text.contains("49"), "a template in a text was run");
+        assert!(!text.contains("60481729"), "a template in a text was run");
     }
     // No element, attribute or comment that the template does not have, and as many lines of the template's own marks.
     for tag in ["<script", "</bdi> <!--", "<!-- ", "<img", "<a href=\"java"] {
         assert!(!html.contains(tag), "{tag}");
     }
     assert!(html.contains("&lt;script&gt;alert(1)&lt;"));
-    let quiet_markdown = render::markdown(&quiet, catalogue(), &Templates::default()).unwrap();
-    let headings = |text: &str| text.lines().filter(|line| line.starts_with('#')).count();
-    // The people, the notices; and an owner who has nothing open has no heading.
-    assert!(headings(&markdown).abs_diff(headings(&quiet_markdown)) <= 2);
+    assert!(!markdown.lines().any(|line| line.starts_with("# Heading") || line.starts_with("| a")));
+    assert_eq!(markdown.lines().filter(|line| line.starts_with("# ")).count(), 1);
     for line in markdown.lines().filter(|line| line.contains("alert")) {
         let bare = line
             .replace("\\\\", "")
@@ -897,9 +894,6 @@ fn no_receipt_is_called_a_log_of_article_12_and_no_quality_is_claimed() {
         html.match_indices("Article 12").map(|(place, _)| &html[place - 90..place]).collect();
     assert_eq!(article_12.len(), 1);
     assert!(article_12[0].contains("They are not the event logs"));
-    for needs in catalogue().facets().filter_map(|facet| facet.pack.as_ref()).filter_map(|pack| pack.needs) {
-        assert!(!matches!(needs, Needs::MappedModels) || needs == Needs::MappedModels);
-    }
     for id in [
         "IV.2.d#provenance",
         "IV.2.g#metrics_accuracy",
@@ -1010,4 +1004,107 @@ fn what_is_open_is_told_by_owner_and_a_gate_names_what_is_below() {
     let unknown = check::check(&annex, catalogue(), &["2.k"], Status::Declared).unwrap_err();
     assert_eq!((unknown.id.as_str(), unknown.nearest.is_some()), ("2.k", true));
     assert!(check::check(&annex, catalogue(), &[""], Status::Declared).is_err());
+}
+
+// The program.
+
+/// Exit status, standard output and standard error of a run in a folder.
+fn bp(folder: &std::path::Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_bp"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn init_writes_the_file_once() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (status, _, _) = bp(scratch.path(), &["annex", "init", "-o", "provider.toml"]);
+    assert_eq!(status, 0);
+    let written = std::fs::read_to_string(scratch.path().join("provider.toml")).unwrap();
+    assert_eq!(written, provider::template());
+    let (status, _, told) = bp(scratch.path(), &["annex", "init", "-o", "provider.toml"]);
+    assert_eq!((status, told.starts_with("error: provider.toml exists")), (2, true), "{told}");
+    assert_eq!(bp(scratch.path(), &["annex", "init"]).1, written);
+}
+
+#[test]
+fn a_file_or_the_pack_that_holds_it_is_asked_gated_and_rendered() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path();
+    let annex = full();
+    std::fs::create_dir_all(folder.join("pack/annex")).unwrap();
+    for path in ["annex-iv.json", "pack/annex/annex-iv.json"] {
+        std::fs::write(folder.join(path), annex.bytes()).unwrap();
+    }
+    for file in ["annex-iv.json", "pack"] {
+        let (status, open, note) = bp(folder, &["annex", "todo", file]);
+        assert_eq!(status, 0);
+        assert!(
+            open.starts_with("Regulatory and quality lead\n  IV.2.b#tradeoffs: design.tradeoffs\n"),
+            "{open}"
+        );
+        assert!(note.starts_with("read, not verified"), "{note}");
+        let (status, html, _) = bp(folder, &["annex", "render", file, "--html"]);
+        assert_eq!((status, html), (0, render::html(&annex, catalogue(), &Templates::default()).unwrap()));
+        let (status, markdown, _) = bp(folder, &["annex", "render", file]);
+        assert_eq!(
+            (status, markdown),
+            (0, render::markdown(&annex, catalogue(), &Templates::default()).unwrap())
+        );
+    }
+    for (arguments, wanted) in [
+        (&["annex", "check", "pack"][..], 0),
+        (&["annex", "check", "pack", "--require", "1.b,2.e,8"], 0),
+        (&["annex", "check", "pack", "--require", "1.b", "--min", "evidenced"], 1),
+        (&["annex", "check", "pack", "--require", "2.g,6", "--min", "declared"], 1),
+        (&["annex", "check", "pack", "--require", "2.z"], 3),
+        (&["annex", "check", "pack", "--min", "perfect"], 3),
+        (&["annex", "check", "nowhere"], 2),
+        (&["annex", "todo"], 2),
+    ] {
+        let (status, out, told) = bp(folder, arguments);
+        assert_eq!(status, wanted, "{arguments:?}: {told}");
+        assert!(out.is_empty() && told.lines().all(|line| line.chars().count() <= 80), "{told}");
+    }
+    let (_, json, _) = bp(folder, &["annex", "check", "pack", "--require", "6", "--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["below"], serde_json::json!([{ "facet": "IV.6#significance", "status": "missing" }]));
+    assert_eq!((&json["ok"], &json["verified"]), (&Value::Bool(false), &Value::Bool(false)));
+    std::fs::write(folder.join("other.json"), "{}").unwrap();
+    let (status, _, told) = bp(folder, &["annex", "render", "other.json"]);
+    assert_eq!((status, told.starts_with("error: other.json: not bp/annex-iv/0.1: ")), (2, true), "{told}");
+    std::fs::create_dir(folder.join("templates")).unwrap();
+    let (status, _, told) = bp(folder, &["annex", "render", "pack", "--templates", "templates"]);
+    assert_eq!((status, told.contains("holds neither annex-iv.md.j2 nor")), (2, true), "{told}");
+    std::fs::write(folder.join("templates/annex-iv.md.j2"), "{{ system.version }}").unwrap();
+    let (status, out, _) = bp(folder, &["annex", "render", "pack", "--templates", "templates"]);
+    assert_eq!((status, out.as_str()), (0, "2.1"));
+}
+
+#[test]
+fn no_help_text_uses_a_word_that_judges() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut verbs: Vec<Vec<String>> = vec![vec![]];
+    let mut seen = 0;
+    while let Some(verb) = verbs.pop() {
+        let arguments: Vec<&str> = verb.iter().map(String::as_str).chain(["--help"]).collect();
+        let (status, help, _) = bp(scratch.path(), &arguments);
+        assert_eq!(status, 0, "{arguments:?}");
+        assert_eq!(catalogue().banned_word(&help), None, "{arguments:?}");
+        seen += 1;
+        let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+        for line in commands.take_while(|line| !line.is_empty()) {
+            let name = line.strip_prefix("  ").and_then(|line| line.split(' ').next()).unwrap_or_default();
+            if !name.is_empty() && name != "help" {
+                verbs.push(verb.iter().cloned().chain([name.to_owned()]).collect());
+            }
+        }
+    }
+    assert!(seen > 20, "{seen} verbs were read");
 }

@@ -85,7 +85,8 @@ pub fn markdown(
 /// # Errors
 /// [`RenderError`]; never with the embedded templates.
 pub fn html(annex: &Annex, catalogue: &Catalogue, templates: &Templates<'_>) -> Result<String, RenderError> {
-    render(HTML_TEMPLATE, &templates.html, annex, catalogue)
+    // The engine escapes slashes too; they end nothing in text or in a quoted attribute, and paths stay readable.
+    render(HTML_TEMPLATE, &templates.html, annex, catalogue).map(|html| html.replace("&#x2f;", "/"))
 }
 
 fn render(
@@ -327,7 +328,11 @@ fn inert(text: &str) -> String {
                 told.push('\\');
                 told.push(letter);
             }
-            '.' | ')' if !told.is_empty() && told.chars().all(|before| before.is_ascii_digit()) => {
+            '.' | ')'
+                if !told.is_empty()
+                    && told.chars().all(|before| before.is_ascii_digit())
+                    && rest.peek().is_none_or(|next| next.is_whitespace()) =>
+            {
                 told.push('\\');
                 told.push(letter);
             }

@@ -289,22 +289,21 @@ impl<'a> Reader<'a> {
     /// Who stands for an entry: who is named in it, or in the file, or holds the role; and since when.
     pub(super) fn by(&self, record: &Record, role: &str) -> Option<By> {
         let top = self.provider.records("").first();
-        let named = |key: &str| record.value(key).or_else(|| top?.value(key)).is_some();
+        let has_name =
+            |id: &&String| self.provider.person(id).is_some_and(|person| person.text("name").is_some());
         let stated = record.ids("stated_by").first().or_else(|| top?.ids("stated_by").first());
-        let person = match stated {
-            Some(id) => self.provider.person(id).map(|_| (id.clone(), PersonFrom::Stated)),
-            None => self.provider.records("person").iter().find_map(|person| {
+        let stated = stated.filter(has_name).map(|id| (id.clone(), PersonFrom::Stated));
+        let person = stated.or_else(|| {
+            self.provider.records("person").iter().find_map(|person| {
                 let holds = person.ids("roles").iter().any(|held| held == role);
                 let id = person.text("id")?;
-                (holds && person.text("name").is_some()).then_some((id, PersonFrom::Role))
-            }),
-        };
+                (holds && has_name(&&id)).then_some((id, PersonFrom::Role))
+            })
+        });
         let (person, person_from) = person?;
         let stated_on = record.date("stated_on").or_else(|| top?.date("stated_on"));
-        let (date, date_from) = match stated_on {
-            Some(date) if named("stated_on") => (date, DateFrom::Stated),
-            _ => (day(self.facts.created_at), DateFrom::Pack),
-        };
+        let (date, date_from) = stated_on
+            .map_or_else(|| (day(self.facts.created_at), DateFrom::Pack), |date| (date, DateFrom::Stated));
         Some(By { person, date: date.to_string(), person_from, date_from })
     }
 }
