@@ -137,6 +137,18 @@ codes! {
     RUN_NOT_COLLECTED 2 false
         "A run directory, or a data set of it, cannot be taken in."
         "See the message: a save that was not finished, or a place where programs keep credentials, is not collected from.";
+    PROVIDER_ERROR 2 false
+        "The provider file cannot be used."
+        "Mend the place that the message names; `bp annex init` writes a file with every key.";
+    ANNEX_UNREADABLE 2 false
+        "There is no answer to Annex IV there that could be read."
+        "Name a pack that holds annex/annex-iv.json, or that file.";
+    TEMPLATE_ERROR 2 false
+        "A template cannot be used."
+        "Mend the place that the message names, or leave --templates out.";
+    FILE_EXISTS 2 false
+        "A file of that name exists, and it is not replaced."
+        "Choose another name.";
     INVALID_TIME 3 false
         "A time is not RFC 3339, or `SOURCE_DATE_EPOCH` is not a number of seconds."
         "Write it like 2026-01-31T12:00:00Z.";

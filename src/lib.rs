@@ -16,6 +16,7 @@
 //! [`persist`], [`handle`]. The library opens files in [`pack`], [`run::collect`], [`trust`] and [`persist`] alone; it
 //! never reads a clock or the environment. ARCHITECTURE.md has the map and the invariants.
 
+pub mod annex;
 pub mod author;
 pub mod digest;
 pub mod engine;

@@ -40,6 +40,10 @@ pub enum Schema {
     PackVerify,
     /// What a training run was.
     Run,
+    /// The answer to Annex IV.
+    AnnexIv,
+    /// What Annex IV asks for.
+    AnnexIvCatalogue,
     /// What a command says when it could not do what was asked.
     Error,
 }
@@ -89,7 +93,7 @@ macro_rules! embedded {
 }
 
 #[rustfmt::skip]
-static TABLE: [Embedded; 26] = embedded! {
+static TABLE: [Embedded; 28] = embedded! {
     None, "urn:bp:schema:blocks", "schemas/blocks.schema.json";
     None, "urn:bp:schema:receipt", "schemas/receipt.schema.json";
     None, "urn:bp:schema:framework-trace", "schemas/framework-trace.schema.json";
@@ -115,6 +119,8 @@ static TABLE: [Embedded; 26] = embedded! {
     Some(Schema::TraceVerdict), "urn:bp:contract:trace-verdict:1", "contracts/trace_verdict.schema.json";
     Some(Schema::PackVerify), "urn:bp:contract:pack-verify:1", "contracts/pack_verify.schema.json";
     Some(Schema::Run), "urn:bp:contract:run:1", "contracts/run.schema.json";
+    Some(Schema::AnnexIv), "urn:bp:contract:annex-iv:0.1", "contracts/annex_iv.schema.json";
+    Some(Schema::AnnexIvCatalogue), "urn:bp:schema:annex-iv-catalogue:0.1", "schemas/annex-iv.catalogue.schema.json";
     Some(Schema::Error), "urn:bp:contract:error:1", "contracts/error.schema.json";
 };
 

@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("tensor", "small"),
     ("step", "small tensor reconcile verify report"),
     ("run", "small handle"),
-    ("annex", "small run"),
+    ("annex", "small pack::path"),
     // Packs take reports as bytes and values, and never reach into the rules.
     ("trust", "small persist"),
     ("store", "small persist"),
@@ -56,6 +56,7 @@ const ABSENT: &[(&[&str], &[&str], &str)] = &[
             "pointer",
             "schema",
             "run",
+            "annex",
         ],
         &["std::fs", "fs::", "File::", "cap_std", "std::process", "std::net", "stdin"],
         "judging never opens anything: bytes are arguments",

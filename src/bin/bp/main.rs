@@ -1,5 +1,6 @@
 //! The command line of `bp`: parse arguments, open files, call the library, choose a view.
 
+mod annex;
 mod cli;
 mod clock;
 mod examples;
@@ -53,6 +54,7 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::Run(command) => run::run(&command, output),
         Command::Keys(command) => keys::keys(command, output),
         Command::Pack(command) => pack::pack(command, output),
+        Command::Annex(command) => annex::annex(&command, output),
         Command::VerifyPack(arguments) => pack::verify::verify(&arguments, output),
     }
 }

@@ -1,0 +1,379 @@
+//! The answer as Markdown and as one HTML page, from the same data, by templates that can be replaced.
+//!
+//! Text from outside cannot leave its place: in HTML everything is escaped; in Markdown every character that could mark
+//! anything up is. Control characters, and those that turn the direction of writing, are shown by their code points.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value as Template};
+use serde_json::{Value, json};
+
+use super::catalogue::{Catalogue, Source};
+use super::model::{Annex, Assurance, Evidence, Facet, Status};
+use crate::digest::Digest;
+
+/// The name of the Markdown template in a folder of templates.
+pub const MARKDOWN_TEMPLATE: &str = "annex-iv.md.j2";
+/// The name of the HTML template in a folder of templates.
+pub const HTML_TEMPLATE: &str = "annex-iv.html.j2";
+
+/// The escaping of the Markdown template.
+const MARKDOWN_ESCAPE: &str = "markdown";
+
+/// The pair of templates that a rendering is made by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Templates<'a> {
+    markdown: Cow<'a, str>,
+    html: Cow<'a, str>,
+}
+
+impl Default for Templates<'_> {
+    fn default() -> Self {
+        Self {
+            markdown: include_str!("../../templates/annex-iv.md.j2").into(),
+            html: include_str!("../../templates/annex-iv.html.j2").into(),
+        }
+    }
+}
+
+impl<'a> Templates<'a> {
+    /// Templates of the caller; one that is absent is the embedded one.
+    #[must_use]
+    pub fn of(markdown: Option<&'a str>, html: Option<&'a str>) -> Self {
+        let embedded = Self::default();
+        Self {
+            markdown: markdown.map_or(embedded.markdown, Cow::from),
+            html: html.map_or(embedded.html, Cow::from),
+        }
+    }
+
+    /// The digest of both, each by its own digest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let of = |text: &str| Digest::of(text.as_bytes()).to_string();
+        Digest::of(format!("{}\n{}\n", of(&self.markdown), of(&self.html)).as_bytes())
+    }
+}
+
+/// A template that does not render: it names what is not there, or its own syntax is broken.
+#[derive(Debug, thiserror::Error)]
+#[error("{template}: {message}")]
+pub struct RenderError {
+    /// Which.
+    pub template: &'static str,
+    /// Where and what, in the template engine's words.
+    pub message: String,
+}
+
+/// The Markdown of an answer.
+///
+/// # Errors
+/// [`RenderError`]; never with the embedded templates.
+pub fn markdown(
+    annex: &Annex,
+    catalogue: &Catalogue,
+    templates: &Templates<'_>,
+) -> Result<String, RenderError> {
+    render(MARKDOWN_TEMPLATE, &templates.markdown, annex, catalogue)
+}
+
+/// The HTML of an answer: one file, without scripts, that loads nothing.
+///
+/// # Errors
+/// [`RenderError`]; never with the embedded templates.
+pub fn html(annex: &Annex, catalogue: &Catalogue, templates: &Templates<'_>) -> Result<String, RenderError> {
+    // The engine escapes slashes too; they end nothing in text or in a quoted attribute, and paths stay readable.
+    render(HTML_TEMPLATE, &templates.html, annex, catalogue).map(|html| html.replace("&#x2f;", "/"))
+}
+
+fn render(
+    name: &'static str,
+    text: &str,
+    annex: &Annex,
+    catalogue: &Catalogue,
+) -> Result<String, RenderError> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let syntax =
+        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+    environment.set_syntax(syntax.expect("the default delimiters differ"));
+    environment.set_auto_escape_callback(|name| match name {
+        HTML_TEMPLATE => AutoEscape::Html,
+        _ => AutoEscape::Custom(MARKDOWN_ESCAPE.into()),
+    });
+    environment.set_formatter(|output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Template| {
+        let is_markdown = matches!(state.auto_escape(), AutoEscape::Custom(name) if name == MARKDOWN_ESCAPE);
+        if !is_markdown || value.is_safe() {
+            return minijinja::escape_formatter(output, state, value);
+        }
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        output.write_str(&inert(&text)).map_err(minijinja::Error::from)
+    });
+    let told = |error: &minijinja::Error| {
+        let mut message = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            let _ = write!(message, ": {error}");
+            cause = error.source();
+        }
+        RenderError { template: name, message }
+    };
+    environment
+        .template_from_named_str(name, text)
+        .and_then(|template| template.render(Serde(page(annex, catalogue))))
+        .map_err(|error| told(&error))
+}
+
+/// What the templates see: the answer with every word that they print.
+fn page(annex: &Annex, catalogue: &Catalogue) -> Value {
+    let mut page = serde_json::to_value(annex).expect("an answer is JSON");
+    let facet = |facet: &Facet| {
+        let asked = catalogue.facet(&facet.id);
+        let name = facet.id.rsplit('#').next().unwrap_or_default().replace('_', " ");
+        let cross: Vec<Value> = catalogue
+            .cross_references
+            .iter()
+            .filter(|item| item.facets.contains(&facet.id))
+            .map(|item| json!({ "framework": item.framework, "item": item.item, "about": item.about, "fit": item.fit }))
+            .collect();
+        let limits: Vec<Value> = facet
+            .limits
+            .iter()
+            .map(|id| json!({ "id": id, "text": annex.limits.get(id).map_or("", String::as_str) }))
+            .collect();
+        json!({
+            "name": name,
+            "anchor": anchor(&facet.id),
+            "asks": asked.map_or("", |asked| asked.summary.as_str()),
+            "condition": asked.and_then(|asked| asked.condition.as_deref()),
+            "source_words": source_words(facet.source),
+            "status_words": status_words(facet.status),
+            "owner": catalogue.role(&facet.required_role),
+            "claims": facet.evidence.iter().map(claim).collect::<Vec<_>>(),
+            "told": facet.statements.iter().map(|each| json!({ "field": each.field, "text": each.text })).collect::<Vec<_>>(),
+            "stated_mark": facet.evidence.iter().find(|each| each.assurance == Assurance::Stated).map(mark),
+            "opens": facet.open.iter().map(|open| json!({ "field": open.field, "owner": catalogue.role(&open.owner) })).collect::<Vec<_>>(),
+            "limit_lines": limits,
+            "cross": cross,
+        })
+    };
+    for (entry, row) in annex.entries.iter().zip(page["entries"].as_array_mut().into_iter().flatten()) {
+        let unit = catalogue.unit(&entry.id);
+        row["anchor"] = json!(anchor(&entry.id));
+        row["status_words"] = json!(status_words(entry.status));
+        row["point"] = json!(entry.legal_ref.replace("Annex IV, point ", ""));
+        row["fit"] = json!(unit.map_or("", |unit| unit.fit.as_str()));
+        row["fit_best"] = json!(unit.map_or("", |unit| unit.fit_best.as_str()));
+        row["facets"] = entry
+            .facets
+            .iter()
+            .map(|answer| {
+                let mut value = serde_json::to_value(answer).expect("a facet is JSON");
+                let Value::Object(more) = facet(answer) else { return value };
+                value.as_object_mut().expect("a facet is an object").extend(more);
+                value
+            })
+            .collect();
+    }
+    let open: Vec<Value> = super::check::todo(annex)
+        .iter()
+        .map(|todo| {
+            let items: Vec<Value> = todo
+                .items
+                .iter()
+                .map(|(facet, field)| json!({ "facet": facet, "anchor": anchor(facet), "field": field }))
+                .collect();
+            json!({ "owner": catalogue.role(todo.owner), "items": items })
+        })
+        .collect();
+    page["open"] = Value::Array(open);
+    page["texts"] = serde_json::to_value(&catalogue.texts).expect("texts are JSON");
+    page["source"] = serde_json::to_value(&catalogue.source).expect("the law is JSON");
+    page["dates"] = serde_json::to_value(&catalogue.dates).expect("dates are JSON");
+    page["standards"] = serde_json::to_value(&catalogue.standards).expect("standards are JSON");
+    let mut legend = Vec::new();
+    for status in
+        [Status::Evidenced, Status::Partial, Status::Declared, Status::Missing, Status::NotApplicable]
+    {
+        let count = page["counts"][status.name()].clone();
+        legend.push(
+            json!({ "words": status_words(status), "meaning": status_meaning(status), "count": count }),
+        );
+    }
+    page["legend"] = Value::Array(legend);
+    page["files"] = files(annex);
+    visible(&mut page);
+    page
+}
+
+/// Every file that the answer names, once.
+fn files(annex: &Annex) -> Value {
+    let mut files: Vec<&Evidence> = annex.facets().flat_map(|facet| &facet.evidence).collect();
+    files.sort();
+    files.dedup_by(|one, other| one.path == other.path && one.sha256 == other.sha256);
+    files
+        .iter()
+        .map(|file| json!({ "path": file.path, "sha256": file.sha256, "produced_by": file.produced_by }))
+        .collect()
+}
+
+fn claim(evidence: &Evidence) -> Value {
+    json!({
+        "kind": word(evidence.kind),
+        "produced_by": evidence.produced_by,
+        "stated": evidence.assurance == Assurance::Stated,
+        "mark": mark(evidence),
+    })
+}
+
+/// What ends every line that claims something: `[path · first 12 digits · assurance]`.
+fn mark(evidence: &Evidence) -> Value {
+    let sha256 = evidence.sha256.to_string();
+    json!({ "path": evidence.path, "sha256": &sha256[..12], "assurance": word(evidence.assurance) })
+}
+
+fn word(value: impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).expect("a word is JSON");
+    value.as_str().unwrap_or_default().replace('_', " ")
+}
+
+fn anchor(id: &str) -> String {
+    id.replace(['.', '#', '_'], "-").to_lowercase()
+}
+
+const fn source_words(source: Source) -> &'static str {
+    match source {
+        Source::Machine => "the pack",
+        Source::Mixed => "the pack and the provider",
+        Source::Human => "the provider",
+        Source::HumanSignature => "the signature of a responsible person",
+    }
+}
+
+const fn status_words(status: Status) -> &'static str {
+    match status {
+        Status::Missing => "missing",
+        Status::NotApplicable => "not applicable",
+        Status::Partial => "partial",
+        Status::Declared => "declared",
+        Status::Evidenced => "evidenced",
+    }
+}
+
+const fn status_meaning(status: Status) -> &'static str {
+    match status {
+        Status::Evidenced => {
+            "every clause that applies has a checked record, or a file signed off by a listed person"
+        }
+        Status::Partial => "a part is there, the rest is open or only declared",
+        Status::Declared => "the provider's text or file, not checked",
+        Status::Missing => "open",
+        Status::NotApplicable => "said so by the provider, with reason, person and date",
+    }
+}
+
+/// Shows what would not be seen: control characters, and marks that turn the direction of writing or have no width.
+fn visible(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let hidden = |letter: char| {
+                (letter.is_control() && letter != '\n')
+                    || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            };
+            // A line end of another system is a line end.
+            let unified = text.replace("\r\n", "\n");
+            let mut shown = String::with_capacity(unified.len());
+            for letter in unified.chars() {
+                match letter {
+                    '\t' => shown.push(' '),
+                    letter if hidden(letter) => {
+                        let _ = write!(shown, "\u{27e8}U+{:04X}\u{27e9}", u32::from(letter));
+                    }
+                    letter => shown.push(letter),
+                }
+            }
+            *text = shown;
+        }
+        Value::Array(values) => values.iter_mut().for_each(visible),
+        Value::Object(members) => members.values_mut().for_each(visible),
+        _ => {}
+    }
+}
+
+/// Text that marks nothing up in Markdown: one line, with a backslash before everything that could.
+fn inert(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    let mut rest = text.trim().chars().peekable();
+    let mut word = String::new();
+    while let Some(letter) = rest.next() {
+        match letter {
+            '\n' => {
+                while rest.next_if(|next| next.is_whitespace()).is_some() {}
+                told.push(' ');
+            }
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&' | '$'
+            | '!' | '@' | '^' => {
+                told.push('\\');
+                told.push(letter);
+            }
+            // What some readers turn into links by themselves.
+            ':' if rest.peek() == Some(&'/') => told.push_str("\\:"),
+            '.' if word.eq_ignore_ascii_case("www") => told.push_str("\\."),
+            // A list or a heading, where it begins a line.
+            '-' | '+' | '=' if told.is_empty() => {
+                told.push('\\');
+                told.push(letter);
+            }
+            '.' | ')'
+                if !told.is_empty()
+                    && told.chars().all(|before| before.is_ascii_digit())
+                    && rest.peek().is_none_or(|next| next.is_whitespace()) =>
+            {
+                told.push('\\');
+                told.push(letter);
+            }
+            letter => told.push(letter),
+        }
+        if letter.is_alphanumeric() { word.push(letter) } else { word.clear() }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markdown_text_marks_nothing_up() {
+        for (text, told) in [
+            ("a|b`c`", "a\\|b\\`c\\`"),
+            ("<script>alert(1)</script>", "\\<script\\>alert(1)\\</script\\>"),
+            ("one\n\n# two\n- three", "one \\# two - three"),
+            ("- list", "\\- list"),
+            ("1. list", "1\\. list"),
+            ("[x](javascript:y)", "\\[x\\](javascript:y)"),
+            (
+                "http://a.example www.b.example c@d.example",
+                "http\\://a.example www\\.b.example c\\@d.example",
+            ),
+            ("&lt;", "\\&lt;"),
+            ("-->", "\\--\\>"),
+        ] {
+            assert_eq!(inert(text), told);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_shown() {
+        let mut value = json!({ "a": ["x\u{202e}y\u{0}z\u{200b}\t!\r\n."] });
+        visible(&mut value);
+        assert_eq!(
+            value["a"][0],
+            "x\u{27e8}U+202E\u{27e9}y\u{27e8}U+0000\u{27e9}z\u{27e8}U+200B\u{27e9} !\n."
+        );
+    }
+}
