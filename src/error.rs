@@ -98,6 +98,12 @@ codes! {
     ENGINE_RUNTIME_ERROR 2 false
         "No step can be computed from the input."
         "See the place that the message names.";
+    MISSING_TOPOLOGY_ARG 3 false
+        "No step is named to start from."
+        "Name one: --topology mazur, xor or iris.";
+    INVALID_TOPOLOGY_ARG 3 false
+        "There is no such step to start from, or no topology input can express it."
+        "The steps are mazur, xor and iris; `bp generate` writes the receipts of the others.";
     MISSING_CHECK_GOLDEN 3 false
         "There is nothing to compare with."
         "Name the file to compare with: --check --out FILE.";

@@ -406,6 +406,66 @@ fn generate_writes_the_golden_bytes() {
     home.bp(&["generate", "xor", "--out", "no/such/folder"]).tells(2, &["No such file or directory"]);
 }
 
+/// The largest built-in step is longer than a pipe holds.
+#[test]
+fn output_longer_than_a_pipe_is_whole() {
+    let home = Home::new();
+    let receipt = home.bp(&["generate", "hero"]);
+    assert!(receipt.ends(0).stdout.len() > 1 << 17);
+    home.put("hero.jsonl", &receipt.stdout);
+    home.bp(&["verify", "general", "hero.jsonl", "--canonical"]).ends(0);
+}
+
+#[test]
+fn a_scaffold_is_where_a_step_of_one_s_own_starts() {
+    let home = Home::new();
+    for seed in ["mazur", "xor", "iris"] {
+        // Data for a file, whose lines are as long as its words.
+        let output = home.command(&["scaffold", "topology", "--topology", seed]).output().unwrap();
+        let scaffold = String::from_utf8(output.stdout).unwrap();
+        assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+        assert!(scaffold.starts_with("{\n  \"topology\": {\n    \"layers\": [\n"), "{scaffold}");
+        let file = format!("{seed}.json");
+        let told = format!("wrote {file} ({} bytes)\n", scaffold.len());
+        home.bp(&["scaffold", "topology", "--topology", seed, "--out", &file]).is(0, "", &told);
+        assert_eq!(home.text(&file), scaffold);
+        home.bp(&["validate-input", &file]).is(0, "valid\n", "");
+        home.bp(&["generate", "from-config", &file, "--out", "receipt.jsonl"]).ends(0);
+        home.bp(&["verify", "general", "receipt.jsonl", "--canonical", "--strict"]).ends(0);
+        if seed != "mazur" {
+            // The general form of the 0.1.0 step is another receipt.
+            assert_eq!(home.text("receipt.jsonl"), home.bp(&["generate", seed]).stdout);
+        }
+    }
+    let told = home.bp(&["scaffold", "topology", "--topology", "xor", "--out", "a.json", "--json"]).json();
+    assert_eq!((&told["ok"], &told["out"]), (&true.into(), &"a.json".into()));
+}
+
+#[test]
+fn what_cannot_be_scaffolded_is_told() {
+    let home = Home::new();
+    for seed in ["softmax-ce", "hero"] {
+        home.bp(&["scaffold", "topology", "--topology", seed, "--json"]).fails(
+            3,
+            "INVALID_TOPOLOGY_ARG",
+            &format!("{seed} has a softmax, and a topology input (0.4.0) has no word for one"),
+            &format!("`bp generate {seed}` writes its receipt; mazur, xor and iris can be scaffolded"),
+        );
+    }
+    home.bp(&["scaffold", "topology", "--topology", "mazru", "--json"]).fails(
+        3,
+        "INVALID_TOPOLOGY_ARG",
+        "--topology <NAME> cannot be \"mazru\"",
+        "did you mean \"mazur\"?",
+    );
+    home.bp(&["scaffold", "topology", "--json"]).fails(
+        3,
+        "MISSING_TOPOLOGY_ARG",
+        "--topology <NAME> is missing",
+        "usage: bp scaffold topology --topology <NAME> --json",
+    );
+}
+
 // Judging.
 
 #[test]

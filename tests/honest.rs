@@ -7,7 +7,7 @@ mod nets;
 
 use std::fmt::Write as _;
 
-use bp::author::Request;
+use bp::author::{self, Request};
 use bp::receipt::canonical::EmitError;
 use bp::receipt::wire::OptimizerState;
 use bp::reconcile::rule::Verdict;
@@ -123,7 +123,7 @@ fn no_honest_optimizer_or_batch_is_refused() {
     let mut refused = String::new();
     for (place, config) in OPTIMIZERS.iter().enumerate() {
         for batch in BATCHES {
-            let mut tally = Tally::default();
+            let (mut tally, mut sidecars) = (Tally::default(), Tally::default());
             for (kind, (name, shape)) in SHAPES.iter().enumerate() {
                 // Not every shape with every optimizer in a short run: half of the small ones, in turn.
                 if !is_long() && (shape.sizes[1] > 8 || (kind + place).is_multiple_of(2)) {
@@ -138,18 +138,18 @@ fn no_honest_optimizer_or_batch_is_refused() {
                             }
                             let request =
                                 optimized(shape, &mut random, config, batch, scale, round, is_first);
-                            tally.judge(
-                                &nets::request_bytes(&request),
-                                &format!(
-                                    "{name}, {weights}, scale {scale}, {config}, {batch:?}, net {net}, first {is_first}"
-                                ),
-                                &mut refused,
+                            let title = format!(
+                                "{name}, {weights}, scale {scale}, {config}, {batch:?}, net {net}, first {is_first}"
                             );
+                            tally.judge(&nets::request_bytes(&request), &title, &mut refused);
+                            let step = author::written(&request).unwrap();
+                            sidecars.import(&nets::sidecar(shape, &step), &title, &mut refused);
                         }
                     }
                 }
             }
-            tally.print(&format!("{config} {batch:?}"));
+            tally.print(&format!("{config} {batch:?} receipts"));
+            sidecars.print(&format!("{config} {batch:?} sidecars"));
         }
     }
     assert!(refused.is_empty(), "honest steps were refused:\n{refused}");
@@ -235,6 +235,22 @@ impl Tally {
         }
     }
 
+    /// Judges the sidecar of an honest step at full precision, and its receipt where it could be written.
+    fn import(&mut self, sidecar: &Value, title: &str, refused: &mut String) {
+        let before = refused.len();
+        let mut verified = nets::import(sidecar);
+        let last = verified.sections.last().map(|section| &section.found);
+        if matches!(last, Some(Found::Unwritten(_))) {
+            // The sidecar itself is judged all the same.
+            verified.sections.pop();
+            self.not_emittable += 1;
+        }
+        self.enter(&verified, refused);
+        if refused.len() > before {
+            writeln!(refused, "^ sidecar of {title}").unwrap();
+        }
+    }
+
     #[allow(clippy::print_stderr, reason = "counts that a long run is for")]
     fn print(&self, what: &str) {
         eprintln!(
@@ -293,20 +309,7 @@ fn no_honest_step_is_refused() {
                     let input = shape.random(&mut random, scale, round);
                     let step = nets::receipt(&input);
                     receipts.judge(&nets::bytes(&input), &title, &mut refused);
-                    let before = refused.len();
-                    let mut verified = nets::import(&nets::sidecar(shape, &step));
-                    if matches!(
-                        verified.sections.last().map(|section| &section.found),
-                        Some(Found::Unwritten(_))
-                    ) {
-                        // The sidecar itself is judged all the same.
-                        verified.sections.pop();
-                        sidecars.not_emittable += 1;
-                    }
-                    sidecars.enter(&verified, &mut refused);
-                    if refused.len() > before {
-                        writeln!(refused, "^ sidecar of {title}").unwrap();
-                    }
+                    sidecars.import(&nets::sidecar(shape, &step), &title, &mut refused);
                 }
                 for (what, tally) in [("receipts", receipts), ("sidecars", sidecars)] {
                     tally.print(&format!("{name:37} {weights:11} scale {scale_name:2} {what}"));

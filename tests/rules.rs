@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use bad::{BAD, Base, Steps};
 use bp::author;
 use bp::receipt::lower::{self, ByteFacts};
-use bp::receipt::wire::{OptimizerState, Receipt};
+use bp::receipt::wire::{OptimizerState, Receipt, Topology};
 use bp::reconcile::reconcile;
 use bp::reconcile::rules::RULES;
 use bp::verify::{self, Found, Outcome, Verified};
@@ -96,6 +96,69 @@ fn bad_records_break_as_expected() {
     }
 }
 
+/// What a record says of itself, turned into its opposite.
+fn relabelled(record: &mut Value) {
+    let labels = &mut record["fixture_status"];
+    let opposite = |label: &str| match label {
+        "deliberately_corrupted" => "engine_generated",
+        "engine_generated" | "external_imported" => "deliberately_corrupted",
+        "expected_to_fail_reconciliation" => "engine_reproduced_byte_equal",
+        "engine_recompute_disagreed" | "engine_recompute_skipped_with_basis" => {
+            "engine_recompute_matched_within_tolerance"
+        }
+        "engine_recompute_matched_within_tolerance" => "engine_recompute_disagreed",
+        "engine_reproduced_byte_equal" => "expected_to_fail_reconciliation",
+        other => panic!("{other} has no opposite here"),
+    };
+    for key in ["authoring_state", "verification_state"] {
+        labels[key] = opposite(labels[key].as_str().unwrap()).into();
+    }
+    labels["canonical"] = (!labels["canonical"].as_bool().unwrap()).into();
+}
+
+/// The label is not evidence: whatever a bad record says of itself, the same is found in it.
+#[test]
+fn labels_change_no_finding() {
+    let mut judged_records = 0;
+    for bad in BAD {
+        let folder = folder().join(bad.name);
+        let is_trace = folder.join("trace.jsonl").exists();
+        let file = folder.join(if is_trace { "trace.jsonl" } else { "receipt.jsonl" });
+        // A sidecar has no labels.
+        let Ok(bytes) = fs::read(file) else { continue };
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let mut records: Vec<Value> = lines.map(|line| bp::json::parse(line).unwrap()).collect();
+        let has_digest = |record: &Value| {
+            let attestor = record.get("attestor");
+            let declares = |key| attestor.and_then(|attestor| attestor.get(key)).is_some();
+            declares("signed_subject_digest") || declares("bundle_root_digest")
+        };
+        let is_digested = records.iter().any(has_digest);
+        records.iter_mut().for_each(relabelled);
+        let bytes: Vec<u8> = records.iter().flat_map(bad::written).collect();
+        let (outcome, found) = if is_trace {
+            let trace = nets::trace(&bytes);
+            (trace.outcome(), nets::trace_findings(&trace))
+        } else {
+            let verified = verify::receipt(&bytes);
+            (verified.outcome(), nets::findings(&verified.sections[0]))
+        };
+        assert_eq!(outcome, Outcome::Fail, "{}", bad.name);
+        // What the rules about labels say changes with them, and a digest covers them.
+        let of_numbers = |findings: Findings| -> Findings {
+            let is_label = |(rule, part, _): &(String, String, String)| {
+                rule == "15"
+                    || (rule == "0" && part == "provenance")
+                    || (is_digested && (rule == "16" || rule == "17"))
+            };
+            findings.into_iter().filter(|finding| !is_label(finding)).collect()
+        };
+        assert_eq!(of_numbers(found), of_numbers(expected(&folder)), "{}", bad.name);
+        judged_records += records.len();
+    }
+    assert!(judged_records > 150, "{judged_records}");
+}
+
 /// Parts that no record can break, because its schema keeps it out first: the rule stands behind the schema.
 const BEHIND_THE_SCHEMA: [(&str, &str, &str); 2] =
     [("19-sample-named-twice", "19", "order"), ("23-beta-of-one", "23", "correction")];
@@ -173,6 +236,30 @@ fn good_records_hold() {
     let imported = verify::receipt(&verified.imported.unwrap());
     assert_eq!(imported.outcome(), Outcome::Pass);
     assert!(matches!(imported.sections[0].found, Found::Judged { canonical: Some(true), .. }));
+}
+
+/// A schedule moves the learning rate from step to step; everything else stays, and the trace holds.
+#[test]
+fn a_learning_rate_schedule_holds() {
+    for base in [Base::OneUnit, Base::Momentum, Base::Adamw, Base::AdamMean] {
+        let mut request = nets::begun(base.request());
+        if let Some(t) = request.optimizer.as_mut().and_then(|config| config.t.as_mut()) {
+            *t = 1;
+        }
+        let mut bytes = Vec::new();
+        for rate in [0.1, 0.05, 0.0125, 0.001] {
+            request.input.learning_rate = rate;
+            if let Some(config) = request.optimizer.as_mut() {
+                config.learning_rate = rate;
+            }
+            let record = nets::request_bytes(&request).unwrap();
+            request = nets::continued(&request, &record);
+            bytes.extend(record);
+        }
+        let trace = nets::trace(&bytes);
+        assert_eq!(trace.outcome(), Outcome::Pass, "{base:?}: {:?}", nets::trace_findings(&trace));
+        assert_eq!(trace.counts, [4, 0, 0], "{base:?}");
+    }
 }
 
 /// x = 2, w = 3, b = 1: h = 7. v = 0.5, c = -1: y = 2.5. t = 1: loss (1 - 2.5)^2 / 2 = 1.125, signal of y -1.5.
@@ -383,6 +470,60 @@ fn a_bound_by_hand() {
             "14 forward /forward/y1/out",
         ]
     );
+}
+
+#[test]
+fn targets_that_are_no_distribution_are_not_authored() {
+    let mut request = Base::Softmax.request();
+    request.input.targets["o2"] = 0.5;
+    let error = author::written(&request).unwrap_err();
+    assert_eq!(error.to_string(), "/targets sum to 1.5, and the targets of a cross-entropy sum to 1");
+    let others: [(&[f64], &[f64]); 1] = [(&[0.5, 0.5], &[0.0, f64::NAN, 1.0])];
+    let batch = nets::batched(Base::Softmax.input().into(), "mean", &others);
+    let error = author::written(&batch).unwrap_err();
+    let text = "/per_sample/s2/targets sum to NaN, and the targets of a cross-entropy sum to 1";
+    assert_eq!(error.to_string(), text);
+    // A third each is a distribution, as near as doubles come.
+    let mut thirds = Base::Softmax.request();
+    thirds.input.targets.values_mut().for_each(|target| *target = 1.0 / 3.0);
+    assert!(author::written(&thirds).is_ok());
+}
+
+/// Which units a shared bias is added to is a set: what a topology input or a sidecar names in another order is the same
+/// step, and its receipt has the layer's order.
+#[test]
+fn units_of_a_shared_bias_come_in_any_order() {
+    let turned = |topology: &mut Topology| {
+        for parameter in topology.parameters.iter_mut().flatten() {
+            parameter.applies_to_units.iter_mut().for_each(|units| units.reverse());
+        }
+    };
+    let mut input = Base::Xor.input();
+    turned(&mut input.topology);
+    assert_eq!(nets::bytes(&input), nets::bytes(&Base::Xor.input()));
+
+    let shape =
+        nets::Shape { sizes: [2, 3, 2], hidden_by: "relu", output_by: "identity", biases_learn: false };
+    let before = [0.5, -0.25, 0.75, 0.5, 0.25, 1.0, 0.4, -0.6, 0.2, 0.3, 0.9, -0.1, 0.125, 0.1];
+    let step = nets::receipt(&shape.input(0.1, &[1.0, 0.5], &[0.75, 0.25], &before));
+    let honest = nets::sidecar(&shape, &step);
+    let mut sidecar = honest.clone();
+    let units = sidecar.pointer_mut("/topology/parameters/12/applies_to_units").unwrap();
+    *units = json!(["h3", "h1", "h2"]);
+    let receipt = |sidecar: &Value| {
+        let verified = nets::import(sidecar);
+        assert_eq!(verified.outcome(), Outcome::Pass, "{:?}", nets::findings(&verified.sections[0]));
+        let mut receipt = bp::json::parse(&verified.imported.unwrap()).unwrap();
+        bad::remove(&mut receipt, "/attestor/import_provenance/source_hash");
+        receipt
+    };
+    assert_eq!(receipt(&sidecar), receipt(&honest));
+    // A set all the same: whole, and each unit once.
+    for units in [json!(["h3", "h1"]), json!(["h3", "h1", "h1"]), json!(["h3", "h1", "y1"])] {
+        *sidecar.pointer_mut("/topology/parameters/12/applies_to_units").unwrap() = units;
+        let found = nets::findings(&nets::import(&sidecar).sections[0]);
+        assert_eq!(found[0].2, "/topology/parameters/12/applies_to_units", "{found:?}");
+    }
 }
 
 /// The seeds' engine is the judge's: computed plainly, nothing lies outside the judge's bounds.

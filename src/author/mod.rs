@@ -1,5 +1,6 @@
 //! From an input to a receipt: one computed step with every factor named. Authors receipts; judges none.
 
+pub mod scaffold;
 pub mod seed;
 
 use crate::at;
@@ -27,6 +28,14 @@ pub enum AuthorError {
     Missing {
         /// Where.
         at: Pointer,
+    },
+    /// Targets of a cross-entropy that are no distribution.
+    #[error("{at} sum to {sum}, and the targets of a cross-entropy sum to 1")]
+    Targets {
+        /// Where.
+        at: Pointer,
+        /// Their sum.
+        sum: f64,
     },
 }
 
@@ -177,8 +186,10 @@ pub fn receipt(input: &TopologyInput) -> Result<Receipt, AuthorError> {
 /// As [`receipt`].
 pub fn written(request: &Request) -> Result<Receipt, AuthorError> {
     let input = &request.input;
-    let net = resolved(&input.topology)?;
+    let topology = lower::in_unit_order(input.topology.clone());
+    let net = resolved(&topology)?;
     let given = request.given(&net)?;
+    distributions(request, &net, &given)?;
     let missing = || AuthorError::Missing { at: Pointer::of(&at!["batch", "sample_order"]) };
     let computed = step(&net, &given).ok_or_else(missing)?;
     let first = computed.passes.first().ok_or_else(missing)?;
@@ -208,7 +219,7 @@ pub fn written(request: &Request) -> Result<Receipt, AuthorError> {
         metadata: input.metadata.clone(),
         numeric_policy: input.numeric_policy.clone().with_whole_layout(),
         bias_policy: input.bias_policy.clone(),
-        topology: input.topology.clone(),
+        topology,
         learning_rate: input.learning_rate,
         optimizer_config: request.written_config(),
         trace_id: input.trace_id.clone(),
@@ -245,6 +256,29 @@ pub fn written(request: &Request) -> Result<Receipt, AuthorError> {
         unit_order: None,
         parameter_order: None,
     })
+}
+
+/// How far the targets of a cross-entropy may sum to something else than 1.
+const TARGETS_OFF: f64 = 1e-9;
+
+/// The error signal of a cross-entropy is target minus probability only where the targets sum to 1.
+fn distributions(request: &Request, net: &Net, given: &Given<f64>) -> Result<(), AuthorError> {
+    if net.loss != LossKind::CrossEntropySoftmax {
+        return Ok(());
+    }
+    for (place, sample) in given.samples.iter().enumerate() {
+        let sum: f64 = sample.targets.iter().sum();
+        let is_one = (sum - 1.0).abs() <= TARGETS_OFF;
+        if !is_one {
+            let name = request.batch.as_ref().and_then(|(batch, _)| batch.sample_order.get(place));
+            let at = match name {
+                Some(name) => Pointer::of(&at!["per_sample", name, "targets"]),
+                None => Pointer::of(&at!["targets"]),
+            };
+            return Err(AuthorError::Targets { at, sum });
+        }
+    }
+    Ok(())
 }
 
 /// The net of a topology as it stands on the wire.

@@ -127,6 +127,7 @@ impl Import {
             expected: expected.map_or("a framework that can be imported", Framework::name),
             found: wire.source_framework.name.clone(),
         })?;
+        let wire = Sidecar { topology: lower::in_unit_order(wire.topology), ..wire };
         let bias_policy = explained(&wire);
         Ok(Self { wire, framework, bias_policy, source })
     }

@@ -184,6 +184,24 @@ pub fn named(topology: Topology) -> Topology {
     }
 }
 
+/// The topology with the units of each shared bias in their layer's order, as a receipt has them. Which units they are is
+/// all that a topology input or a sidecar says; what names no unit of the layer stays behind the rest.
+#[must_use]
+pub fn in_unit_order(mut topology: Topology) -> Topology {
+    let Some(order) = &topology.unit_order else { return topology };
+    for parameter in topology.parameters.iter_mut().flatten() {
+        let layer = match parameter.role {
+            Role::HiddenBias => &order.hidden,
+            Role::OutputBias => &order.output,
+            Role::InputToHiddenWeight | Role::HiddenToOutputWeight => continue,
+        };
+        if let Some(units) = &mut parameter.applies_to_units {
+            units.sort_by_key(|unit| layer.iter().position(|known| known == unit).unwrap_or(usize::MAX));
+        }
+    }
+    topology
+}
+
 /// The bias policy of a sidecar that declares none: biases learn if there is one bias per unit, and one of them moved or
 /// has an update.
 #[must_use]

@@ -6,7 +6,9 @@
 use bp::author::seed::Seed;
 use bp::author::{self, Request};
 use bp::digest::Digest;
+use bp::engine;
 use bp::receipt::canonical;
+use bp::receipt::net::Place;
 use bp::receipt::wire::{Activation, Optimizer, OptimizerState, TopologyInput};
 use bp::verify::{self, Verified, read};
 use serde_json::{Map, Value, json};
@@ -98,7 +100,10 @@ fn lines(records: &[Value]) -> Vec<u8> {
 }
 
 /// Puts a trace's digest over itself in its place.
-fn bundle(records: &mut [Value]) {
+pub(crate) fn bundle(records: &mut [Value]) {
+    for record in &mut *records {
+        record["attestor"].as_object_mut().unwrap().shift_remove("bundle_root_digest");
+    }
     let digest = Digest::of(&lines(records)).prefixed();
     for record in records {
         set(record, "/attestor/bundle_root_digest", json!(digest));
@@ -426,6 +431,67 @@ fn settle(record: &mut Value) {
     }
 }
 
+/// Puts what the engine computes from a request in its places in the receipt of a step by plain SGD with a softmax and
+/// shared biases.
+fn recomputed(record: &mut Value, request: &Request) {
+    let net = author::resolved(&request.input.topology).unwrap();
+    let step = engine::step(&net, &request.given(&net).unwrap()).unwrap();
+    let mut put = |at: &str, value: f64| set(record, at, json!(nets::nine_digits(value)));
+    let mut pass = |block: &str, loss: &str, units: &engine::Forward<f64>, losses: &engine::Loss<f64>| {
+        for (name, cell) in net.computed_units().zip(units.hidden.iter().chain(&units.outputs)) {
+            put(&format!("/{block}/{name}/net"), cell.net);
+            put(&format!("/{block}/{name}/out"), cell.out);
+        }
+        for (name, value) in net.outputs.iter().zip(&losses.per_output) {
+            put(&format!("/{loss}/per_output/{name}"), *value);
+        }
+        put(&format!("/{loss}/total"), losses.total);
+    };
+    pass("forward", "loss", &step.passes[0].forward, &step.loss);
+    pass("post_update_forward", "post_update_loss", &step.post_forward, &step.post_loss);
+    for (name, error) in net.outputs.iter().zip(&step.passes[0].output_errors) {
+        let at = format!("/backward/output_error_signals/{name}");
+        put(&format!("{at}/factors/0/value"), error.factors[0]);
+        put(&format!("{at}/signal_value"), error.signal);
+        let dual = error.dual.as_ref().unwrap();
+        for (place, term) in dual.terms.iter().enumerate() {
+            let at = format!("{at}/dual_form/jacobian_terms/{place}");
+            put(&format!("{at}/factors/0/value"), term.target);
+            put(&format!("{at}/factors/1/value"), term.delta);
+            put(&format!("{at}/term_value"), term.term);
+        }
+        put(&format!("{at}/dual_form/summed_value"), dual.sum);
+    }
+    for (name, error) in net.hidden.iter().zip(&step.passes[0].hidden_errors) {
+        let at = format!("/backward/hidden_error_signals/{name}");
+        for (place, value) in error.contributions.iter().enumerate() {
+            let at = format!("{at}/downstream_contributions/{place}");
+            put(&format!("{at}/downstream_signal"), step.passes[0].output_errors[place].signal);
+            put(&format!("{at}/value"), *value);
+        }
+        put(&format!("{at}/backpropagated_sum"), error.sum);
+        put(&format!("{at}/activation_derivative"), error.derivative);
+        put(&format!("{at}/signal_value"), error.signal);
+    }
+    let learned =
+        step.changes.iter().enumerate().filter_map(|(index, change)| Some((index, change.as_ref()?)));
+    for (place, (parameter, change)) in learned.enumerate() {
+        let at = format!("/updates/{place}");
+        let signal = match net.places[parameter] {
+            Place::HiddenWeight { hidden, .. } => step.passes[0].hidden_errors[hidden].signal,
+            Place::OutputWeight { output, .. } => step.passes[0].output_errors[output].signal,
+            place => panic!("{place:?} does not learn here"),
+        };
+        put(&format!("{at}/optimizer/factors/0/value"), signal);
+        put(&format!("{at}/gradient"), change.gradient);
+        put(&format!("{at}/update"), change.update);
+        put(&format!("{at}/weight_after"), change.after);
+    }
+    for (name, value) in net.parameters.iter().zip(&step.after) {
+        put(&format!("/parameters_after/{name}"), *value);
+    }
+}
+
 /// Another update of the 1-1-1 identity net, from both moments after the step and what corrects them.
 fn forge_update(record: &mut Value, update: fn(f64, f64, f64) -> f64) {
     for place in 0..2 {
@@ -681,10 +747,17 @@ pub(crate) const BAD: &[Bad] = &[
     bad("12-reduction-of-no-batch", Base::Imported, |r| set(r, "/loss/reduction", json!("mean"))),
     bad("12-total-is-the-mean", Base::Mazur, |r| times(r, "/loss/total", 0.5)),
     bad("12-targets-are-no-distribution", Base::Softmax, |r| {
-        // Everything else is what the engine computes from these targets.
-        let mut input = Seed::SoftmaxCe.input();
-        input.targets["o2"] = 0.5;
-        *r = bp::json::parse(&nets::bytes(&input).unwrap()).unwrap();
+        // Everything else is what the engine computes from these targets; no one authors it.
+        let mut request = Base::Softmax.request();
+        request.input.targets["o2"] = 0.5;
+        set(r, "/targets/o2", json!(0.5));
+        recomputed(r, &request);
+    }),
+    bad("12-sidecar-with-the-loss-of-another-step", Base::Sidecar, |r| {
+        // Sum and part agree with each other.
+        times(r, "/loss/per_output/y2", 1.25);
+        let total = within(r, "/loss/per_output/y2").clone();
+        set(r, "/loss/total", total);
     }),
     bad("12-targets-changed-after-the-step", Base::OneUnit, |r| set(r, "/targets/y1", json!(0.5))),
     bad("13-dual-forms-left-out", Base::Softmax, |r| {
@@ -983,6 +1056,9 @@ pub(crate) const BAD: &[Bad] = &[
     }),
     edited("14-invented-update-in-a-trace", Steps::Momentum, |records| {
         times(&mut records[1], "/updates/0/gradient", 1.001);
+    }),
+    edited("14-pass-after-the-update-edited-in-a-trace", Steps::Sgd, |records| {
+        times(&mut records[1], "/post_update_forward/h1/net", 1.001);
     }),
     edited("17-record-edited-under-the-digest", Steps::Imported, |records| {
         set(&mut records[1], "/attestor/verified_by/identity", json!("someone-else@1.0.0"));

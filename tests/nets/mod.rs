@@ -8,7 +8,8 @@ use bp::import::{Framework, Options};
 use bp::receipt::canonical::{self, EmitError};
 use bp::receipt::id::ParamId;
 use bp::receipt::wire::{
-    Batch, BiasMode, Factor, OptimizerConfig, OptimizerState, Ordered, Receipt, Role, TopologyInput, Unit,
+    Batch, BiasMode, Factor, Loss, OptimizerConfig, OptimizerState, Ordered, Receipt, Role, TopologyInput,
+    Unit,
 };
 use bp::reconcile::finding::Finding;
 use bp::reconcile::rule::Verdict;
@@ -301,6 +302,55 @@ fn names_of<T: AsRef<str>>(names: &[T]) -> Vec<&str> {
     names.iter().map(AsRef::as_ref).collect()
 }
 
+fn state(state: Option<&OptimizerState>) -> Value {
+    match state {
+        None => Value::Null,
+        Some(OptimizerState::Momentum { buffer }) => json!({ "buffer": buffer }),
+        Some(OptimizerState::Adam { m, v }) => json!({ "m": m, "v": v }),
+    }
+}
+
+fn optimizer(config: &OptimizerConfig) -> Value {
+    json!({
+        "name": config.name.name(),
+        "learning_rate": config.learning_rate,
+        "beta1": config.beta1,
+        "beta2": config.beta2,
+        "epsilon": config.epsilon,
+        "weight_decay": config.weight_decay,
+        "t": config.t,
+        "momentum": config.momentum,
+        "nesterov": config.nesterov,
+        "dampening": config.dampening,
+    })
+}
+
+fn batch(batch: &Batch) -> Value {
+    json!({ "size": batch.size, "sample_order": names_of(&batch.sample_order), "reduction": batch.reduction })
+}
+
+fn loss(loss: &Loss) -> Value {
+    let number = |value: &f64| json!(value);
+    json!({
+        "per_output": map(&loss.per_output, number),
+        "per_sample": loss.per_sample.as_ref().map(|samples| map(samples, number)),
+        "reduction": loss.reduction,
+        "total": loss.total,
+    })
+}
+
+/// Takes away what is not stated.
+fn stated(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(stated);
+        }
+        Value::Array(items) => items.iter_mut().for_each(stated),
+        _ => {}
+    }
+}
+
 /// The step of a receipt as a framework would record it: every number with all its bits.
 pub(crate) fn sidecar(shape: &Shape, step: &Receipt) -> Value {
     let number = |value: &f64| json!(value);
@@ -352,6 +402,8 @@ pub(crate) fn sidecar(shape: &Shape, step: &Receipt) -> Value {
                     "learning_rate": update.optimizer.learning_rate,
                     "factors": factors(&update.optimizer.factors),
                     "product_order": update.optimizer.product_order,
+                    "state_before": state(update.optimizer.state_before.as_ref()),
+                    "state_after": state(update.optimizer.state_after.as_ref()),
                 },
                 "gradient": update.gradient,
                 "update": update.update,
@@ -359,21 +411,37 @@ pub(crate) fn sidecar(shape: &Shape, step: &Receipt) -> Value {
             })
         })
         .collect();
-    json!({
-        "format": "framework-trace.v0.1.0",
-        "source_framework": { "name": "jax", "version": "0.10.2" },
+    // From 0.7.0 on, a framework's numbers come with a helper, or say that they were written by hand.
+    let by_hand = step.optimizer_config.as_ref().map(|_| json!({ "name": "hand_authored", "version": "1" }));
+    let mut sidecar = json!({
+        "format": match (&step.optimizer_config, &step.batch) {
+            (Some(_), _) => "framework-trace.v0.8.0",
+            (None, Some(_)) => "framework-trace.v0.3.0",
+            (None, None) => "framework-trace.v0.1.0",
+        },
+        "source_framework": { "name": "jax", "version": "0.10.2", "extractor": by_hand },
         "topology": shape.topology(),
         "learning_rate": step.learning_rate,
+        "optimizer": step.optimizer_config.as_ref().map(optimizer),
         "bias_policy": { "mode": if learns { "sgd" } else { "constant" }, "updated_in_step": learns },
+        "batch": step.batch.as_ref().map(batch),
         "inputs": map(&step.inputs, number),
         "targets": map(&step.targets, number),
         "parameters_before": map(&step.parameters_before, number),
+        "per_sample": step.per_sample.as_ref().map(|samples| map(samples, |sample| json!({
+            "inputs": map(&sample.inputs, number),
+            "targets": map(&sample.targets, number),
+            "forward": map(&sample.forward, unit),
+            "loss": loss(&sample.loss),
+        }))),
         "forward": map(&step.forward, unit),
-        "loss": { "per_output": map(&step.loss.per_output, number), "total": step.loss.total },
+        "loss": loss(&step.loss),
         "backward": { "output_error_signals": outputs, "hidden_error_signals": hidden },
         "updates": updates,
         "parameters_after": map(&step.parameters_after, number),
-    })
+    });
+    stated(&mut sidecar);
+    sidecar
 }
 
 /// A number rounded to 24 bits.

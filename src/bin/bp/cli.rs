@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
@@ -79,6 +80,9 @@ pub(crate) enum Command {
     /// Write the receipt of a built-in step.
     #[command(after_help = "Example:\n  bp generate mazur --out mazur.jsonl")]
     Generate(Generate),
+    /// Write a file to start a step of your own from.
+    #[command(subcommand)]
+    Scaffold(Scaffold),
     /// Make a receipt from a framework's sidecar, judging it first.
     #[command(after_help = "Example:\n  bp import pytorch trace.jsonl --out receipt.jsonl")]
     Import(Import),
@@ -206,6 +210,28 @@ impl SeedName {
             Self::FromConfig => None,
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scaffold {
+    /// The topology input of a built-in step, for `generate from-config`.
+    #[command(after_help = "Examples:
+  bp scaffold topology --topology xor --out net.json
+  bp scaffold topology --topology iris | bp generate from-config -")]
+    Topology {
+        /// Which step: mazur, xor or iris; softmax-ce and hero have no topology input.
+        #[arg(long, value_name = "NAME", value_parser = step(), hide_possible_values = true)]
+        topology: Seed,
+        /// Where to write it; by default standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// A built-in step by its name.
+fn step() -> impl TypedValueParser<Value = Seed> {
+    let named = |name: String| Seed::ALL.into_iter().find(|seed| seed.name() == name).ok_or("no such step");
+    PossibleValuesParser::new(Seed::ALL.map(Seed::name)).try_map(named)
 }
 
 #[derive(Debug, Args)]
@@ -358,6 +384,9 @@ fn told(error: &clap::Error, output: &Output) -> Run {
     }
 }
 
+/// How clap spells the argument.
+const TOPOLOGY: &str = "--topology <NAME>";
+
 /// What clap found wrong, in our words.
 fn failure(error: &clap::Error) -> Failure {
     let words = |kind| match error.get(kind) {
@@ -383,7 +412,11 @@ fn failure(error: &clap::Error) -> Failure {
         }
         ErrorKind::MissingRequiredArgument => {
             let is_file = ["<FILE>", "<SIDECAR>", "<PACK>"].iter().any(|file| argument.ends_with(file));
-            let code = if is_file { &error::MISSING_FILE_ARG } else { &error::USAGE };
+            let code = match argument.as_str() {
+                _ if is_file => &error::MISSING_FILE_ARG,
+                TOPOLOGY => &error::MISSING_TOPOLOGY_ARG,
+                _ => &error::USAGE,
+            };
             (code, format!("{argument} is missing"), usage)
         }
         ErrorKind::InvalidValue => {
@@ -392,6 +425,7 @@ fn failure(error: &clap::Error) -> Failure {
                 "<FRAMEWORK>" => &error::UNKNOWN_FRAMEWORK,
                 // In the reference these are verbs.
                 "<SEED>" => &error::USAGE,
+                TOPOLOGY => &error::INVALID_TOPOLOGY_ARG,
                 _ => &error::INVALID_FLAG,
             };
             let message = match value.as_str() {

@@ -29,7 +29,7 @@ pub(crate) fn generate(arguments: &Generate, output: &Output) -> Run {
     if arguments.check {
         return compare(seed, &text, output);
     }
-    write(arguments, &text, output)
+    output.written(arguments.out.as_deref(), text.as_bytes())
 }
 
 fn authored(input: &TopologyInput) -> Result<String, Failure> {
@@ -68,22 +68,10 @@ fn from_config(arguments: &Generate, output: &Output) -> Run {
     };
     let text = authored(&input)?;
     if !arguments.check {
-        return write(arguments, &text, output);
+        return output.written(arguments.out.as_deref(), text.as_bytes());
     }
     let golden = arguments.out.as_ref().ok_or_else(|| {
         Failure::new(&error::MISSING_CHECK_GOLDEN, "--check of from-config compares with the file of --out")
     })?;
     told(&shown(golden), source::bytes(golden)? == text.as_bytes(), output)
-}
-
-fn write(arguments: &Generate, text: &str, output: &Output) -> Run {
-    output.file_or_data(arguments.out.as_deref(), text.as_bytes())?;
-    if let Some(out) = &arguments.out {
-        if output.json {
-            output.envelope(&json!({ "ok": true, "out": shown(out), "bytes": text.len() }))?;
-        } else {
-            output.say(&format!("wrote {} ({} bytes)", out.display(), text.len()));
-        }
-    }
-    Ok(0)
 }

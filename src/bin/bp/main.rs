@@ -11,6 +11,7 @@ mod output;
 mod pack;
 mod receipt;
 mod rules;
+mod scaffold;
 mod source;
 mod trust;
 mod validate;
@@ -40,6 +41,7 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::Validate { file } => validate::record(&file, output),
         Command::ValidateInput { file } => validate::topology_input(&file, output),
         Command::Generate(arguments) => generate::generate(&arguments, output),
+        Command::Scaffold(command) => scaffold::scaffold(command, output),
         Command::Import(arguments) => import::import(&arguments, output),
         Command::Rules { number } => rules::rules(number.as_deref(), output),
         Command::Explain { code } => explain::explain(&code, output),

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use clap::builder::StyledStr;
 use serde::Serialize;
 
+use crate::Run;
 use crate::cli::Cli;
 
 /// When to colour.
@@ -108,6 +109,20 @@ impl Output {
                 bp::persist::replace(path, bytes, 0o644).map_err(|error| crate::source::failure(path, &error))
             }
         }
+    }
+
+    /// The one thing that a verb makes: where it went and how long it is are told, unless it is the output itself.
+    pub(crate) fn written(&self, path: Option<&Path>, bytes: &[u8]) -> Run {
+        self.file_or_data(path, bytes)?;
+        if let Some(path) = path {
+            if self.json {
+                let out = crate::source::shown(path);
+                self.envelope(&serde_json::json!({ "ok": true, "out": out, "bytes": bytes.len() }))?;
+            } else {
+                self.say(&format!("wrote {} ({} bytes)", path.display(), bytes.len()));
+            }
+        }
+        Ok(0)
     }
 
     /// A failure, told; its exit status comes back.
