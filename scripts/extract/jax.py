@@ -1,8 +1,9 @@
-"""Record the steps of a JAX training loop as sidecars, one JSON line per step (framework-trace 0.7.0, 0.8.0).
+"""Record the steps of a JAX training loop as sidecars, one JSON line each.
 
-Save this file as record_jax.py beside your script (a file named jax.py there would hide JAX). It needs nothing but JAX
-(0.4 and later), in double precision and on the CPU. Four values of the net are tapped, the gradient is taken through the
-recorder, and the recorder is told what the step came to:
+Save this file as record_jax.py beside your script (a file named jax.py there
+would hide JAX). It needs nothing but JAX (0.4 and later), in double precision
+and on the CPU. Four values of the net are tapped, the gradient is taken
+through the recorder, and the recorder is told what the step came to:
 
     import jax
     from jax import numpy as jnp
@@ -14,30 +15,36 @@ recorder, and the recorder is told what the step came to:
               "w2": jax.random.normal(keys[1], (8, 3)), "b2": jnp.zeros(3)}
 
     def loss(params, x, y, tap):
-        hidden = tap("hidden_out", jax.nn.sigmoid(tap("hidden_net", x @ params["w1"] + params["b1"])))
+        hidden_net = tap("hidden_net", x @ params["w1"] + params["b1"])
+        hidden = tap("hidden_out", jax.nn.sigmoid(hidden_net))
         logits = tap("output_net", hidden @ params["w2"] + params["b2"])
         return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(logits), axis=-1))
 
-    recorder = Recorder("trace.jsonl", loss, kind="cross_entropy", hidden="sigmoid")
+    recorder = Recorder("trace.jsonl", loss, "cross_entropy", hidden="sigmoid")
     for step in range(5):
         x = jax.random.normal(jax.random.fold_in(keys[2], step), (16, 4))
-        y = jax.nn.one_hot(jax.random.randint(jax.random.fold_in(keys[3], step), (16,), 0, 3), 3)
+        y = jax.random.randint(jax.random.fold_in(keys[3], step), (16,), 0, 3)
+        y = jax.nn.one_hot(y, 3)
         value, grads = recorder.value_and_grad(params, x, y)
-        params = jax.tree_util.tree_map(lambda p, g: p - 0.1 * g, params, grads)
+        params = {name: params[name] - 0.1 * grads[name] for name in params}
         recorder.stepped(params, grads, {"name": "sgd", "learning_rate": 0.1})
     recorder.close()
 
 Then:  bp import jax multi trace.jsonl --out receipts.jsonl
 
-It records what JAX did, and computes no step of its own: the tapped values, the gradients with respect to them (the
-error signals) and to the parameters as the optimizer was given them, and parameters and state before and after. Softmax,
-each output's loss and the factors that the format asks for are worked out from those. The digest of the gradient's jaxpr
-stands in `helper.source_uri`.
+It records what JAX did, and computes no step of its own: the tapped values,
+the gradients with respect to them (the error signals) and to the parameters as
+the optimizer was given them, and parameters and state before and after.
+Softmax, each output's loss and the factors that the format asks for are worked
+out from those. The digest of the gradient's jaxpr stands in
+`helper.source_uri`.
 
-An optimizer is told by the format's names: {"name": "sgd", "weight_decay"}, {"name": "sgd_momentum", "momentum",
-"nesterov", "dampening", "weight_decay"}, {"name": "adam", "beta1", "beta2", "epsilon", "t"}, {"name": "adamw", ...,
-"weight_decay"}, each with the "learning_rate" of the step. Its state is {"buffer": tree} or {"m": tree, "v": tree}, as
-the framework's sign has it: of optax, `trace`, or `mu` and `nu`.
+An optimizer is told by the format's names: {"name": "sgd", "weight_decay"},
+{"name": "sgd_momentum", "momentum", "nesterov", "dampening", "weight_decay"},
+{"name": "adam", "beta1", "beta2", "epsilon", "t"}, {"name": "adamw", ...,
+"weight_decay"}, each with the "learning_rate" of the step. Its state is
+{"buffer": tree} or {"m": tree, "v": tree}, as the framework's sign has it: of
+optax, `trace`, or `mu` and `nu`.
 """
 import hashlib
 import json

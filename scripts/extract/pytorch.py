@@ -1,13 +1,14 @@
-"""Record the steps of a PyTorch training loop as sidecars, one JSON line per step (framework-trace 0.7.0, 0.8.0).
+"""Record the steps of a PyTorch training loop as sidecars, one JSON line each.
 
-Save this file as record_pytorch.py beside your script. It needs nothing but PyTorch (1.13 and later). Four lines are
-added to a loop:
+Save this file as record_pytorch.py beside your script. It needs nothing but
+PyTorch (1.13 and later). Four lines are added to a loop:
 
     import torch
     from record_pytorch import Recorder
 
     torch.manual_seed(1)
-    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Sigmoid(), torch.nn.Linear(8, 3))
+    model = torch.nn.Sequential(
+        torch.nn.Linear(4, 8), torch.nn.Sigmoid(), torch.nn.Linear(8, 3))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     recorder = Recorder("trace.jsonl", model, optimizer, loss="cross_entropy")
     for _ in range(5):
@@ -21,15 +22,21 @@ added to a loop:
 
 Then:  bp import pytorch multi trace.jsonl --out receipts.jsonl
 
-It records what PyTorch did, and computes no step of its own: parameters as the forward pass found them and as the step
-left them; weighted sums and activations, from hooks; error signals, from hooks of the backward pass; the gradients and
-the learning rate that the optimizer was given; the state that it stored. So a loop that does something else than it says
-is recorded doing it. Softmax, each output's loss and the factors that the format asks for are worked out from those.
+It records what PyTorch did, and computes no step of its own: parameters as the
+forward pass found them and as the step left them; weighted sums and
+activations, from hooks; error signals, from hooks of the backward pass; the
+gradients and the learning rate that the optimizer was given; the state that it
+stored. So a loop that does something else than it says is recorded doing it.
+Softmax, each output's loss and the factors that the format asks for are worked
+out from those.
 
-What it takes: one hidden layer (two `torch.nn.Linear` with biases; sigmoid, relu or none between them), on the CPU, in
-float32 or float64; loss "cross_entropy" (the model ends in logits) or "half_squared_error" (0.5 * sum of squares), over
-a batch its mean or sum; SGD with momentum, Nesterov, dampening and weight decay; Adam; AdamW; any learning-rate schedule.
-Anything else is refused, with the reason. A step of the optimizer without a `watch` before it is not recorded.
+What it takes: one hidden layer (two `torch.nn.Linear` with biases; sigmoid,
+relu or none between them), on the CPU, in float32 or float64; loss
+"cross_entropy" (the model ends in logits) or "half_squared_error" (0.5 * sum
+of squares), over a batch its mean or sum; SGD with momentum, Nesterov,
+dampening and weight decay; Adam; AdamW; any learning-rate schedule. Anything
+else is refused, with the reason. A step of the optimizer without a `watch`
+before it is not recorded.
 """
 import hashlib
 import json

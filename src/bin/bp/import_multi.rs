@@ -112,9 +112,8 @@ fn judged(
         let judged: Vec<_> = places.par_iter().map(judge).collect();
         for ((index, line), imported) in places.into_iter().zip(judged) {
             let imported = imported.map_err(|error| line.failure(&error))?;
-            if let Some(facts) = &imported.facts {
-                run.admit(facts).map_err(|refusal| line.failure(&ReadError::Refused(refusal)))?;
-            }
+            run.admit(imported.facts.as_ref())
+                .map_err(|refusal| line.failure(&ReadError::Refused(refusal)))?;
             tracing.push(imported.judged);
             match imported.receipt {
                 Some(Ok(receipt)) if unwritten.is_none() => {
@@ -162,7 +161,9 @@ fn write(aside: Aside, out: Option<&Path>, output: &Output) -> Result<(Trace, St
         if batch.is_empty() {
             break;
         }
-        batch.iter().for_each(|line| bundle.add(&marks.unbound(&line.bytes)));
+        for line in &batch {
+            bundle.add(&marks.unbound(&line.bytes));
+        }
     }
     let digest = bundle.digest();
 
