@@ -5,16 +5,20 @@
 
 Data are drawn here: clusters like irises (4-8-3) and noisy prototypes like digits (64-8-10). Exit 1 on any surprise.
 """
+import ast
 import json
+import math
 import pathlib
 import subprocess
 import sys
 import time
 
 FRAMEWORK, BP, SCRATCH = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
-EXTRACT = pathlib.Path(__file__).resolve().parent / "extract"
+EXTRACT = pathlib.Path(__file__).resolve().parent / "extract" / f"{FRAMEWORK}.py"
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(EXTRACT))
+sys.path.insert(0, str(SCRATCH))
+# Under the name that its usage text gives it.
+(SCRATCH / f"record_{FRAMEWORK}.py").write_bytes(EXTRACT.read_bytes())
 STEPS = 50
 TIME = "2026-01-01T00:00:00Z"
 surprises, imported_s = [], 0.0
@@ -61,6 +65,20 @@ def edited(trace, edit):
     trace.write_text("".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records))
 
 
+def usage():
+    """The loop of the usage text, run as it is printed."""
+    text = ast.get_docstring(ast.parse(EXTRACT.read_text()), clean=False)
+    lines = [line[4:] for line in text.splitlines() if line.startswith("    ") or not line.strip()]
+    (SCRATCH / "usage.py").write_text("\n".join(lines))
+    (SCRATCH / "trace.jsonl").unlink(missing_ok=True)
+    subprocess.run([sys.executable, "usage.py"], cwd=SCRATCH, check=True)
+    recorded = json.loads((SCRATCH / "trace.jsonl").read_text().splitlines()[0])["helper"]["source_hash"]
+    told = json.loads(subprocess.run([BP, "--json", "examples", FRAMEWORK], capture_output=True).stdout)
+    if recorded != told["source_hash"]:
+        surprises.append(f"recorded by {recorded}; bp examples has {told['source_hash']}")
+    expect("the usage text, as printed", SCRATCH / "trace.jsonl")
+
+
 def renumbered(records):
     for place, record in enumerate(records):
         record["step_index"], record["trace_id"] = place, records[0]["trace_id"]
@@ -84,7 +102,7 @@ def turned_buffer(records):
 
 def pytorch():
     import torch
-    import pytorch as extract
+    import record_pytorch as extract
 
     print(f"PyTorch {torch.__version__}")
     torch.set_num_threads(1)
@@ -154,6 +172,7 @@ def pytorch():
 
     path = SCRATCH / "trace.jsonl"
     print("honest runs")
+    usage()
     for dtype in (torch.float64, torch.float32):
         for optimizer in optimizers:
             for batch, schedule in ((1, False), (8, False), (1, True), (8, True)):
@@ -183,6 +202,114 @@ def pytorch():
     files(lambda **options: train(path, steps=12, **options), path)
 
 
+def jax():
+    import jax
+    import record_jax as extract
+
+    jax.config.update("jax_enable_x64", True)
+    from jax import numpy as jnp
+
+    print(f"JAX {jax.__version__}")
+    path = SCRATCH / "trace.jsonl"
+    tree_map = jax.tree_util.tree_map
+
+    def update(config, params, grads, state):
+        """One step of an optimizer, written out: JAX has none of its own."""
+        rate, decay = config["learning_rate"], config.get("weight_decay", 0.0)
+        if config["name"] == "sgd":
+            return tree_map(lambda p, g: p - rate * (g + decay * p), params, grads), {}
+        if config["name"] == "sgd_momentum":
+            mu, keep = config["momentum"], 1 - config.get("dampening", 0.0)
+            grads = tree_map(lambda p, g: g + decay * p, params, grads)
+            buffer = tree_map(lambda b, g: mu * b + keep * g, state["buffer"], grads)
+            used = tree_map(lambda b, g: g + mu * b, buffer, grads) if config.get("nesterov") else buffer
+            return tree_map(lambda p, u: p - rate * u, params, used), {"buffer": buffer}
+        beta1, beta2, t = config["beta1"], config["beta2"], config["t"]
+        m = tree_map(lambda m, g: beta1 * m + (1 - beta1) * g, state["m"], grads)
+        v = tree_map(lambda v, g: beta2 * v + (1 - beta2) * g * g, state["v"], grads)
+        moved = tree_map(lambda m, v: rate * (m / (1 - beta1**t)) / (jnp.sqrt(v / (1 - beta2**t)) + config["epsilon"]), m, v)
+        return tree_map(lambda p, u: p * (1 - rate * decay) - u, params, moved), {"m": m, "v": v}
+
+    adam = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+    optimizers = {
+        "sgd": {"name": "sgd", "learning_rate": 0.1},
+        "sgd, weight decay": {"name": "sgd", "learning_rate": 0.1, "weight_decay": 0.01},
+        "momentum": {"name": "sgd_momentum", "learning_rate": 0.05, "momentum": 0.9},
+        "momentum, nesterov": {"name": "sgd_momentum", "learning_rate": 0.05, "momentum": 0.9, "nesterov": True},
+        "momentum, dampening": {"name": "sgd_momentum", "learning_rate": 0.05, "momentum": 0.9, "dampening": 0.3},
+        "adam": {"name": "adam", "learning_rate": 0.01, **adam},
+        "adamw": {"name": "adamw", "learning_rate": 0.01, "weight_decay": 0.05, **adam},
+    }
+
+    def train(kind="iris", optimizer="sgd", batch=8, schedule=False, loss="cross_entropy", steps=STEPS, bug=None, seed=5):
+        inputs, classes = (4, 3) if kind == "iris" else (64, 10)
+        keys = jax.random.split(jax.random.PRNGKey(seed), 6)
+        centres = jax.random.uniform(keys[0], (classes, inputs))
+        labels = jax.random.randint(keys[1], (64,), 0, classes)
+        data = centres[labels] + 0.15 * jax.random.normal(keys[2], (64, inputs))
+        params = {"w1": jax.random.normal(keys[3], (inputs, 8)) / inputs**0.5, "b1": jnp.zeros(8) + 0.05,
+                  "w2": jax.random.normal(keys[4], (8, classes)) / 8**0.5, "b2": jnp.zeros(classes) - 0.05}
+
+        def entropy(params, x, y, tap):
+            hidden = tap("hidden_out", jax.nn.sigmoid(tap("hidden_net", x @ params["w1"] + params["b1"])))
+            logits = tap("output_net", hidden @ params["w2"] + params["b2"])
+            return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(logits), axis=-1))
+
+        def squares(params, x, y, tap):
+            hidden = tap("hidden_out", jax.nn.relu(tap("hidden_net", x @ params["w1"] + params["b1"])))
+            out = tap("output_out", jax.nn.sigmoid(tap("output_net", hidden @ params["w2"] + params["b2"])))
+            return jnp.mean(jnp.sum(0.5 * (y - out) ** 2, axis=-1))
+
+        path.unlink(missing_ok=True)
+        if loss == "cross_entropy":
+            recorder = extract.Recorder(path, entropy, kind=loss, hidden="sigmoid")
+        else:
+            recorder = extract.Recorder(path, squares, kind=loss, hidden="relu", output="sigmoid")
+        zeros = tree_map(jnp.zeros_like, params)
+        state = {key: zeros for key in extract.MOMENTS[optimizers[optimizer]["name"]]}
+        for step in range(steps):
+            at_fault = bug is not None and step == 7
+            config = dict(optimizers[optimizer])
+            if "t" not in config and "beta1" in config:
+                config["t"] = step + 1
+            if schedule:
+                config["learning_rate"] *= 0.5 * (1 + math.cos(math.pi * step / (2 * steps)))
+            picked = jax.random.randint(jax.random.fold_in(keys[5], step), (batch,), 0, 64)
+            _, grads = recorder.value_and_grad(params, data[picked], jax.nn.one_hot(labels[picked], classes))
+            if at_fault and bug == "clipping undeclared":
+                grads = tree_map(lambda g: 0.5 * g, grads)
+            before, after = state, {}
+            params, after = update(config, params, grads, state)
+            if at_fault and bug == "optimizer stepped twice":
+                params, after = update(config, params, grads, after)
+            recorder.stepped(params, grads, config, before, after)
+            state = after
+            if at_fault and bug == "weights edited between steps":
+                params = {**params, "w1": params["w1"].at[0, 0].add(1e-6)}
+            if at_fault and bug == "momentum buffer sign":
+                state = tree_map(lambda b: -b, state)
+        recorder.close()
+        return path
+
+    print("honest runs")
+    usage()
+    for optimizer in optimizers:
+        for batch, schedule in ((1, False), (8, True)):
+            name = f"iris, {optimizer}, batch of {batch}" + (", schedule" if schedule else "")
+            expect(name, train(optimizer=optimizer, batch=batch, schedule=schedule))
+    expect("iris, relu and sigmoid, half squared error", train(loss="half_squared_error"))
+    for optimizer in ("momentum", "adam"):
+        expect(f"digits, {optimizer}", train(kind="digits", optimizer=optimizer, batch=16))
+    print("bugs in the loop")
+    for bug, optimizer, rules in (
+        ("optimizer stepped twice", "sgd", "14"), ("optimizer stepped twice", "adam", "14"),
+        ("clipping undeclared", "sgd", "14"), ("weights edited between steps", "adamw", "9"),
+        ("momentum buffer sign", "momentum", "25"),
+    ):
+        expect(f"{bug}, {optimizer}", train(optimizer=optimizer, bug=bug, steps=12), rules.split())
+    files(lambda **options: train(steps=12, **options), path)
+
+
 def files(train, path):
     """Recordings that were edited afterwards."""
     print("edited recordings")
@@ -204,7 +331,7 @@ def files(train, path):
 
 
 began = time.monotonic()
-{"pytorch": pytorch}[FRAMEWORK]()
+{"pytorch": pytorch, "jax": jax}[FRAMEWORK]()
 print(f"{time.monotonic() - began:.0f} s, of it {imported_s:.0f} s in bp")
 if surprises:
     sys.exit("trainers: " + "; ".join(surprises))

@@ -168,6 +168,11 @@ impl Ran {
         if document.pointer("/report/format").is_some_and(|format| format == "bp-trace-verdict/1") {
             answers_to(Schema::TraceVerdict, &document["report"]);
         }
+        for key in ["sidecars", "receipts"] {
+            if document[key].is_object() {
+                answers_to(Schema::TraceVerdict, &document[key]);
+            }
+        }
         for verdict in
             [document.pointer("/verdict"), document.pointer("/report/verdict")].into_iter().flatten()
         {
@@ -280,13 +285,14 @@ fn help_and_version_are_data() {
     assert!(long.stdout.contains("Exit status: 0 pass, 1 a finding, 2 cannot judge, 3 invalid argument"));
     assert_eq!((long.stdout.as_str(), ""), (home.bp(&["-h"]).stdout.as_str(), long.stderr.as_str()));
 
-    let verbs: [&[&str]; 14] = [
+    let verbs: [&[&str]; 15] = [
         &["reconcile", "receipt"],
         &["verify", "mazur"],
         &["verify", "general"],
         &["validate"],
         &["generate"],
         &["import"],
+        &["examples"],
         &["rules"],
         &["explain"],
         &["keys", "new"],
@@ -763,6 +769,185 @@ fn a_sidecar_that_does_not_hold_is_told_and_its_receipt_is_still_written() {
     assert!(ran.ends(1).stderr.contains("[FAIL] rule 12"), "{ran:#?}");
     home.piped(&["verify", "general", "-"], ran.stdout.as_bytes()).ends(1);
     home.bp(&["--json", "import", "jax", "stale.jsonl"]).ends(1);
+}
+
+// Streams of sidecars.
+
+/// A real run of three steps, recorded from PyTorch: momentum, a schedule, batches of two, float32.
+const RUN: &str = include_str!("../fixtures/good/pytorch-momentum-run.sidecars.jsonl");
+
+const MULTI: [&str; 5] = ["import", "pytorch", "multi", "--import-timestamp", "2026-01-01T00:00:00Z"];
+
+/// The run with a change made to its records.
+fn run(change: impl Fn(&mut Vec<Value>)) -> String {
+    let mut records: Vec<Value> = RUN.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    change(&mut records);
+    records.iter().flat_map(|record| [record.to_string(), "\n".to_owned()]).collect()
+}
+
+/// The rules that a document of an import finds broken, of records and across them.
+fn broken(document: &Value) -> Vec<String> {
+    let of = |rules: &Value| -> Vec<String> {
+        let rules = rules.as_array().unwrap().iter().filter(|rule| rule["verdict"] == "broken");
+        rules.map(|rule| rule["id"].to_string()).collect()
+    };
+    let records = document["per_record"].as_array().unwrap().iter();
+    records
+        .flat_map(|placed| of(&placed["record"]["rules"]))
+        .chain(of(&document["cross_record_checks"]))
+        .collect()
+}
+
+#[test]
+fn a_stream_of_sidecars_becomes_a_trace_of_receipts() {
+    let home = Home::new();
+    home.put("run.jsonl", RUN);
+    let ran = home.bp(&[&MULTI[..], &["run.jsonl", "--label", "nightly"]].concat());
+    ran.is(
+        0,
+        &ran.stdout,
+        "import of sidecars passed (3 records: 3 pass, 0 insufficient, 0 fail)\n\
+         receipts made from them passed (3 records: 3 pass, 0 insufficient, 0 fail)\n",
+    );
+    let receipts: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let source = bp::digest::Digest::of(RUN.as_bytes()).prefixed();
+    for (index, receipt) in receipts.iter().enumerate() {
+        assert_eq!(receipt["fixture"], format!("nightly-step-{index}"));
+        assert_eq!(receipt["step_index"], index);
+        assert_eq!(receipt["trace_id"], "00112233445566778899aabbccddeeff");
+        assert_eq!(receipt["attestor"]["import_provenance"]["source_hash"], source);
+    }
+    home.piped(&["verify", "multi", "-", "--canonical"], ran.stdout.as_bytes()).ends(0);
+
+    let out = home.bp(&[&MULTI[..], &["run.jsonl", "--label", "nightly", "--out", "r.jsonl"]].concat());
+    out.tells(0, &["wrote r.jsonl (3 receipts)"]);
+    assert_eq!(home.text("r.jsonl"), ran.stdout);
+    let piped = home.piped(&[&MULTI[..], &["-", "--label", "nightly"]].concat(), RUN.as_bytes());
+    assert_eq!(piped.ends(0).stdout, ran.stdout);
+    let json =
+        home.bp(&[&MULTI[..], &["run.jsonl", "--json", "--label", "nightly", "--out", "r.jsonl"]].concat());
+    let document = json.ends(0).json();
+    assert_eq!(document["steps"], 3);
+    assert_eq!(document["bundle_root_digest"], receipts[0]["attestor"]["bundle_root_digest"]);
+    home.bp(&[&MULTI[..], &["run.jsonl", "--json"]].concat()).ends(3);
+}
+
+#[test]
+fn a_stream_without_names_is_called_by_its_digest() {
+    let home = Home::new();
+    let unnamed = run(|records| {
+        for record in records {
+            record.as_object_mut().unwrap().retain(|key, _| key != "trace_id" && key != "step_index");
+        }
+    });
+    home.put("run.jsonl", &unnamed);
+    let ran = home.bp(&[&MULTI[..], &["run.jsonl"]].concat());
+    let id = &bp::digest::Digest::of(unnamed.as_bytes()).to_string()[..32];
+    let stands = |line: &str| line.contains(&format!("\"trace_id\":\"{id}\""));
+    assert!(ran.ends(0).stdout.lines().all(stands), "{ran:#?}");
+    home.piped(&["verify", "multi", "-", "--canonical"], ran.stdout.as_bytes()).ends(0);
+}
+
+#[test]
+fn a_stream_of_two_runs_or_of_another_framework_is_refused_by_line() {
+    let home = Home::new();
+    let refused = |text: &str, said: &str| {
+        home.put("run.jsonl", text);
+        let ran = home.bp(&[&MULTI[..], &["run.jsonl", "--out", "r.jsonl"]].concat());
+        let told = ran.ends(2).stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(said), "{ran:#?}");
+        assert!(!home.at("r.jsonl").exists());
+        assert_eq!(fs::read_dir(home.at("")).unwrap().count(), 1, "nothing half-written is left");
+    };
+    refused("", "no record in it");
+    let second = RUN.find('\n').unwrap() + 1;
+    let place = format!("line 2, which begins at byte {second}: ");
+    refused(
+        &run(|records| records[1]["trace_id"] = "0".repeat(32).into()),
+        "trace_id is 00000000000000000000",
+    );
+    refused(&run(|records| records[1]["step_index"] = 2.into()), "step_index is 2, where 1 is to stand");
+    refused(&run(|records| records[1]["source_framework"]["version"] = "9".into()), "framework is pytorch 9");
+    let jax = [RUN.lines().next().unwrap(), "\n", std::str::from_utf8(SIDECAR).unwrap()].concat();
+    refused(&jax, &format!("{place}the sidecar was recorded by jax, not by pytorch"));
+    refused(&RUN[..RUN.len() - 200], "line 3, which begins at byte ");
+    refused(&RUN.replacen("}\n{", "}\n{,", 1), &place);
+    refused("{\"format\":\"framework-trace.v0.9.0\"}\n", "line 1, which begins at byte 0: ");
+}
+
+#[test]
+fn a_trace_that_does_not_hold_is_labelled_and_written() {
+    let home = Home::new();
+    let judged = |text: &str| {
+        home.put("run.jsonl", text);
+        let ran = home.bp(&[&MULTI[..], &["run.jsonl", "--json", "--out", "r.jsonl"]].concat());
+        let document = ran.ends(1).json();
+        let labels: Vec<bool> =
+            home.text("r.jsonl").lines().map(|line| line.contains("_disagreed")).collect();
+        (broken(&document["sidecars"]), labels)
+    };
+    let stale = run(|records| records[1]["loss"]["total"] = 9.0.into());
+    assert_eq!(judged(&stale), (vec!["14".to_owned(), "18".to_owned()], vec![false, true, false]));
+    // Every record by itself holds: what breaks is the trace, by less than a record's own tolerance.
+    let moved = run(|records| {
+        for (map, key) in [("parameters_after", "b_h1"), ("parameters_before", "b_h1")] {
+            assert!(records[1][map][key].is_number());
+        }
+        records[1]["parameters_before"]["b_h1"] =
+            (records[1]["parameters_before"]["b_h1"].as_f64().unwrap() + 1e-8).into();
+    });
+    assert_eq!(judged(&moved), (vec!["9".to_owned()], vec![false, false, false]));
+    let dropped = run(|records| {
+        records.remove(1);
+        records[1]["step_index"] = 1.into();
+    });
+    assert_eq!(judged(&dropped), (vec!["9".to_owned(), "25".to_owned()], vec![false, false]));
+}
+
+#[test]
+fn a_stream_with_a_malformed_record_has_no_receipts() {
+    let home = Home::new();
+    home.put("run.jsonl", run(|records| records[1]["learning_rate"] = "fast".into()));
+    let ran = home.bp(&[&MULTI[..], &["run.jsonl", "--out", "r.jsonl"]].concat());
+    ran.tells(1, &["record 1, counted from 0", "no receipts were written"]);
+    assert!(!home.at("r.jsonl").exists());
+    let json = home.bp(&[&MULTI[..], &["run.jsonl", "--json", "--out", "r.jsonl"]].concat());
+    assert!(json.ends(1).json()["receipts"].is_null());
+
+    let tiny = run(|records| records[2]["updates"][0]["gradient"] = 1e-14.into());
+    home.put("run.jsonl", tiny);
+    let ran = home.bp(&[&MULTI[..], &["run.jsonl", "--out", "r.jsonl"]].concat());
+    ran.tells(2, &["step 2, counted from 0"]);
+    assert!(!home.at("r.jsonl").exists());
+}
+
+#[test]
+fn the_recorders_are_printed_as_they_stand() {
+    let home = Home::new();
+    for (name, file) in [
+        ("pytorch", include_str!("../scripts/extract/pytorch.py")),
+        ("jax", include_str!("../scripts/extract/jax.py")),
+    ] {
+        let printed = home.command(&["examples", name, "--print"]).output().unwrap();
+        assert_eq!((printed.status.code(), printed.stdout.as_slice()), (Some(0), file.as_bytes()));
+        let digest = bp::digest::Digest::of(file.as_bytes());
+        assert_eq!(home.bp(&["--json", "examples", name]).json()["source_hash"], digest.prefixed());
+        assert!(home.bp(&["examples", name]).ends(0).stdout.contains(&digest.to_string()));
+    }
+    home.bp(&["examples", "tensorflow"]).ends(2);
+}
+
+#[test]
+fn both_recorders_write_a_sidecar_in_the_same_lines() {
+    let shared = |file: &'static str| {
+        let begin = file.find("# == The sidecar").expect("the part begins");
+        let end = file.find("# == End of the sidecar").expect("the part ends");
+        &file[begin..end]
+    };
+    let [pytorch, jax] =
+        [include_str!("../scripts/extract/pytorch.py"), include_str!("../scripts/extract/jax.py")]
+            .map(shared);
+    assert_eq!(pytorch, jax);
 }
 
 // Tables.

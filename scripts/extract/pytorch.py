@@ -1,12 +1,14 @@
-"""Record the steps of a PyTorch training loop as sidecars, one JSON line per step (framework-trace 0.7.0, 0.8.0).
+"""Record the steps of a PyTorch training loop as sidecars, one JSON line each.
 
-Put this file beside your script. It needs nothing but PyTorch (1.13 and later). Four lines are added to a loop:
+Save this file as record_pytorch.py beside your script. It needs nothing but
+PyTorch (1.13 and later). Four lines are added to a loop:
 
     import torch
-    from pytorch import Recorder
+    from record_pytorch import Recorder
 
     torch.manual_seed(1)
-    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Sigmoid(), torch.nn.Linear(8, 3))
+    model = torch.nn.Sequential(
+        torch.nn.Linear(4, 8), torch.nn.Sigmoid(), torch.nn.Linear(8, 3))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     recorder = Recorder("trace.jsonl", model, optimizer, loss="cross_entropy")
     for _ in range(5):
@@ -20,15 +22,21 @@ Put this file beside your script. It needs nothing but PyTorch (1.13 and later).
 
 Then:  bp import pytorch multi trace.jsonl --out receipts.jsonl
 
-It records what PyTorch did, and computes no step of its own: parameters as the forward pass found them and as the step
-left them; weighted sums and activations, from hooks; error signals, from hooks of the backward pass; the gradients and
-the learning rate that the optimizer was given; the state that it stored. So a loop that does something else than it says
-is recorded doing it. Softmax, each output's loss and the factors that the format asks for are worked out from those.
+It records what PyTorch did, and computes no step of its own: parameters as the
+forward pass found them and as the step left them; weighted sums and
+activations, from hooks; error signals, from hooks of the backward pass; the
+gradients and the learning rate that the optimizer was given; the state that it
+stored. So a loop that does something else than it says is recorded doing it.
+Softmax, each output's loss and the factors that the format asks for are worked
+out from those.
 
-What it takes: one hidden layer (two `torch.nn.Linear` with biases; sigmoid, relu or none between them), on the CPU, in
-float32 or float64; loss "cross_entropy" (the model ends in logits) or "half_squared_error" (0.5 * sum of squares), over
-a batch its mean or sum; SGD with momentum, Nesterov, dampening and weight decay; Adam; AdamW; any learning-rate schedule.
-Anything else is refused, with the reason. A step of the optimizer without a `watch` before it is not recorded.
+What it takes: one hidden layer (two `torch.nn.Linear` with biases; sigmoid,
+relu or none between them), on the CPU, in float32 or float64; loss
+"cross_entropy" (the model ends in logits) or "half_squared_error" (0.5 * sum
+of squares), over a batch its mean or sum; SGD with momentum, Nesterov,
+dampening and weight decay; Adam; AdamW; any learning-rate schedule. Anything
+else is refused, with the reason. A step of the optimizer without a `watch`
+before it is not recorded.
 """
 import hashlib
 import json
@@ -304,16 +312,16 @@ class Recorder:
             raise Refusal("autocast is on: its precision changes within a step; record without it")
         if net.dtype != self.parameters["w1"].dtype or net.device.type != "cpu":
             raise Refusal(f"the forward pass runs in {net.dtype} on {net.device}: float32 or float64 on the CPU expected")
-        self.seen = {"inputs": inputs[0].detach().clone(), "hidden_net": net.detach().clone(), "net": net,
-                     "version": net._version, "before": self._values(), "grads": {}}
+        self.seen = {"inputs": inputs[0].detach().clone(), "hidden_net": net.detach().clone(), "net": (net, net._version),
+                     "before": self._values(), "grads": {}}
         net.register_hook(self._keep("hidden"))
 
     def _second(self, _, inputs, net):
         if not torch.is_grad_enabled() or self.seen is None:
             return
-        self.seen["activation_hidden"] = self._activation(self.seen["net"], inputs[0], "the hidden layer")
-        self.seen.update(hidden_out=inputs[0].detach().clone(), output_net=net.detach().clone(), logits=net)
-        if inputs[0] is not self.seen["net"]:
+        self.seen["activation_hidden"] = self._activation("net", inputs[0], "the hidden layer")
+        self.seen.update(hidden_out=inputs[0].detach().clone(), output_net=net.detach().clone(), logits=(net, net._version))
+        if inputs[0] is not self.seen["net"][0]:
             inputs[0].register_hook(self._keep("hidden_out"))
         net.register_hook(self._keep("output"))
 
@@ -321,21 +329,24 @@ class Recorder:
         if not torch.is_grad_enabled() or self.seen is None or "logits" not in self.seen:
             return
         if self.loss == "cross_entropy_softmax":
-            if out is not self.seen["logits"]:
+            if out is not self.seen["logits"][0]:
                 raise Refusal("for cross_entropy the model ends in logits, the second linear layer's output")
             self.seen.update(activation_output="softmax", model_out=torch.softmax(out.detach(), dim=-1))
             return
-        kind = self._activation(self.seen["logits"], out, "the output layer")
+        kind = self._activation("logits", out, "the output layer")
         self.seen.update(activation_output=kind, model_out=out.detach().clone())
 
-    def _activation(self, net, out, layer):
+    def _activation(self, before, out, layer):
+        net, version = self.seen[before]
+        if net._version != version:
+            raise Refusal(f"{layer}: its weighted sums are overwritten in place; record without inplace=True")
         if out is net:
             return "identity"
         made = out.grad_fn
         kind = ACTIVATIONS.get(type(made).__name__)
         direct = made is not None and made.next_functions and made.next_functions[0][0] is net.grad_fn
-        if kind is None or not direct or net._version != 0:
-            raise Refusal(f"{layer}: {type(made).__name__} is not a sigmoid, relu or nothing, in place or not at all")
+        if kind is None or not direct:
+            raise Refusal(f"{layer}: after its weighted sums comes {type(made).__name__}, not a sigmoid, a relu or nothing")
         return kind
 
     def _keep(self, name):

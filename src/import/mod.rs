@@ -19,8 +19,8 @@ use crate::receipt::lower;
 use crate::receipt::version::{ReceiptVersion, TraceVersion};
 use crate::receipt::wire::{
     self, Attestor, BiasMode, BiasPolicy, Extractor, FixtureStatus, Identity, ImportProvenance,
-    NumericPolicy, Optimizer, PolicyTolerance, PostUpdateForward, Receipt, Sidecar, SourceFramework, TopologyInput,
-    WireTolerance,
+    NumericPolicy, Optimizer, PolicyTolerance, PostUpdateForward, Receipt, Sidecar, SourceFramework,
+    TopologyInput, WireTolerance,
 };
 
 /// The largest sidecar of a single step, in bytes.

@@ -53,13 +53,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// Admits the next sidecar.
+    /// Admits the next sidecar; one that breaks its schema says nothing, and has its place all the same.
     ///
     /// # Errors
     /// [`Refusal::Mixed`] where it belongs to another run than the first one, or stands in another place.
-    pub fn admit(&mut self, facts: &Facts) -> Result<(), Refusal> {
+    pub fn admit(&mut self, facts: Option<&Facts>) -> Result<(), Refusal> {
         let index = self.records;
         self.records += 1;
+        let Some(facts) = facts else { return Ok(()) };
         let first = self.first.get_or_insert_with(|| facts.clone());
         let same = |what, found: &str, expected: &str| match found == expected {
             true => Ok(()),
@@ -162,13 +163,16 @@ mod tests {
 
     fn mixed(sidecars: &[Facts]) -> Option<String> {
         let mut run = Run::default();
-        sidecars.iter().find_map(|facts| run.admit(facts).err()).map(|refusal| refusal.to_string())
+        sidecars.iter().find_map(|facts| run.admit(Some(facts)).err()).map(|refusal| refusal.to_string())
     }
 
     #[test]
     fn a_run_is_one_trace_in_order_or_says_nothing_of_it() {
         assert_eq!(mixed(&[facts(Some("a"), Some(0)), facts(Some("a"), Some(1))]), None);
         assert_eq!(mixed(&[facts(None, None), facts(None, None)]), None);
+        let mut run = Run::default();
+        run.admit(None).unwrap();
+        run.admit(Some(&facts(Some("a"), Some(1)))).unwrap();
         let words = |what, found, expected| {
             Some(format!("another run's sidecar: {what} is {found}, where {expected} is to stand"))
         };
@@ -176,10 +180,7 @@ mod tests {
             mixed(&[facts(Some("a"), Some(0)), facts(Some("b"), Some(1))]),
             words("trace_id", "b", "a")
         );
-        assert_eq!(
-            mixed(&[facts(Some("a"), Some(0)), facts(None, Some(1))]),
-            words("trace_id", "none", "a")
-        );
+        assert_eq!(mixed(&[facts(Some("a"), Some(0)), facts(None, Some(1))]), words("trace_id", "none", "a"));
         assert_eq!(mixed(&[facts(Some("a"), Some(1))]), words("step_index", "1", "0"));
         assert_eq!(mixed(&[facts(None, Some(0)), facts(None, None)]), words("step_index", "none", "1"));
         let other = Facts { framework: "pytorch 2.1".into(), ..facts(None, None) };

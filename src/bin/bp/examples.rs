@@ -26,7 +26,7 @@ pub(crate) fn examples(framework: ExampleName, print: bool, output: &Output) -> 
         output.data(text.as_bytes())?;
     } else {
         let about = text.split("\"\"\"").nth(1).unwrap_or_default().trim();
-        output.data(format!("{name}  {}\n\n{about}\n", digest.prefixed()).as_bytes())?;
+        output.data(format!("{name}  SHA-256 {digest}\n\n{about}\n").as_bytes())?;
     }
     Ok(0)
 }

@@ -40,11 +40,14 @@ pub(crate) fn import(
         return Err(Failure::new(&error::INVALID_FLAG, message));
     }
     let (sidecars, aside) = judged(file, out, framework, options)?;
-    let unwritten = match &aside {
-        Err(Unwritten::Receipt { message }) => Some(Failure::new(&error::RECEIPT_NOT_WRITABLE, message)),
-        _ => None,
+    let written = match aside {
+        Ok(aside) => Some(write(aside, out, output)?),
+        Err(Unwritten::Sidecar) => None,
+        Err(Unwritten::Receipt { message }) => {
+            output.say(&text::render_trace("import of sidecars", &sidecars, output.verbose));
+            return Err(Failure::new(&error::RECEIPT_NOT_WRITABLE, message));
+        }
     };
-    let written = aside.ok().map(|aside| write(aside, out, output)).transpose()?;
     let receipts = written.as_ref().map(|(receipts, _)| receipts);
     let ok = sidecars.outcome() == Outcome::Pass
         && receipts.is_some_and(|receipts| receipts.outcome() == Outcome::Pass);
@@ -57,27 +60,20 @@ pub(crate) fn import(
             "out": written.as_ref().and(out).map(source::shown),
             "sidecars": verdict::trace(&sidecars),
             "receipts": receipts.map(verdict::trace),
-            "error": unwritten.as_ref().map(|failure| {
-                json!({ "code": failure.code.name, "message": failure.message })
-            }),
         }))?;
-    } else {
-        output.say(&text::render_trace("import of sidecars", &sidecars, output.verbose));
-        match (receipts, out) {
-            (None, _) => output.say("no receipts were written"),
-            (Some(receipts), out) => {
-                output.say(&text::render_trace("receipts made from them", receipts, output.verbose));
-                if let Some(out) = out {
-                    output.say(&format!("wrote {} ({} receipts)", out.display(), receipts.records));
-                }
+        return Ok(u8::from(!ok));
+    }
+    output.say(&text::render_trace("import of sidecars", &sidecars, output.verbose));
+    match receipts {
+        None => output.say("no receipts were written: a sidecar breaks its schema"),
+        Some(receipts) => {
+            output.say(&text::render_trace("receipts made from them", receipts, output.verbose));
+            if let Some(out) = out {
+                output.say(&format!("wrote {} ({} receipts)", out.display(), receipts.records));
             }
         }
     }
-    match unwritten {
-        Some(failure) if !output.json => Err(failure),
-        Some(failure) => Ok(failure.code.exit),
-        None => Ok(u8::from(!ok)),
-    }
+    Ok(u8::from(!ok))
 }
 
 /// Why there are no receipts.
@@ -111,15 +107,13 @@ fn judged(
         }
         let places: Vec<_> = (count..).zip(&batch).collect();
         count += batch.len() as u64;
-        let judge = |(index, line): &(u64, &Line)| {
-            stream::sidecar(&line.bytes, Some(framework), options, *index)
-        };
+        let judge =
+            |(index, line): &(u64, &Line)| stream::sidecar(&line.bytes, Some(framework), options, *index);
         let judged: Vec<_> = places.par_iter().map(judge).collect();
         for ((index, line), imported) in places.into_iter().zip(judged) {
             let imported = imported.map_err(|error| line.failure(&error))?;
-            if let Some(facts) = &imported.facts {
-                run.admit(facts).map_err(|refusal| line.failure(&ReadError::Refused(refusal)))?;
-            }
+            run.admit(imported.facts.as_ref())
+                .map_err(|refusal| line.failure(&ReadError::Refused(refusal)))?;
             tracing.push(imported.judged);
             match imported.receipt {
                 Some(Ok(receipt)) if unwritten.is_none() => {

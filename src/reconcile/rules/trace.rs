@@ -7,7 +7,8 @@ use crate::reconcile::chain::Bundle;
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 
-/// Rule 9. Parts: `keys`, the parameters are the same ones; `value`, each starts where the step before left it.
+/// Rule 9. Parts: `keys`, the parameters are the same ones; `value`, each starts where the step before left it, to the
+/// last digit: nothing is computed between the two readings, by the engine or by a framework.
 pub(super) fn parameters(previous: &Entry, current: &Entry, ledger: &mut Ledger) {
     let (left, found) = (&previous.step.parameters_after, &current.step.parameters_before);
     for (name, value) in found {
@@ -79,8 +80,8 @@ pub(crate) fn is_imported(entry: &Entry) -> bool {
     matches!(entry.step.origin, Origin::Imported { .. })
 }
 
-/// Rule 25. Parts: `state`, each parameter's state starts where the step before left it; `t`, Adam's time step advances by
-/// one.
+/// Rule 25. Parts: `state`, each parameter's state starts where the step before left it, to the last digit as in rule 9; `t`,
+/// Adam's time step advances by one.
 pub(super) fn states(previous: &Entry, current: &Entry, ledger: &mut Ledger) {
     let left = |name: &str| {
         let same = previous.step.updates.iter().find(|update| update.parameter_id.as_str() == name);
