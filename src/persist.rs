@@ -13,7 +13,7 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     staged.write_all(bytes)?;
     staged.file.sync_all()?;
     // A link, unlike a rename, refuses a name that is taken.
-    fs::hard_link(&staged.staged, path)?;
+    fs::hard_link(&staged.beside, path)?;
     drop(staged);
     sync_directory(parent_of(path))
 }
@@ -32,7 +32,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 #[derive(Debug)]
 pub struct Staged {
     file: File,
-    staged: PathBuf,
+    beside: PathBuf,
     path: PathBuf,
 }
 
@@ -43,12 +43,12 @@ impl Staged {
     /// Whatever the file system reports.
     pub fn new(path: &Path, mode: u32) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-        let staged = parent_of(path).join(format!(".{name}.partial-{}", std::process::id()));
-        match fs::remove_file(&staged) {
+        let beside = parent_of(path).join(format!(".{name}.partial-{}", std::process::id()));
+        match fs::remove_file(&beside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        Ok(Self { file: open_new(&staged, mode)?, staged, path: path.to_owned() })
+        Ok(Self { file: open_new(&beside, mode)?, beside, path: path.to_owned() })
     }
 
     /// Brings it down to the disk and into its place, where another file may be.
@@ -57,7 +57,7 @@ impl Staged {
     /// Whatever the file system reports.
     pub fn publish(self) -> io::Result<()> {
         self.file.sync_all()?;
-        fs::rename(&self.staged, &self.path)?;
+        fs::rename(&self.beside, &self.path)?;
         sync_directory(parent_of(&self.path))
     }
 }
@@ -75,7 +75,7 @@ impl io::Write for Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         // Published, it is not there any more.
-        drop(fs::remove_file(&self.staged));
+        drop(fs::remove_file(&self.beside));
     }
 }
 

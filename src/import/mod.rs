@@ -87,7 +87,6 @@ impl Standing {
     fn takes(self, version: TraceVersion, optimizer: Option<Optimizer>) -> bool {
         match (self, version) {
             (Self::Alone, TraceVersion::V0_2_0) | (Self::InStream, TraceVersion::V0_1_0) => false,
-            (Self::InStream, _) => true,
             (Self::Alone, TraceVersion::V0_4_0) => {
                 matches!(optimizer, Some(Optimizer::Adam | Optimizer::Adamw))
             }
@@ -97,7 +96,8 @@ impl Standing {
             (Self::Alone, TraceVersion::V0_8_0) => {
                 matches!(optimizer, Some(Optimizer::Sgd | Optimizer::SgdMomentum))
             }
-            (Self::Alone, TraceVersion::V0_1_0 | TraceVersion::V0_3_0 | TraceVersion::V0_7_0) => true,
+            (Self::Alone, TraceVersion::V0_1_0 | TraceVersion::V0_3_0 | TraceVersion::V0_7_0)
+            | (Self::InStream, _) => true,
         }
     }
 }

@@ -161,7 +161,9 @@ fn write(aside: Aside, out: Option<&Path>, output: &Output) -> Result<(Trace, St
         if batch.is_empty() {
             break;
         }
-        batch.iter().for_each(|line| bundle.add(&marks.unbound(&line.bytes)));
+        for line in &batch {
+            bundle.add(&marks.unbound(&line.bytes));
+        }
     }
     let digest = bundle.digest();
 
