@@ -193,7 +193,7 @@ def pytorch():
         for bug, optimizer, rules in (
             ("optimizer stepped twice", "sgd", "9"), ("optimizer stepped twice", "adam", "9 25"),
             ("zero_grad forgotten", "momentum", "14"), ("clipping undeclared", "sgd", "14"),
-            ("weights edited between steps", "adamw", "9"), ("label flipped", "sgd", "12"),
+            ("weights edited between steps", "adamw", "9"), ("label flipped", "sgd", "14"),
             ("momentum buffer sign", "momentum", "25"), ("loss halved", "sgd", "14"),
         ):
             for batch in (1, 8):
