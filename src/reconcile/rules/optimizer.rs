@@ -93,7 +93,9 @@ pub(super) fn momentum(complete: &Complete<'_>, ledger: &mut Ledger) {
         if let Some(direction) = method.direction(gradient, before, next) {
             let inputs: [&[_]; 2] = [&buffer_at, &gradient_at];
             let at = at!["updates", place, "update"];
-            let quotient = ledger.known(update.update) / rate;
+            // How far an import's update may lie off, its quotient may by as much over the rate: a float32 update is the
+            // difference of two rounded weights.
+            let quotient = ledger.tolerated(update.update) / rate;
             ledger.derived("direction", &at, &inputs, quotient, direction);
             ledger.number("update", &at, &inputs, update.update, rate * direction);
         }
