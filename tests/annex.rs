@@ -410,11 +410,7 @@ fn without_people_no_unit_is_evidenced_and_every_facet_is_there() {
         let html = render::html(&annex, catalogue(), &Templates::default()).unwrap();
         for facet in annex.facets() {
             assert!(html.contains(&format!("<span class=\"id\">{}</span>", facet.id)), "{}", facet.id);
-            assert!(
-                markdown.contains(&format!("### {}", facet.id.replace('#', "\\#").replace('_', "\\_"))),
-                "{}",
-                facet.id
-            );
+            assert!(markdown.contains(&format!("### {}", facet.id)), "{}", facet.id);
         }
     }
     assert_eq!(statuses(&derive(catalogue(), None, &pack())), expect["without_provider"]);
@@ -518,7 +514,7 @@ fn a_sign_off_counts_only_from_a_listed_person_with_their_own_key_over_that_file
         ("for another point", |signoff| signoff.scope = vec!["IV.2".to_owned(), "IV.2.h".to_owned()]),
         ("to reject it", |signoff| signoff.act = Act::Rejected),
         ("by somebody without the role", |signoff| {
-            (signoff.person, signoff.key_id) = ("p2".to_owned(), digest('b'))
+            (signoff.person, signoff.key_id) = ("p2".to_owned(), digest('b'));
         }),
     ];
     for (how, change) in changes {
@@ -594,7 +590,7 @@ fn a_model_that_is_not_mapped_is_not_the_system() {
 fn text_that_nobody_stands_for_does_not_count() {
     let text = PROVIDER.replace("stated_by = \"p3\"\n", "");
     let without_roles: String =
-        text.lines().filter(|line| !line.starts_with("roles")).map(|line| format!("{line}\n")).collect();
+        text.split_inclusive('\n').filter(|line| !line.starts_with("roles")).collect();
     let provider = parsed(&without_roles);
     let annex = derive(catalogue(), Some(&provider), &whole(&provider));
     let ui = facet(&annex, "IV.1.g#ui");
@@ -689,8 +685,8 @@ fn removable() -> Vec<usize> {
 }
 
 fn without(lines: &BTreeSet<usize>) -> String {
-    let kept = PROVIDER.lines().enumerate().filter(|(number, _)| !lines.contains(number));
-    kept.map(|(_, line)| format!("{line}\n")).collect()
+    let kept = PROVIDER.split_inclusive('\n').enumerate().filter(|(number, _)| !lines.contains(number));
+    kept.map(|(_, line)| line).collect()
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! What is open and with whom, whether points that were asked for are filled, and whether a stored answer is the one that
 //! follows from its inputs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -289,9 +289,8 @@ fn differences(found: &Value, wanted: &Value) -> Vec<Pointer> {
         }
         match (found, wanted) {
             (Value::Object(one), Value::Object(other)) => {
-                let keys: BTreeMap<&String, ()> =
-                    one.keys().chain(other.keys()).map(|key| (key, ())).collect();
-                for key in keys.into_keys().rev() {
+                let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+                for key in keys.into_iter().rev() {
                     let at = at.clone().join(Token::Key(key));
                     match (one.get(key), other.get(key)) {
                         (Some(one), Some(other)) => open.push((at, one, other)),

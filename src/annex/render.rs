@@ -270,7 +270,7 @@ const fn status_meaning(status: Status) -> &'static str {
         }
         Status::Partial => "a part is there, the rest is open or only declared",
         Status::Declared => "the provider's text or file, not checked",
-        Status::Missing => "open",
+        Status::Missing => "nothing is there that counts",
         Status::NotApplicable => "said so by the provider, with reason, person and date",
     }
 }
@@ -309,12 +309,20 @@ fn inert(text: &str) -> String {
     let mut told = String::with_capacity(text.len());
     let mut rest = text.trim().chars().peekable();
     let mut word = String::new();
+    let mut last: Option<char> = None;
     while let Some(letter) = rest.next() {
         match letter {
             '\n' => {
                 while rest.next_if(|next| next.is_whitespace()).is_some() {}
                 told.push(' ');
             }
+            // Within a word these mark nothing up, and ids stay readable.
+            '_' if last.is_some_and(char::is_alphanumeric)
+                && rest.peek().is_some_and(|next| next.is_alphanumeric()) =>
+            {
+                told.push(letter);
+            }
+            '#' if last.is_some_and(|last| !last.is_whitespace()) => told.push(letter),
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&' | '$'
             | '!' | '@' | '^' => {
                 told.push('\\');
@@ -338,6 +346,7 @@ fn inert(text: &str) -> String {
             }
             letter => told.push(letter),
         }
+        last = Some(letter);
         if letter.is_alphanumeric() { word.push(letter) } else { word.clear() }
     }
     told
@@ -362,6 +371,7 @@ mod tests {
             ),
             ("&lt;", "\\&lt;"),
             ("-->", "\\--\\>"),
+            ("IV.2.g#test_logs _x_ a __b__ # c", "IV.2.g#test_logs \\_x\\_ a \\_\\_b\\_\\_ \\# c"),
         ] {
             assert_eq!(inert(text), told);
         }

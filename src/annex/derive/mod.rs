@@ -206,9 +206,9 @@ impl Derivation<'_> {
             .collect();
         evidence.sort();
         let there = |kind: &Kind| evidence.iter().any(|evidence| evidence.kind == *kind);
-        let mut open: Vec<String> = pack.all.iter().filter(|kind| !there(kind)).map(named).collect();
+        let mut open: Vec<String> = pack.all.iter().filter(|kind| !there(kind)).copied().map(named).collect();
         if !pack.any.is_empty() && !pack.any.iter().any(there) {
-            let kinds: Vec<String> = pack.any.iter().map(named).collect();
+            let kinds: Vec<String> = pack.any.iter().copied().map(named).collect();
             open.push(kinds.join(" or "));
         }
         let needs = pack.needs.is_none_or(|needs| self.meets(needs));
@@ -324,7 +324,7 @@ impl Derivation<'_> {
     }
 }
 
-fn named(kind: &Kind) -> String {
+fn named(kind: Kind) -> String {
     let name = serde_json::to_value(kind).expect("a kind is a word");
     format!("pack evidence: {}", name.as_str().unwrap_or_default())
 }
@@ -339,8 +339,9 @@ fn first_answer(facet: &catalogue::Facet) -> Vec<String> {
 fn status(source: Source, shown: &Shown, said: Grade) -> Status {
     let is_shown = !shown.evidence.is_empty();
     match (source, said) {
-        (Source::Machine, _) if shown.holds => Status::Evidenced,
-        (Source::Mixed, Grade::Filled | Grade::Signed) if shown.holds => Status::Evidenced,
+        (Source::Machine, _) | (Source::Mixed, Grade::Filled | Grade::Signed) if shown.holds => {
+            Status::Evidenced
+        }
         (Source::Human | Source::HumanSignature, Grade::Signed) => Status::Evidenced,
         (_, Grade::Filled | Grade::Signed) => Status::Declared,
         (Source::Mixed, Grade::Open) if is_shown => Status::Partial,

@@ -30,7 +30,7 @@ pub fn template() -> String {
 
 fn example(shape: Shape) -> &'static str {
     match shape {
-        Shape::Items(_) | Shape::Files(_) | Shape::Roles => "[]",
+        Shape::Items(_) | Shape::Files(_) | Shape::Roles | Shape::Points => "[]",
         Shape::Flag => "false",
         Shape::Text
         | Shape::Date
@@ -39,6 +39,5 @@ fn example(shape: Shape) -> &'static str {
         | Shape::Choice(_)
         | Shape::Classification
         | Shape::Person => "\"\"",
-        Shape::Points => "[]",
     }
 }

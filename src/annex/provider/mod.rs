@@ -64,7 +64,7 @@ impl Syntax {
 pub enum Value {
     /// Text.
     Text(String),
-    /// Texts; of a table, `key: value; key: value`.
+    /// Texts; of a table, `key: value, key: value`.
     Items(Vec<String>),
     /// True.
     Yes,
@@ -79,16 +79,16 @@ pub enum Value {
 }
 
 impl Value {
-    /// For people, on one or more lines.
+    /// For people.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            Self::Items(items) => items.join("\n"),
+            Self::Items(items) => items.join("; "),
             Self::Yes => "yes".to_owned(),
             Self::Date(date) => date.to_string(),
             Self::Digest(digest) => digest.to_string(),
-            Self::Files(paths) => paths.iter().map(PackPath::as_str).collect::<Vec<_>>().join("\n"),
+            Self::Files(paths) => paths.iter().map(PackPath::as_str).collect::<Vec<_>>().join("; "),
             Self::Ids(ids) => ids.join(", "),
         }
     }

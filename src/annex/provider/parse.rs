@@ -300,7 +300,7 @@ impl Reader<'_> {
                     return Ok(None);
                 }
                 if !words.contains(&text.as_str()) {
-                    return Err(word(at, text, words.iter().copied()));
+                    return Err(word(at, &text, words.iter().copied()));
                 }
                 Value::Text(text)
             }
@@ -314,7 +314,7 @@ impl Reader<'_> {
                     if text == words.join("|") {
                         return Ok(None);
                     }
-                    return Err(word(at, text, words));
+                    return Err(word(at, &text, words));
                 }
             },
             Shape::Person => Value::Ids(vec![text]),
@@ -338,7 +338,7 @@ impl Reader<'_> {
                 let roles: Vec<&str> = self.catalogue.roles.iter().map(|role| role.id.as_str()).collect();
                 for text in &texts {
                     if !roles.contains(&text.as_str()) {
-                        return Err(word(at, text.clone(), roles));
+                        return Err(word(at, text, roles));
                     }
                 }
                 Value::Ids(texts)
@@ -393,7 +393,7 @@ impl Reader<'_> {
                             parts.push(format!("{}: {text}", key.replace('_', " ")));
                         }
                     }
-                    parts.join("; ")
+                    parts.join(", ")
                 }
                 value => text_of(&at, value)?,
             };
@@ -421,7 +421,7 @@ impl Reader<'_> {
         for section in SECTIONS {
             for (index, record) in self.sections.get(section.name).into_iter().flatten().enumerate() {
                 for field in section.fields.iter().filter(|field| field.shape == Shape::Person) {
-                    for id in record.ids(field.key).iter().filter(|id| !ids.contains(*id)) {
+                    if let Some(id) = record.ids(field.key).iter().find(|id| !ids.contains(*id)) {
                         let at = place(section, index, field.key);
                         let nearest = nearest(id, ids.iter().map(String::as_str));
                         return Err(ProviderError::NoPerson {
@@ -482,9 +482,9 @@ fn unknown(section: &Section, at: String, key: &str) -> ProviderError {
     ProviderError::UnknownKey { at, nearest: nearest(key, own.chain(inner).chain(top)) }
 }
 
-fn word<'a>(at: &str, found: String, allowed: impl IntoIterator<Item = &'a str>) -> ProviderError {
+fn word<'a>(at: &str, found: &str, allowed: impl IntoIterator<Item = &'a str>) -> ProviderError {
     let allowed: Vec<&str> = allowed.into_iter().collect();
-    let nearest = nearest(&found, allowed.iter().copied());
+    let nearest = nearest(found, allowed.iter().copied());
     let found = found.chars().take(64).collect();
     ProviderError::Word { at: at.to_owned(), found, allowed: allowed.join(", "), nearest }
 }

@@ -35,17 +35,23 @@ fn holds_telephone_number(text: &str) -> bool {
     let letters: Vec<char> = text.chars().collect();
     (0..letters.len()).any(|start| {
         let before = start.checked_sub(1).map(|place| letters[place]);
-        if before.is_some_and(|before| before.is_alphanumeric() || "+.-/".contains(before)) {
+        // `1 000 000 000` is one number.
+        let after_digit = letters[..start].iter().rev().take(4).find(|letter| **letter != ' ');
+        if before.is_some_and(|before| before.is_alphanumeric() || "+.-/".contains(before))
+            || after_digit.is_some_and(char::is_ascii_digit)
+        {
             return false;
         }
         let international = letters[start] == '+';
         if !international && letters[start] != '0' && letters[start] != '(' {
             return false;
         }
+        // No number is longer; the bound keeps the work in line with the text.
         let run = letters[start..]
             .iter()
-            .position(|letter| !letter.is_ascii_digit() && !" +-/().".contains(*letter))
-            .unwrap_or(letters.len() - start);
+            .take(40)
+            .take_while(|letter| letter.is_ascii_digit() || " +-/().".contains(**letter))
+            .count();
         if letters.get(start + run).is_some_and(|after| after.is_alphanumeric()) {
             return false;
         }
