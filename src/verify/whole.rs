@@ -172,7 +172,7 @@ fn sidecars(bytes: &[u8], options: &Options, observe: &mut dyn FnMut(&Judged)) -
         let judged: Vec<_> = batch.par_iter().map(judge).collect();
         for ((index, line), imported) in batch.iter().zip(judged) {
             let admitted = imported.and_then(|imported| {
-                imported.facts.as_ref().map_or(Ok(()), |facts| run.admit(facts))?;
+                run.admit(imported.facts.as_ref())?;
                 Ok(imported)
             });
             let imported = match admitted {

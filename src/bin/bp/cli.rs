@@ -629,7 +629,8 @@ fn failure(error: &clap::Error) -> Failure {
             (&error::USAGE, message, meant(ContextKind::SuggestedSubcommand))
         }
         ErrorKind::MissingRequiredArgument => {
-            let is_file = ["<FILE>", "<SIDECAR>", "<PACK>", "<PACK|FILE>"].iter().any(|file| argument.contains(file));
+            let is_file =
+                ["<FILE>", "<SIDECAR>", "<PACK>", "<PACK|FILE>"].iter().any(|file| argument.contains(file));
             let code = match argument.as_str() {
                 _ if is_file => &error::MISSING_FILE_ARG,
                 TOPOLOGY => &error::MISSING_TOPOLOGY_ARG,
