@@ -224,7 +224,7 @@ fn rule_record<'a>(rule: &'static Rule, verdict: &'a Verdict) -> RuleRecord<'a> 
 
 /// The document of a judgement.
 #[must_use]
-pub fn document(verified: &Verified) -> Document<'_> {
+pub fn document<'a>(verified: &'a Verified<'_>) -> Document<'a> {
     Document {
         format: FORMAT,
         judge: Judge::this(),
@@ -233,11 +233,11 @@ pub fn document(verified: &Verified) -> Document<'_> {
     }
 }
 
-fn record(section: &Section) -> Record<'_> {
+fn record<'a>(section: &'a Section<'_>) -> Record<'a> {
     let mut record = Record {
         kind: section.kind,
-        sha256: section.digest,
-        size_bytes: section.size_bytes,
+        sha256: section.source.digest(),
+        size_bytes: section.source.size_bytes(),
         version: section.version.as_deref(),
         outcome: section.outcome(),
         canonical: None,
@@ -291,6 +291,6 @@ pub struct Judgement {
 
 /// The judgement of a verified input.
 #[must_use]
-pub fn judgement(verified: &Verified) -> Judgement {
+pub fn judgement(verified: &Verified<'_>) -> Judgement {
     Judgement { outcome: verified.outcome(), document: json::canonical(&document(verified)) }
 }

@@ -1,7 +1,7 @@
 //! A trace of records: each judged by itself, in parallel if the caller likes, then linked in order.
 
-use super::read::{self, Read, ReadError};
-use super::{Found, Kind, Outcome, Section, outcome, section};
+use super::read::{self, Read, ReadError, Subject};
+use super::{Found, Kind, Outcome, Section, Source, outcome, section};
 use crate::receipt::step::Entry;
 use crate::reconcile::chain::Chain;
 use crate::reconcile::rule::{Rule, Verdict};
@@ -12,13 +12,13 @@ pub const MAX_TOLD: usize = 1000;
 
 /// One record of a trace, judged by itself.
 #[derive(Debug)]
-pub struct Judged {
-    section: Section,
+pub struct Judged<'a> {
+    section: Section<'a>,
     entry: Option<Entry>,
-    subject: Option<String>,
+    subject: Subject,
 }
 
-impl Judged {
+impl Judged<'_> {
     /// Whether its bytes are the canonical bytes.
     #[must_use]
     pub fn is_canonical(&self) -> bool {
@@ -30,7 +30,7 @@ impl Judged {
 ///
 /// # Errors
 /// [`ReadError`] where the bytes cannot be judged.
-pub fn record(bytes: &[u8]) -> Result<Judged, ReadError> {
+pub fn record(bytes: &[u8]) -> Result<Judged<'_>, ReadError> {
     let read::Linked { read: Read { version, record }, subject } = read::linked(bytes)?;
     let (found, entry) = match record {
         Err(violations) => (Found::Malformed(violations), None),
@@ -50,7 +50,7 @@ pub struct Trace {
     /// How many came to each outcome by themselves: pass, insufficient, fail.
     pub counts: [u64; 3],
     /// Records that did not pass, with their place counted from 0; the first [`MAX_TOLD`].
-    pub told: Vec<(u64, Section)>,
+    pub told: Vec<(u64, Section<'static>)>,
     /// What the rules about traces came to.
     pub rules: Vec<(&'static Rule, Verdict)>,
 }
@@ -78,13 +78,18 @@ pub struct Tracing {
     chain: Chain,
     records: u64,
     counts: [u64; 3],
-    told: Vec<(u64, Section)>,
+    told: Vec<(u64, Section<'static>)>,
 }
 
 impl Tracing {
     /// Adds the next record.
-    pub fn push(&mut self, judged: Judged) {
+    pub fn push(&mut self, judged: Judged<'_>) {
         let Judged { section, entry, subject } = judged;
+        let subject = match (&subject, section.source) {
+            (Subject::Itself, Source::Bytes(bytes)) => Some(bytes),
+            (Subject::Text(text), _) => Some(text.as_bytes()),
+            _ => None,
+        };
         let outcome = match &section.found {
             Found::Judged { report, .. } => outcome(report),
             _ => Outcome::Fail,
@@ -96,11 +101,11 @@ impl Tracing {
         };
         self.counts[place] += 1;
         if outcome != Outcome::Pass && self.told.len() < MAX_TOLD {
-            self.told.push((self.records, section));
+            self.told.push((self.records, section.detached()));
         }
         self.records += 1;
         match entry {
-            Some(entry) => self.chain.push(entry, subject.as_deref()),
+            Some(entry) => self.chain.push(entry, subject),
             None => self.chain.gap(),
         }
     }

@@ -286,11 +286,11 @@ impl Base {
     }
 
     /// The honest record, judged.
-    pub(crate) fn judged(self) -> Verified {
+    pub(crate) fn judged(self) -> Verified<'static> {
         let record = self.record();
         match self {
             Self::Sidecar => nets::import(&record),
-            _ => verify::receipt(&written(&record)),
+            _ => verify::receipt(&written(&record)).detached(),
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::source;
 /// Lines judged at once: enough to keep every core busy, few enough to hold.
 const LINES: usize = 256;
 
-/// Bytes judged at once, unless one record alone has more.
-const BYTES: usize = 8 << 20;
+/// Bytes judged at once, unless one record alone has more; as many again are read meanwhile.
+const BYTES: usize = 4 << 20;
 
 /// A line and where it stands.
 struct Line {
@@ -35,12 +35,10 @@ pub(crate) fn verify(file: &Path, strictness: Strictness, output: &Output) -> Ru
     let mut tracing = Tracing::default();
     let mut canonical = true;
     let mut lines = Lines::open(file)?;
-    loop {
-        let batch = lines.batch(file)?;
-        if batch.is_empty() {
-            break;
-        }
-        let judged: Vec<_> = batch.par_iter().map(|line| stream::record(&line.bytes)).collect();
+    let mut batch = lines.batch(file)?;
+    while !batch.is_empty() {
+        let judge = || -> Vec<_> { batch.par_iter().map(|line| stream::record(&line.bytes)).collect() };
+        let (next, judged) = rayon::join(|| lines.batch(file), judge);
         for (line, judged) in batch.iter().zip(judged) {
             let judged = judged.map_err(|error| {
                 let message = format!("line {}, which begins at byte {}: {error}", line.number, line.offset);
@@ -53,6 +51,7 @@ pub(crate) fn verify(file: &Path, strictness: Strictness, output: &Output) -> Ru
             canonical &= judged.is_canonical();
             tracing.push(judged);
         }
+        batch = next?;
     }
     let trace = tracing.finish();
     if trace.records == 0 {
@@ -72,27 +71,29 @@ pub(crate) fn verify(file: &Path, strictness: Strictness, output: &Output) -> Ru
 
 /// The lines of a file that are not blank.
 struct Lines {
-    reader: Box<dyn BufRead>,
+    reader: Box<dyn BufRead + Send>,
     number: u64,
     offset: u64,
+    /// Bytes of the one before, within reason: records of a trace are of a size.
+    expected: usize,
 }
 
 impl Lines {
     fn open(file: &Path) -> Result<Self, Failure> {
-        let reader: Box<dyn BufRead> = if file == Path::new("-") {
+        let reader: Box<dyn BufRead + Send> = if file == Path::new("-") {
             Box::new(BufReader::new(io::stdin()))
         } else {
             let opened = File::open(file).map_err(|error| source::failure(file, &error))?;
             Box::new(BufReader::with_capacity(1 << 20, opened))
         };
-        Ok(Self { reader, number: 0, offset: 0 })
+        Ok(Self { reader, number: 0, offset: 0, expected: 0 })
     }
 
     fn batch(&mut self, file: &Path) -> Result<Vec<Line>, Failure> {
         let mut batch = Vec::new();
         let mut held = 0;
         while batch.len() < LINES && held < BYTES {
-            let mut bytes = Vec::new();
+            let mut bytes = Vec::with_capacity(self.expected);
             let limit = MAX_RECORD_BYTES as u64 + 2;
             let read = io::Read::take(&mut self.reader, limit)
                 .read_until(b'\n', &mut bytes)
@@ -103,6 +104,7 @@ impl Lines {
             let (number, offset) = (self.number + 1, self.offset);
             self.number = number;
             self.offset += read as u64;
+            self.expected = read.min(1 << 20);
             if bytes.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
