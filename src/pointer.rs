@@ -38,6 +38,20 @@ macro_rules! at {
     ($($token:expr),* $(,)?) => { [$($crate::pointer::Token::from($token)),*] };
 }
 
+/// A place that is spelled only where a finding needs it: `place!["updates", index, "gradient"]`, or, under another
+/// place, `place![at => "factors", 0]`. It is a function that gives the [`Pointer`].
+#[macro_export]
+macro_rules! place {
+    ($outer:expr => $($token:expr),+ $(,)?) => { move || $outer().within(&$crate::at![$($token),+]) };
+    ($($token:expr),* $(,)?) => { move || $crate::pointer::Pointer::of(&$crate::at![$($token),*]) };
+}
+
+/// Several places, spelled only where a finding needs them.
+#[macro_export]
+macro_rules! places {
+    ($($place:expr),* $(,)?) => { move || vec![$($place()),*] };
+}
+
 /// A JSON Pointer (RFC 6901) in text form: `/updates/4/gradient`; the whole document is the empty text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Pointer(String);
@@ -51,7 +65,13 @@ impl Pointer {
     /// The pointer that a path spells.
     #[must_use]
     pub fn of(path: &[Token<'_>]) -> Self {
-        path.iter().fold(Self::default(), |pointer, token| pointer.join(*token))
+        Self::default().within(path)
+    }
+
+    /// This pointer, and a path from there.
+    #[must_use]
+    pub fn within(self, path: &[Token<'_>]) -> Self {
+        path.iter().fold(self, |pointer, token| pointer.join(*token))
     }
 
     /// This pointer, one step further.

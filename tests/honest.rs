@@ -259,7 +259,7 @@ impl Tally {
         );
     }
 
-    fn enter(&mut self, verified: &Verified, refused: &mut String) {
+    fn enter(&mut self, verified: &Verified<'_>, refused: &mut String) {
         for section in &verified.sections {
             if let Found::Judged { report, .. } = &section.found {
                 for (_, verdict) in &report.rules {

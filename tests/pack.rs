@@ -30,7 +30,8 @@ fn an_untouched_pack_holds_and_is_proof_grade_when_it_passes() {
     assert_eq!(broken(&result), Vec::<String>::new());
     assert_eq!(result.exit_code(), 0);
     assert_eq!(result.proof_grade, result.verdict == Some(Outcome::Pass));
-    assert!(result.checks.iter().all(|check| check.ok == Some(true)), "{:?}", result.checks);
+    let ok = |name: &str, ok| if name == "run" { ok == None } else { ok == Some(true) };
+    assert!(result.checks.iter().all(|check| ok(check.name, check.ok)), "{:?}", result.checks);
     assert!(result.not_checked.is_empty());
     let mut files: Vec<String> = FILES.map(str::to_owned).to_vec();
     files.sort();

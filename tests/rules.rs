@@ -42,7 +42,7 @@ fn judged(folder: &Path) -> Findings {
     }
     let receipt = folder.join("receipt.jsonl");
     let verified = match fs::read(&receipt) {
-        Ok(bytes) => verify::receipt(&bytes),
+        Ok(bytes) => verify::receipt(&bytes).detached(),
         Err(_) => nets::import_bytes(&fs::read(folder.join("sidecar.jsonl")).unwrap()),
     };
     assert_eq!(verified.outcome(), Outcome::Fail, "{}", folder.display());
@@ -233,7 +233,7 @@ fn good_records_hold() {
     let jax = include_bytes!("../fixtures/good/jax-sgd-step.sidecar.jsonl");
     let verified = nets::import_bytes(jax);
     assert_eq!(verified.outcome(), Outcome::Pass);
-    let imported = verify::receipt(&verified.imported.unwrap());
+    let imported = verify::receipt(&verified.imported.unwrap()).detached();
     assert_eq!(imported.outcome(), Outcome::Pass);
     assert!(matches!(imported.sections[0].found, Found::Judged { canonical: Some(true), .. }));
 }
@@ -453,10 +453,10 @@ fn a_batch_by_hand() {
 /// y = 2.5 and target minus output, -1.5, are known to 5e-9 each, the target to as much: a gap of 2e-8 is no rounding.
 #[test]
 fn a_bound_by_hand() {
-    let outcome = |out: f64| -> Verified {
+    let outcome = |out: f64| -> Verified<'static> {
         let mut record = Base::OneUnit.record();
         bad::set(&mut record, "/forward/y1/out", json!(out));
-        verify::receipt(record.to_string().as_bytes())
+        verify::receipt(record.to_string().as_bytes()).detached()
     };
     assert_eq!(outcome(2.5).outcome(), Outcome::Pass);
     assert_eq!(outcome(2.500_000_02).outcome(), Outcome::Fail);

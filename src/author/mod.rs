@@ -14,7 +14,7 @@ use crate::receipt::version::{Block, ReceiptVersion};
 use crate::receipt::wire::{
     self, Batch, Contribution, DualForm, Factor, FixtureStatus, HiddenSignal, JacobianTerm, Kind, LossKind,
     Optimizer, OptimizerConfig, OptimizerState, Ordered, OutputSignal, PostUpdateForward, PostUpdateLoss,
-    Receipt, Role, TopologyInput, Unit, Update, UpdateOptimizer,
+    Receipt, Role, Text, TopologyInput, Unit, Update, UpdateOptimizer,
 };
 
 /// Why no step can be computed from an input.
@@ -63,7 +63,7 @@ pub struct Values {
 
 impl From<TopologyInput> for Request {
     fn from(input: TopologyInput) -> Self {
-        Self { input, optimizer: None, states: Ordered::new(), batch: None }
+        Self { input, optimizer: None, states: Ordered::default(), batch: None }
     }
 }
 
@@ -339,18 +339,18 @@ pub fn post_update_loss(net: &Net, loss: &Loss<f64>) -> PostUpdateLoss {
 
 const PRODUCT_ORDER: &str = "left_to_right";
 
-fn factor(name: &str, from: Option<String>, value: f64) -> Factor {
-    Factor { name: name.to_owned(), from, value }
+fn factor(name: &'static str, from: Option<String>, value: f64) -> Factor {
+    Factor { name: Text::new_static(name), from: from.map(Text::from), value }
 }
 
 fn backward(net: &Net, given: &Given<f64>, computed: &Pass<f64>) -> wire::Backward {
-    let names: &[&str] = match net.loss {
+    let names: &[&'static str] = match net.loss {
         LossKind::HalfSquaredError => &["target_minus_output", "activation_derivative"],
         LossKind::CrossEntropySoftmax => &["target_minus_probability"],
     };
     let output_signals = computed.output_errors.iter().map(|error| OutputSignal {
-        factors: names.iter().zip(&error.factors).map(|(name, value)| factor(name, None, *value)).collect(),
-        product_order: PRODUCT_ORDER.to_owned(),
+        factors: names.iter().zip(error.factors()).map(|(name, value)| factor(name, None, value)).collect(),
+        product_order: Text::new_static(PRODUCT_ORDER),
         signal_value: error.signal,
         dual_form: error.dual.as_ref().map(|dual| DualForm {
             jacobian_terms: net
@@ -366,7 +366,7 @@ fn backward(net: &Net, given: &Given<f64>, computed: &Pass<f64>) -> wire::Backwa
                     term_value: term.term,
                 })
                 .collect(),
-            product_order: PRODUCT_ORDER.to_owned(),
+            product_order: Text::new_static(PRODUCT_ORDER),
             summation_order: net.outputs.clone(),
             summed_value: dual.sum,
         }),
@@ -390,7 +390,7 @@ fn backward(net: &Net, given: &Given<f64>, computed: &Pass<f64>) -> wire::Backwa
         summation_order: net.outputs.clone(),
         backpropagated_sum: error.sum,
         activation_derivative: error.derivative,
-        product_order: PRODUCT_ORDER.to_owned(),
+        product_order: Text::new_static(PRODUCT_ORDER),
         signal_value: error.signal,
     });
     wire::Backward {
@@ -416,7 +416,7 @@ fn updates(
         factor("output_error_signal", Some(from), first.output_errors[unit].signal)
     };
     let upstream = |from: String, value: f64| factor("upstream_activation", Some(from), value);
-    let place = |parameter: usize| -> (Kind, &str, String, &UnitId, &UnitId, Vec<Factor>) {
+    let place = |parameter: usize| -> (Kind, &'static str, String, &UnitId, &UnitId, Vec<Factor>) {
         let words = |from: &UnitId, to: &UnitId, numbered: String| match is_mazur {
             true => numbered,
             false => format!("{from}_to_{to}"),
@@ -453,8 +453,8 @@ fn updates(
             Update {
                 parameter_id: net.parameters[parameter].clone(),
                 kind,
-                layer_edge: Some(edge.to_owned()),
-                parameter_role: Some(role),
+                layer_edge: Some(Text::new_static(edge)),
+                parameter_role: Some(role.into()),
                 from_unit: Some(from.clone()),
                 to_unit: Some(to.clone()),
                 weight_before: given.before[parameter],
@@ -462,7 +462,7 @@ fn updates(
                     name: name_of(&given.method),
                     learning_rate: given.learning_rate,
                     factors: if is_batch { reduced() } else { factors },
-                    product_order: PRODUCT_ORDER.to_owned(),
+                    product_order: Text::new_static(PRODUCT_ORDER),
                     state_before: written_state(given.states[parameter]),
                     state_after: written_state(change.state),
                 },

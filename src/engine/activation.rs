@@ -6,14 +6,18 @@ use crate::receipt::wire::Activation;
 
 /// A layer's cells from its weighted inputs.
 #[must_use]
-pub fn layer<R: Real>(activation: Activation, nets: Vec<R>) -> Vec<Cell<R>> {
-    let outs: Vec<R> = match activation {
-        Activation::Sigmoid => nets.iter().map(|net| sigmoid(*net)).collect(),
-        Activation::Identity => nets.clone(),
-        Activation::Relu => nets.iter().map(|net| R::exact(0.0).max(*net)).collect(),
-        Activation::Softmax => softmax(&nets),
+pub fn layer<R: Real>(activation: Activation, nets: impl Iterator<Item = R>) -> Vec<Cell<R>> {
+    let single = |net: R| match activation {
+        Activation::Sigmoid => sigmoid(net),
+        Activation::Relu => R::exact(0.0).max(net),
+        // The outputs of a softmax depend on each other: see below.
+        Activation::Identity | Activation::Softmax => net,
     };
-    nets.into_iter().zip(outs).map(|(net, out)| Cell { net, out }).collect()
+    let mut cells: Vec<Cell<R>> = nets.map(|net| Cell { net, out: single(net) }).collect();
+    if activation == Activation::Softmax {
+        softmax(&mut cells);
+    }
+    cells
 }
 
 /// The derivative of an activation with respect to its input, from its output.
@@ -37,9 +41,13 @@ fn sigmoid<R: Real>(net: R) -> R {
 /// `e^(z_i - m)` over the sum of all, m the largest z.
 ///
 /// The quotient does not depend on m, so m is a constant here: how well the largest z is known does not count twice.
-fn softmax<R: Real>(nets: &[R]) -> Vec<R> {
-    let largest = nets.iter().map(|net| net.value()).reduce(f64::max).unwrap_or(0.0);
-    let powers: Vec<R> = nets.iter().map(|net| (*net - R::exact(largest)).exp()).collect();
-    let sum = powers.iter().fold(R::exact(0.0), |sum, power| sum + *power);
-    powers.into_iter().map(|power| power / sum).collect()
+fn softmax<R: Real>(cells: &mut [Cell<R>]) {
+    let largest = cells.iter().map(|cell| cell.net.value()).reduce(f64::max).unwrap_or(0.0);
+    for cell in &mut *cells {
+        cell.out = (cell.net - R::exact(largest)).exp();
+    }
+    let sum = cells.iter().fold(R::exact(0.0), |sum, cell| sum + cell.out);
+    for cell in cells {
+        cell.out = cell.out / sum;
+    }
 }

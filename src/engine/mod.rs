@@ -12,6 +12,8 @@
 pub mod activation;
 pub mod optimizer;
 
+use std::ops::Add;
+
 use crate::number::Real;
 use crate::receipt::net::{Net, Place};
 use crate::receipt::wire::{BiasMode, LossKind};
@@ -110,12 +112,21 @@ pub struct Loss<R> {
 /// The error signal of an output: minus the derivative of the loss with respect to its `net`.
 #[derive(Debug, Clone)]
 pub struct OutputError<R> {
-    /// What the signal is the product of: target minus output and derivative, or target minus probability alone.
-    pub factors: Vec<R>,
+    /// Target minus output, or target minus probability.
+    pub difference: R,
+    /// Derivative of the activation; the signal of a softmax with cross-entropy is the difference alone.
+    pub derivative: Option<R>,
     /// The product.
     pub signal: R,
     /// The same through the softmax Jacobian, where there is one.
     pub dual: Option<Dual<R>>,
+}
+
+impl<R: Copy> OutputError<R> {
+    /// What the signal is the product of.
+    pub fn factors(&self) -> impl Iterator<Item = R> {
+        std::iter::once(self.difference).chain(self.derivative)
+    }
 }
 
 /// The softmax error signal as the sum over j of `y_j` ((1 if j = u, else 0) - `p_u`).
@@ -238,24 +249,19 @@ fn gradient<R: Real>(place: Place, sample: &Sample<R>, pass: &Pass<R>) -> R {
 
 /// The forward pass with given parameters: `net = x_1 w_1 + ... + x_n w_n + b`, summed left to right.
 fn forward<R: Real>(net: &Net, sample: &Sample<R>, parameters: &[R]) -> Forward<R> {
-    let weighted = |sources: &[R], weight: &dyn Fn(usize) -> usize, bias: usize| {
-        let sum = sources
-            .iter()
-            .enumerate()
-            .fold(R::exact(0.0), |sum, (index, source)| sum + *source * parameters[weight(index)]);
-        sum + parameters[bias]
-    };
-    let hidden_nets: Vec<R> = (0..net.hidden.len())
-        .map(|unit| {
-            weighted(&sample.inputs, &|input| net.hidden_weight(unit, input), net.hidden_biases[unit])
-        })
-        .collect();
+    let hidden_nets = (0..net.hidden.len()).map(|unit| {
+        let terms = sample.inputs.iter().enumerate();
+        let terms = terms.map(|(input, value)| *value * parameters[net.hidden_weight(unit, input)]);
+        terms.fold(R::exact(0.0), Add::add) + parameters[net.hidden_biases[unit]]
+    });
     let hidden = activation::layer(net.activation_hidden, hidden_nets);
-    let outs: Vec<R> = hidden.iter().map(|cell| cell.out).collect();
-    let output_nets = (0..net.outputs.len())
-        .map(|unit| weighted(&outs, &|hidden| net.output_weight(unit, hidden), net.output_biases[unit]))
-        .collect();
-    Forward { hidden, outputs: activation::layer(net.activation_output, output_nets) }
+    let output_nets = (0..net.outputs.len()).map(|unit| {
+        let terms = hidden.iter().enumerate();
+        let terms = terms.map(|(source, cell)| cell.out * parameters[net.output_weight(unit, source)]);
+        terms.fold(R::exact(0.0), Add::add) + parameters[net.output_biases[unit]]
+    });
+    let outputs = activation::layer(net.activation_output, output_nets);
+    Forward { hidden, outputs }
 }
 
 /// The loss of one output.
@@ -286,13 +292,15 @@ fn output_errors<R: Real>(net: &Net, sample: &Sample<R>, forward: &Forward<R>) -
             LossKind::HalfSquaredError => {
                 let derivative = activation::derivative(net.activation_output, cell.out);
                 OutputError {
-                    factors: vec![difference, derivative],
+                    difference,
+                    derivative: Some(derivative),
                     signal: difference * derivative,
                     dual: None,
                 }
             }
             LossKind::CrossEntropySoftmax => OutputError {
-                factors: vec![difference],
+                difference,
+                derivative: None,
                 signal: difference,
                 dual: Some(dual(unit, cell.out, &sample.targets)),
             },

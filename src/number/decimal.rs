@@ -118,6 +118,38 @@ const DECADES: [f64; 20] = [
     1e-12, 1e-13,
 ];
 
+/// The largest number below a decade is written one unit, 1e-9, below it: what lies closer rounds into it.
+const NEARLY: f64 = 1.0 - 0.6e-9;
+
+/// The binary exponents of doubles that can be canonical: 2^-44 is below 1e-13 and 2^24 above 1e7.
+const BINADES: std::ops::Range<i32> = -44..24;
+
+/// For each of [`BINADES`], where in [`DECADES`] the largest stands that a number of the binade can be in.
+const LARGEST: [usize; 68] = {
+    let mut table = [0; 68];
+    let mut binade = 0;
+    let mut above = f64::from_bits((1023 - 43) << 52);
+    let mut place = DECADES.len() - 1;
+    while binade < table.len() {
+        while place > 0 && DECADES[place - 1] * NEARLY < above {
+            place -= 1;
+        }
+        table[binade] = place;
+        above *= 2.0;
+        binade += 1;
+    }
+    table
+};
+
+/// The decade of canonical numbers that a magnitude is in, or is written in. A binade reaches into two at most.
+#[inline]
+fn decade(magnitude: f64) -> Option<f64> {
+    let binade = (magnitude.to_bits() >> 52) as i32 - 1023;
+    let place = LARGEST.get(usize::try_from(binade - BINADES.start).ok()?)?;
+    let candidates = DECADES.get(*place..)?.iter().take(2);
+    candidates.copied().find(|decade| magnitude >= decade * NEARLY)
+}
+
 /// How far a number may lie from the double that its canonical text parses to: half a unit in the ninth
 /// significant digit, rounded up; 0 for 0.
 ///
@@ -133,8 +165,6 @@ const DECADES: [f64; 20] = [
 pub fn half_unit(value: f64) -> f64 {
     // 2e-8 over a half: 1e-8 for the 17 digits, the rest for the roundings of the two lines that use it.
     const HALF: f64 = 0.500_000_01e-8;
-    // The largest number below a decade is written one unit, 1e-9, below it: what lies closer rounds into it.
-    const NEARLY: f64 = 1.0 - 0.6e-9;
     let magnitude = value.abs();
     if magnitude == 0.0 {
         return 0.0;
@@ -142,9 +172,7 @@ pub fn half_unit(value: f64) -> f64 {
     if !magnitude.is_finite() {
         return f64::INFINITY;
     }
-    let canonical =
-        if magnitude < 1e7 { DECADES.iter().find(|decade| magnitude >= **decade * NEARLY) } else { None };
-    let decade = canonical.copied().unwrap_or(magnitude);
+    let decade = if magnitude < 1e7 { decade(magnitude).unwrap_or(magnitude) } else { magnitude };
     // The last term is for numbers whose radius would underflow.
     (decade * HALF + magnitude * f64::EPSILON).next_up()
 }
@@ -333,6 +361,29 @@ mod tests {
             assert!(gap <= exact(half_unit(value)), "{value:e}, not rounded yet, is stored as {text}");
             assert!(gap <= exact(half_unit(-stored)), "{value:e} negated");
         }
+    }
+
+    #[test]
+    fn the_table_of_decades_agrees_with_looking_at_each() {
+        let slowly = |magnitude: f64| DECADES.into_iter().find(|decade| magnitude >= decade * NEARLY);
+        let compare = |value: f64| {
+            if value < 1e7 {
+                assert_eq!(decade(value).map(f64::to_bits), slowly(value).map(f64::to_bits), "{value:e}");
+            }
+        };
+        let edges = DECADES.into_iter().flat_map(|decade| [decade, decade * NEARLY]);
+        let binades = (-1074..30).map(|exponent| libm::exp2(f64::from(exponent)));
+        for edge in edges.chain(binades) {
+            let (mut below, mut above) = (edge, edge);
+            compare(edge);
+            for _ in 0..4 {
+                (below, above) = (below.next_down(), above.next_up());
+                compare(below);
+                compare(above);
+            }
+        }
+        let mut random = Seeded::new(4);
+        (0..100_000).for_each(|_| compare(random.log_uniform(-16.0, 7.5).abs()));
     }
 
     #[test]

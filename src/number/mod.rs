@@ -9,4 +9,4 @@ pub use decimal::{OutOfRange, canonical, half_unit};
 pub use tolerance::{InvalidTolerance, Tolerance};
 
 #[cfg(test)]
-mod oracle;
+pub(crate) mod oracle;

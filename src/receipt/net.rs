@@ -3,12 +3,15 @@
 //! Weights stand by index: hidden weight (h, i) leads from input i to hidden unit h, output weight (o, h) from hidden
 //! unit h to output o. All indices count from 0 in the order that the record declares.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use foldhash::fast::RandomState;
 
 use super::id::{ParamId, UnitId};
 use super::wire::{Activation, BiasSharing, LossKind, Parameter, Role, Topology};
-use crate::at;
 use crate::pointer::Pointer;
+use crate::{at, place};
 
 /// Units per layer; the judge's own ceiling, whatever a schema admits.
 pub const MAX_LAYER: usize = 512;
@@ -79,6 +82,8 @@ pub struct Net {
     pub loss: LossKind,
     /// How biases are shared.
     pub bias_sharing: BiasSharing,
+    /// The index of each parameter, once one is looked up out of order.
+    by_name: OnceLock<HashMap<ParamId, usize>>,
 }
 
 /// Why a topology is not a dense net with one hidden layer.
@@ -161,14 +166,59 @@ impl Net {
     }
 
     /// The names of hidden units and outputs, in the order of a forward pass.
-    pub fn computed_units(&self) -> impl Iterator<Item = &UnitId> {
+    pub fn computed_units(&self) -> impl Iterator<Item = &UnitId> + Clone {
         self.hidden.iter().chain(&self.outputs)
     }
 
-    /// The index of a parameter.
+    /// The index of a parameter, found at once where it is the expected one.
     #[must_use]
-    pub fn parameter(&self, id: &str) -> Option<usize> {
-        self.parameters.iter().position(|known| known.as_str() == id)
+    pub fn parameter_near(&self, expected: usize, id: &ParamId) -> Option<usize> {
+        if self.parameters.get(expected) == Some(id) {
+            return Some(expected);
+        }
+        let table = || self.parameters.iter().cloned().enumerate().map(|(index, id)| (id, index)).collect();
+        self.by_name.get_or_init(table).get(id).copied()
+    }
+}
+
+/// Names up to this many are looked at one by one.
+const FEW: usize = 12;
+
+/// Names and where each stands first.
+enum Index<'a> {
+    /// So few that looking at each is quicker than a table.
+    Few([&'a str; FEW], usize),
+    Many(HashMap<&'a str, usize, RandomState>),
+}
+
+impl<'a> Index<'a> {
+    fn of(mut names: impl Iterator<Item = &'a str>) -> Self {
+        let mut few = [""; FEW];
+        for (count, place) in few.iter_mut().enumerate() {
+            match names.next() {
+                Some(name) => *place = name,
+                None => return Self::Few(few, count),
+            }
+        }
+        let mut table = HashMap::with_hasher(RandomState::default());
+        for (index, name) in few.into_iter().chain(names).enumerate() {
+            table.entry(name).or_insert(index);
+        }
+        Self::Many(table)
+    }
+
+    fn get(&self, name: &str) -> Option<usize> {
+        match self {
+            Self::Few(names, count) => names[..*count].iter().position(|known| *known == name),
+            Self::Many(table) => table.get(name).copied(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Few(_, count) => *count,
+            Self::Many(table) => table.len(),
+        }
     }
 }
 
@@ -208,13 +258,13 @@ impl<'a> Resolver<'a> {
             ("hidden_size", topology.hidden_size, hidden),
             ("output_size", topology.output_size, outputs),
         ] {
-            let at = Pointer::of(&at!["topology", key]);
+            let at = place!["topology", key];
             if units.len() > MAX_LAYER {
-                self.flaw(TopologyLaw::Ceiling, at.clone());
+                self.flaw(TopologyLaw::Ceiling, at());
             }
             if declared != units.len() as u64 {
                 let counts = Some((declared, units.len() as u64));
-                self.flaws.push(Flaw { law: TopologyLaw::Size, at, counts });
+                self.flaws.push(Flaw { law: TopologyLaw::Size, at: at(), counts });
             }
         }
         self.unit_names();
@@ -263,19 +313,23 @@ impl<'a> Resolver<'a> {
             activation_output: output_by,
             loss: topology.loss,
             bias_sharing: sharing,
+            by_name: OnceLock::new(),
         })
     }
 
     fn unit_names(&mut self) {
         let Some(order) = &self.topology.unit_order else { return };
-        let mut seen = HashSet::new();
+        let all = order.input.iter().chain(&order.hidden).chain(&order.output);
+        let names = Index::of(all.map(UnitId::as_str));
+        let mut place = 0;
         for (layer, units) in [("input", &order.input), ("hidden", &order.hidden), ("output", &order.output)]
         {
             for (index, unit) in units.iter().enumerate() {
-                if !seen.insert(unit) {
+                if names.get(unit) != Some(place) {
                     let at = Pointer::of(&at!["topology", "unit_order", layer, index]);
                     self.flaw(TopologyLaw::UnitNames, at);
                 }
+                place += 1;
             }
         }
     }
@@ -286,9 +340,14 @@ impl<'a> Resolver<'a> {
             let at = Pointer::of(&at!["topology", "parameter_order"]);
             self.flaws.push(Flaw { law: TopologyLaw::ParameterOrder, at, counts });
         }
-        let mut seen = HashSet::new();
+        let agreeing = names.iter().zip(parameters).filter(|(name, parameter)| **name == parameter.id);
+        let known = Index::of(agreeing.map(|(name, _)| name.as_str()));
+        let mut agreed = 0;
         for (index, (name, parameter)) in names.iter().zip(parameters).enumerate() {
-            if *name != parameter.id || !seen.insert(name) {
+            let is_own = *name == parameter.id;
+            let is_new = is_own && known.get(name) == Some(agreed);
+            agreed += usize::from(is_own);
+            if !is_new {
                 self.flaw(
                     TopologyLaw::ParameterOrder,
                     Pointer::of(&at!["topology", "parameter_order", index]),
@@ -300,20 +359,18 @@ impl<'a> Resolver<'a> {
     /// Each parameter's place, `None` where it has none.
     fn places(&mut self, parameters: &[Parameter], sharing: BiasSharing) -> Vec<Option<Place>> {
         let Some(order) = &self.topology.unit_order else { return Vec::new() };
-        let index_of = |units: &[UnitId]| -> HashMap<UnitId, usize> {
-            units.iter().enumerate().map(|(index, unit)| (unit.clone(), index)).collect()
-        };
+        let index_of = |units: &'a [UnitId]| Index::of(units.iter().map(UnitId::as_str));
         let (inputs, hidden, outputs) =
             (index_of(&order.input), index_of(&order.hidden), index_of(&order.output));
         let mut places = Vec::with_capacity(parameters.len());
         for (index, parameter) in parameters.iter().enumerate() {
-            let ends = |from: &HashMap<UnitId, usize>, to: &HashMap<UnitId, usize>| {
+            let ends = |from: &Index<'_>, to: &Index<'_>| {
                 if parameter.applies_to_units.is_some() {
                     return None;
                 }
                 let from = parameter.from_unit.as_ref().and_then(|unit| from.get(unit))?;
                 let to = parameter.to_unit.as_ref().and_then(|unit| to.get(unit))?;
-                Some((*from, *to))
+                Some((from, to))
             };
             let place = match parameter.role {
                 Role::InputToHiddenWeight => {
@@ -342,10 +399,10 @@ impl<'a> Resolver<'a> {
         &mut self,
         index: usize,
         parameter: &Parameter,
-        layer: &HashMap<UnitId, usize>,
+        layer: &Index<'_>,
         sharing: BiasSharing,
     ) -> Option<usize> {
-        let at = Pointer::of(&at!["topology", "parameters", index, "applies_to_units"]);
+        let at = place!["topology", "parameters", index, "applies_to_units"];
         if parameter.from_unit.is_some() || parameter.to_unit.is_some() {
             self.flaw(TopologyLaw::Ends, Pointer::of(&at!["topology", "parameters", index]));
         }
@@ -356,16 +413,20 @@ impl<'a> Resolver<'a> {
         };
         if units.len() != expected {
             let counts = Some((units.len() as u64, expected as u64));
-            self.flaws.push(Flaw { law: TopologyLaw::BiasUnits, at, counts });
+            self.flaws.push(Flaw { law: TopologyLaw::BiasUnits, at: at(), counts });
             return None;
         }
-        let found: Vec<usize> = units.iter().filter_map(|unit| layer.get(unit).copied()).collect();
-        let in_order = found.iter().enumerate().all(|(place, unit)| expected == 1 || place == *unit);
-        if found.len() != expected || !in_order {
-            self.flaw(TopologyLaw::BiasUnits, at);
+        let mut found = units.iter().map(|unit| layer.get(unit));
+        let first = found.next().flatten();
+        let in_order = match sharing {
+            BiasSharing::PerNeuron => first.is_some(),
+            BiasSharing::PerLayer => expected == 0 || (first == Some(0) && found.eq((1..expected).map(Some))),
+        };
+        if !in_order {
+            self.flaw(TopologyLaw::BiasUnits, at());
             return None;
         }
-        found.first().copied()
+        first
     }
 
     /// The parameter index per pair of units, row by row.

@@ -3,6 +3,7 @@
 //! A later version only adds blocks, so later blocks are `Option` here and the schema of each version says which may
 //! stand. Integers are read as the schema reads them: any number without a fraction.
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -10,8 +11,11 @@ use serde_json::Value;
 
 use super::id::{ParamId, SampleId, TraceId, UnitId};
 
+/// A short text, of which a record holds many: without an allocation of its own up to 23 bytes.
+pub type Text = smol_str::SmolStr;
+
 /// A map from names to values that keeps the order of the record.
-pub type Ordered<K, V> = IndexMap<K, V>;
+pub type Ordered<K, V> = IndexMap<K, V, RandomState>;
 
 /// One training step with every factor named (receipt 0.1.0 and later).
 #[derive(Debug, Clone, Deserialize)]
@@ -530,7 +534,7 @@ pub struct OutputSignal {
     /// What it is the product of.
     pub factors: Vec<Factor>,
     /// `left_to_right`.
-    pub product_order: String,
+    pub product_order: Text,
     /// The product.
     pub signal_value: f64,
     /// The same value through the softmax Jacobian (0.3.0).
@@ -544,7 +548,7 @@ pub struct DualForm {
     /// One term per output.
     pub jacobian_terms: Vec<JacobianTerm>,
     /// `left_to_right`.
-    pub product_order: String,
+    pub product_order: Text,
     /// The order of the sum.
     pub summation_order: Vec<UnitId>,
     /// The sum.
@@ -576,7 +580,7 @@ pub struct HiddenSignal {
     /// The derivative of the activation, from the unit's output.
     pub activation_derivative: f64,
     /// `left_to_right`.
-    pub product_order: String,
+    pub product_order: Text,
     /// Sum times derivative.
     pub signal_value: f64,
 }
@@ -602,9 +606,9 @@ pub struct Contribution {
 #[serde(deny_unknown_fields)]
 pub struct Factor {
     /// What it is.
-    pub name: String,
+    pub name: Text,
     /// The place in the record that it is copied from.
-    pub from: Option<String>,
+    pub from: Option<Text>,
     /// Its value.
     pub value: f64,
 }
@@ -618,9 +622,9 @@ pub struct Update {
     /// Weight or bias.
     pub kind: Kind,
     /// Which layers it connects.
-    pub layer_edge: Option<String>,
+    pub layer_edge: Option<Text>,
     /// Its place in words.
-    pub parameter_role: Option<String>,
+    pub parameter_role: Option<Text>,
     /// Where it comes from.
     pub from_unit: Option<UnitId>,
     /// Where it leads.
@@ -658,7 +662,7 @@ pub struct UpdateOptimizer {
     /// What the gradient is the product of.
     pub factors: Vec<Factor>,
     /// `left_to_right`.
-    pub product_order: String,
+    pub product_order: Text,
     /// Optimizer state before (0.5.0).
     pub state_before: Option<OptimizerState>,
     /// Optimizer state after (0.5.0).

@@ -79,7 +79,7 @@ impl Default for Chain {
             count: 0,
             first: None,
             previous: None,
-            hasher: Some(Sha256::new()),
+            hasher: None,
             bundle: Bundle::default(),
             tallies: RULES.iter().filter(crosses).map(|rule| (rule, Tally::default())).collect(),
         }
@@ -96,8 +96,8 @@ impl Chain {
         chain
     }
 
-    /// Adds the next record; `subject` is its canonical text without the trace's digest, where it has one.
-    pub fn push(&mut self, entry: Entry, subject: Option<&str>) {
+    /// Adds the next record; `subject` are its canonical bytes without the trace's digest, where it has any.
+    pub fn push(&mut self, entry: Entry, subject: Option<&[u8]>) {
         let index = self.count;
         self.count += 1;
         self.digest(&entry, subject, index);
@@ -127,12 +127,14 @@ impl Chain {
         self.hasher = None;
     }
 
-    fn digest(&mut self, entry: &Entry, subject: Option<&str>, index: u64) {
+    fn digest(&mut self, entry: &Entry, subject: Option<&[u8]>, index: u64) {
         let declared =
             entry.claims.attestor.as_ref().and_then(|attestor| attestor.bundle_root_digest.clone());
         self.bundle.is_imported |= is_imported(entry);
         if index == 0 {
             self.bundle.declared.clone_from(&declared);
+            // Without a declared digest there is nothing to compare one with.
+            self.hasher = declared.as_ref().map(|_| Sha256::new());
         } else if declared != self.bundle.declared && self.bundle.odd_one_out.is_none() {
             self.bundle.odd_one_out = Some((index, declared.is_some()));
         }
@@ -140,7 +142,7 @@ impl Chain {
             self.bundle.not_canonical = Some(index);
         }
         match (&mut self.hasher, subject) {
-            (Some(hasher), Some(subject)) => hasher.update(subject.as_bytes()),
+            (Some(hasher), Some(subject)) => hasher.update(subject),
             _ => self.hasher = None,
         }
     }

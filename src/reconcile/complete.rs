@@ -1,7 +1,7 @@
 //! A step in which every key that the net calls for stands, and no other: values by index.
 
 use crate::engine::{Method, Reduction, State};
-use crate::receipt::id::{ParamId, SampleId, UnitId};
+use crate::receipt::id::{SampleId, UnitId};
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::receipt::wire::{
@@ -85,11 +85,11 @@ impl<'a> Samples<'a> {
                 let sample = samples.get(name)?;
                 Some(SampleValues {
                     name,
-                    inputs: values(&net.inputs, &sample.inputs)?,
-                    targets: values(&net.outputs, &sample.targets)?,
-                    hidden: values(&net.hidden, &sample.forward)?,
-                    outputs: values(&net.outputs, &sample.forward)?,
-                    per_output: values(&net.outputs, &sample.loss.per_output)?,
+                    inputs: values(&net.inputs, 0, &sample.inputs)?,
+                    targets: values(&net.outputs, 0, &sample.targets)?,
+                    hidden: values(&net.hidden, 0, &sample.forward)?,
+                    outputs: values(&net.outputs, net.hidden.len(), &sample.forward)?,
+                    per_output: values(&net.outputs, 0, &sample.loss.per_output)?,
                     total: sample.loss.total,
                     listed_total: *totals.get(name)?,
                 })
@@ -126,13 +126,13 @@ impl<'a> Complete<'a> {
         Some(Self {
             step,
             net,
-            inputs: values(&net.inputs, &step.inputs)?,
-            targets: values(&net.outputs, &step.targets)?,
-            before: parameters(net, &step.parameters_before)?,
-            after: parameters(net, &step.parameters_after)?,
-            hidden: values(&net.hidden, &step.forward)?,
-            outputs: values(&net.outputs, &step.forward)?,
-            per_output: values(&net.outputs, &step.loss.per_output)?,
+            inputs: values(&net.inputs, 0, &step.inputs)?,
+            targets: values(&net.outputs, 0, &step.targets)?,
+            before: values(&net.parameters, 0, &step.parameters_before)?,
+            after: values(&net.parameters, 0, &step.parameters_after)?,
+            hidden: values(&net.hidden, 0, &step.forward)?,
+            outputs: values(&net.outputs, net.hidden.len(), &step.forward)?,
+            per_output: values(&net.outputs, 0, &step.loss.per_output)?,
             output_signals: references(&net.outputs, &step.backward.output_error_signals)?,
             hidden_signals: references(&net.hidden, &step.backward.hidden_error_signals)?,
             updates,
@@ -156,16 +156,25 @@ pub fn learns(step: &Step, net: &Net, parameter: usize) -> bool {
     !net.places[parameter].is_bias() || step.bias_mode == BiasMode::Sgd
 }
 
-fn values<V: Copy>(names: &[UnitId], map: &Ordered<UnitId, V>) -> Option<Vec<V>> {
-    names.iter().map(|name| map.get(name).copied()).collect()
+/// The value of a name, found at once where it stands in the expected place.
+fn near<'a, K: std::hash::Hash + Eq, V>(map: &'a Ordered<K, V>, expected: usize, name: &K) -> Option<&'a V> {
+    match map.get_index(expected) {
+        Some((found, value)) if found == name => Some(value),
+        _ => map.get(name),
+    }
+}
+
+/// The values of names; `before` are the names of the map that stand before them in the order of the net.
+fn values<K: std::hash::Hash + Eq, V: Copy>(
+    names: &[K],
+    before: usize,
+    map: &Ordered<K, V>,
+) -> Option<Vec<V>> {
+    names.iter().enumerate().map(|(index, name)| near(map, before + index, name).copied()).collect()
 }
 
 fn references<'a, V>(names: &[UnitId], map: &'a Ordered<UnitId, V>) -> Option<Vec<&'a V>> {
-    names.iter().map(|name| map.get(name)).collect()
-}
-
-fn parameters(net: &Net, map: &Ordered<ParamId, f64>) -> Option<Vec<f64>> {
-    net.parameters.iter().map(|name| map.get(name).copied()).collect()
+    names.iter().enumerate().map(|(index, name)| near(map, index, name)).collect()
 }
 
 fn updates<'a>(step: &'a Step, net: &Net) -> Option<Vec<Option<(usize, &'a Update)>>> {
@@ -185,9 +194,9 @@ fn updates<'a>(step: &'a Step, net: &Net) -> Option<Vec<Option<(usize, &'a Updat
 fn post(step: &Step, net: &Net) -> Option<Post> {
     let post = &step.post_update;
     Some(Post {
-        hidden: values(&net.hidden, post.forward.as_ref()?)?,
-        outputs: values(&net.outputs, post.forward.as_ref()?)?,
-        per_output: values(&net.outputs, post.per_output.as_ref()?)?,
+        hidden: values(&net.hidden, 0, post.forward.as_ref()?)?,
+        outputs: values(&net.outputs, net.hidden.len(), post.forward.as_ref()?)?,
+        per_output: values(&net.outputs, 0, post.per_output.as_ref()?)?,
         total: post.total?,
     })
 }

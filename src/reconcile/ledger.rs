@@ -3,16 +3,16 @@
 use super::finding::{Evidence, Finding};
 use super::rule::Rule;
 use crate::number::{Bounded, Real as _, Tolerance};
-use crate::pointer::{Pointer, Token};
+use crate::pointer::Pointer;
 use crate::receipt::step::{Origin, Reading, Step};
 
 /// Below this, a bound is rounding residue rather than a tolerance: the format's smallest number is 1e-13.
 const RESIDUE: f64 = 1e-16;
 
-/// Paths as the inputs of a comparison.
+/// The places that a derived value was computed from, where the record alone says which: none to name.
 #[must_use]
-pub fn inputs<'p, 't, const N: usize>(paths: &'p [[Token<'t>; N]]) -> Vec<&'p [Token<'t>]> {
-    paths.iter().map(<[Token<'t>; N]>::as_slice).collect()
+pub fn alone() -> Vec<Pointer> {
+    Vec::new()
 }
 
 /// How much of a record a rule compared, and what it found.
@@ -64,11 +64,12 @@ impl Ledger {
     /// It holds when the gap is inside the bound: what rounding explains, or the declared and clamped tolerance of an
     /// import where that is wider. NaN and infinities never hold. A bound as large as the values themselves decides
     /// nothing: the comparison counts as blind.
+    #[inline]
     pub fn number(
         &mut self,
         part: &'static str,
-        at: &[Token<'_>],
-        inputs: &[&[Token<'_>]],
+        at: impl FnOnce() -> Pointer,
+        inputs: impl FnOnce() -> Vec<Pointer>,
         stored: f64,
         derived: Bounded,
     ) {
@@ -76,11 +77,12 @@ impl Ledger {
     }
 
     /// Compares a number that is computed from the stored one with a number that is derived without it.
+    #[inline]
     pub fn derived(
         &mut self,
         part: &'static str,
-        at: &[Token<'_>],
-        inputs: &[&[Token<'_>]],
+        at: impl FnOnce() -> Pointer,
+        inputs: impl FnOnce() -> Vec<Pointer>,
         stored: Bounded,
         derived: Bounded,
     ) {
@@ -93,7 +95,7 @@ impl Ledger {
         let finite = stored.is_finite() && derived.is_finite();
         if !(finite && gap <= bound) {
             let evidence = Evidence::Gap { stored, derived, gap, bound, rounding };
-            self.find(part, at, inputs, evidence);
+            self.enter(part, at(), inputs(), evidence);
             return;
         }
         let used = if gap <= rounding { rounding } else { bound };
@@ -106,26 +108,30 @@ impl Ledger {
 
     /// Compares two places that state one fact. The engine writes one number twice, so the copy equals the original to
     /// the last digit; a framework may have computed it twice, so there rounding and the declared tolerance apply.
+    #[inline]
     pub fn same(
         &mut self,
         part: &'static str,
-        at: &[Token<'_>],
-        original: &[Token<'_>],
+        at: impl FnOnce() -> Pointer,
+        original: impl FnOnce() -> Pointer,
         copy: f64,
         value: f64,
     ) {
         match self.origin {
-            Origin::Imported { .. } => self.number(part, at, &[original], copy, self.known(value)),
+            Origin::Imported { .. } => {
+                self.number(part, at, || vec![original()], copy, self.known(value));
+            }
             Origin::Engine => self.identical(part, at, original, copy, value),
         }
     }
 
     /// Compares a number that is declared once with a place that repeats it: equal to the last digit, whoever wrote it.
+    #[inline]
     pub fn identical(
         &mut self,
         part: &'static str,
-        at: &[Token<'_>],
-        original: &[Token<'_>],
+        at: impl FnOnce() -> Pointer,
+        original: impl FnOnce() -> Pointer,
         copy: f64,
         value: f64,
     ) {
@@ -135,42 +141,52 @@ impl Ledger {
             self.compared += 1;
         } else {
             let evidence = Evidence::Gap { stored: copy, derived: value, gap, bound: 0.0, rounding: 0.0 };
-            self.find(part, at, &[original], evidence);
+            self.enter(part, at(), vec![original()], evidence);
         }
     }
 
     /// Compares two texts.
-    pub fn text(&mut self, part: &'static str, at: &[Token<'_>], stored: &str, expected: &str) {
+    #[inline]
+    pub fn text(&mut self, part: &'static str, at: impl FnOnce() -> Pointer, stored: &str, expected: &str) {
         self.registered(part);
         if stored == expected {
             self.compared += 1;
         } else {
             let evidence = Evidence::Text { stored: stored.to_owned(), expected: expected.to_owned() };
-            self.find(part, at, &[], evidence);
+            self.enter(part, at(), Vec::new(), evidence);
         }
     }
 
-    /// Compares a text that may be missing.
+    /// Compares a text that may be missing with one that is given in pieces.
+    #[inline]
     pub fn optional_text(
         &mut self,
         part: &'static str,
-        at: &[Token<'_>],
+        at: impl FnOnce() -> Pointer,
         stored: Option<&str>,
-        expected: &str,
+        expected: &[&str],
     ) {
-        match stored {
-            Some(stored) => self.text(part, at, stored, expected),
-            None => self.find(part, at, &[], Evidence::Missing),
+        self.registered(part);
+        let rest =
+            stored.map(|stored| expected.iter().try_fold(stored, |rest, piece| rest.strip_prefix(piece)));
+        match (stored, rest) {
+            (_, Some(Some(""))) => self.compared += 1,
+            (Some(stored), _) => {
+                let evidence = Evidence::Text { stored: stored.to_owned(), expected: expected.concat() };
+                self.enter(part, at(), Vec::new(), evidence);
+            }
+            (None, _) => self.enter(part, at(), Vec::new(), Evidence::Missing),
         }
     }
 
     /// Compares two counts.
-    pub fn count(&mut self, part: &'static str, at: &[Token<'_>], stored: u64, expected: u64) {
+    #[inline]
+    pub fn count(&mut self, part: &'static str, at: impl FnOnce() -> Pointer, stored: u64, expected: u64) {
         self.registered(part);
         if stored == expected {
             self.compared += 1;
         } else {
-            self.find(part, at, &[], Evidence::Count { stored, expected });
+            self.enter(part, at(), Vec::new(), Evidence::Count { stored, expected });
         }
     }
 
@@ -185,29 +201,14 @@ impl Ledger {
     }
 
     /// Enters a finding.
-    pub fn find(
-        &mut self,
-        part: &'static str,
-        at: &[Token<'_>],
-        inputs: &[&[Token<'_>]],
-        evidence: Evidence,
-    ) {
-        self.registered(part);
-        self.findings.push(Finding {
-            rule: self.rule.id,
-            part,
-            at: Pointer::of(at),
-            evidence,
-            inputs: inputs.iter().map(|path| Pointer::of(path)).collect(),
-            follows_from: None,
-        });
+    pub fn find(&mut self, part: &'static str, at: impl FnOnce() -> Pointer, evidence: Evidence) {
+        self.enter(part, at(), Vec::new(), evidence);
     }
 
-    /// Enters a finding at a place that is already a pointer.
-    pub fn find_at(&mut self, part: &'static str, at: Pointer, evidence: Evidence) {
+    #[cold]
+    fn enter(&mut self, part: &'static str, at: Pointer, inputs: Vec<Pointer>, evidence: Evidence) {
         self.registered(part);
-        let finding =
-            Finding { rule: self.rule.id, part, at, evidence, inputs: Vec::new(), follows_from: None };
+        let finding = Finding { rule: self.rule.id, part, at, evidence, inputs, follows_from: None };
         self.findings.push(finding);
     }
 

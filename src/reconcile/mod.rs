@@ -53,16 +53,16 @@ pub fn reconcile(entry: &Entry) -> Report {
         .iter()
         .map(|rule| Open { rule, ledger: Ledger::new(rule, step), applied: false, reached: true })
         .collect();
-    let net = Net::resolve(&step.topology).ok();
+    let resolved = Net::resolve(&step.topology);
 
     for_each(&mut open, |check, ledger| match check {
         Check::Form(check) => {
-            check(step, ledger);
+            check(step, resolved.as_ref().map_err(Vec::as_slice), ledger);
             Stage::Ran
         }
         _ => Stage::Elsewhere,
     });
-    let net = net.filter(|_| clean(&open));
+    let net = resolved.ok().filter(|_| clean(&open));
     for_each(&mut open, |check, ledger| match (check, &net) {
         (Check::Keys(check), Some(net)) => {
             check(step, net, ledger);

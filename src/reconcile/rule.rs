@@ -8,7 +8,7 @@ use super::chain::Bundle;
 use super::complete::{Complete, Samples};
 use super::finding::Finding;
 use super::ledger::Ledger;
-use crate::receipt::net::Net;
+use crate::receipt::net::{Flaw, Net};
 use crate::receipt::step::{Claims, Entry, Step};
 use crate::receipt::wire::{DualForm, FixtureStatus};
 
@@ -75,8 +75,8 @@ pub struct Rule {
 /// has none. Checks run in the order of the variants.
 #[derive(Debug, Clone, Copy)]
 pub enum Check {
-    /// The record's own form, names unresolved.
-    Form(fn(&Step, &mut Ledger)),
+    /// The record's own form, and what resolving its names came to.
+    Form(fn(&Step, Result<&Net, &[Flaw]>, &mut Ledger)),
     /// Which keys the record holds, against the net.
     Keys(fn(&Step, &Net, &mut Ledger)),
     /// The values of a record in which every key stands.

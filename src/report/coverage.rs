@@ -53,7 +53,7 @@ impl Default for Coverage {
 impl Coverage {
     /// What the rules came to over an input's records.
     #[must_use]
-    pub fn of(verified: &Verified) -> Self {
+    pub fn of(verified: &Verified<'_>) -> Self {
         let mut coverage = Self::default();
         for section in &verified.sections {
             coverage.add(section);
@@ -62,7 +62,7 @@ impl Coverage {
     }
 
     /// Adds one record.
-    pub fn add(&mut self, section: &Section) {
+    pub fn add(&mut self, section: &Section<'_>) {
         match &section.found {
             Found::Judged { report, .. } => self.add_report(report),
             _ => self.unjudged += 1,
@@ -140,7 +140,7 @@ impl Coverage {
 /// What a judgement detected: the rules that are broken (`14`), their parts (`13.softmax`), [`SCHEMA`], and the codes of
 /// errors.
 #[must_use]
-pub fn detected(whole: &Whole) -> BTreeSet<String> {
+pub fn detected(whole: &Whole<'_>) -> BTreeSet<String> {
     let mut detected = BTreeSet::new();
     match whole {
         Whole::One(verified) => verified.sections.iter().for_each(|section| detect(section, &mut detected)),
@@ -155,7 +155,7 @@ pub fn detected(whole: &Whole) -> BTreeSet<String> {
     detected
 }
 
-fn detect(section: &Section, detected: &mut BTreeSet<String>) {
+fn detect(section: &Section<'_>, detected: &mut BTreeSet<String>) {
     match &section.found {
         Found::Unreadable(error) => {
             detected.insert(RecordError::from(error).code.to_owned());

@@ -19,7 +19,7 @@ const TOLD: usize = 8;
 
 /// A judgement in words. `verbose` tells every rule and finding, not only what is broken.
 #[must_use]
-pub fn render(verified: &Verified, verbose: bool) -> String {
+pub fn render(verified: &Verified<'_>, verbose: bool) -> String {
     let mut out = String::new();
     for section in &verified.sections {
         section_text(section, verbose, &mut out);
@@ -60,7 +60,7 @@ pub fn render_trace(what: &str, trace: &Trace, verbose: bool) -> String {
     out
 }
 
-fn section_text(section: &Section, verbose: bool, out: &mut String) {
+fn section_text(section: &Section<'_>, verbose: bool, out: &mut String) {
     let kind = match section.kind {
         Kind::Receipt => "receipt",
         Kind::Sidecar => "sidecar",

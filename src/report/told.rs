@@ -36,7 +36,7 @@ pub struct Told {
 
 /// What a judgement found, first to last.
 #[must_use]
-pub fn told(whole: &Whole) -> Vec<Told> {
+pub fn told(whole: &Whole<'_>) -> Vec<Told> {
     let mut all = Vec::new();
     match whole {
         Whole::One(verified) => verified.sections.iter().for_each(|section| tell(section, None, &mut all)),
@@ -70,7 +70,7 @@ fn plain(kind: Option<Kind>, law: &str, words: String) -> Told {
     }
 }
 
-fn tell(section: &Section, record: Option<u64>, all: &mut Vec<Told>) {
+fn tell(section: &Section<'_>, record: Option<u64>, all: &mut Vec<Told>) {
     let words = |law, words| Told { record, ..plain(Some(section.kind), law, words) };
     match &section.found {
         Found::Unreadable(error) => all.push(words("it can be read", error.to_string())),

@@ -235,7 +235,7 @@ fn rule_record<'a>(rule: &'static Rule, verdict: &'a Verdict) -> RuleRecord<'a> 
 
 /// The document of a judgement.
 #[must_use]
-pub fn document(verified: &Verified) -> Document<'_> {
+pub fn document<'a>(verified: &'a Verified<'_>) -> Document<'a> {
     Document {
         format: FORMAT,
         judge: Judge::this(),
@@ -244,11 +244,11 @@ pub fn document(verified: &Verified) -> Document<'_> {
     }
 }
 
-fn record(section: &Section) -> Record<'_> {
+fn record<'a>(section: &'a Section<'_>) -> Record<'a> {
     let mut record = Record {
         kind: section.kind,
-        sha256: section.digest,
-        size_bytes: section.size_bytes,
+        sha256: section.source.digest(),
+        size_bytes: section.source.size_bytes(),
         version: section.version.as_deref(),
         outcome: section.outcome(),
         canonical: None,
@@ -302,7 +302,7 @@ pub struct Judgement {
 
 /// The judgement of a verified input.
 #[must_use]
-pub fn judgement(whole: &Whole) -> Judgement {
+pub fn judgement(whole: &Whole<'_>) -> Judgement {
     let document = match whole {
         Whole::One(verified) => json::canonical(&document(verified)),
         Whole::Trace(traced) => json::canonical(&traced_document(traced)),

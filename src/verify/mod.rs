@@ -61,15 +61,53 @@ pub enum Kind {
     Sidecar,
 }
 
+/// The bytes of a record, or what is kept of them. No rule is about their digest, so it is computed for documents only.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// The bytes.
+    Bytes(&'a [u8]),
+    /// Their digest.
+    Digest {
+        /// Of the bytes.
+        digest: Digest,
+        /// Their number.
+        size_bytes: usize,
+    },
+}
+
+impl Source<'_> {
+    /// Digest of the bytes.
+    #[must_use]
+    pub fn digest(self) -> Digest {
+        match self {
+            Self::Bytes(bytes) => Digest::of(bytes),
+            Self::Digest { digest, .. } => digest,
+        }
+    }
+
+    /// Their number.
+    #[must_use]
+    pub const fn size_bytes(self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Digest { size_bytes, .. } => size_bytes,
+        }
+    }
+
+    /// The same without the bytes.
+    #[must_use]
+    pub fn detached(self) -> Source<'static> {
+        Source::Digest { digest: self.digest(), size_bytes: self.size_bytes() }
+    }
+}
+
 /// One record and what it came to.
 #[derive(Debug)]
-pub struct Section {
+pub struct Section<'a> {
     /// Receipt or sidecar.
     pub kind: Kind,
-    /// Digest of its bytes.
-    pub digest: Digest,
-    /// Their number.
-    pub size_bytes: usize,
+    /// Its bytes, or what is kept of them.
+    pub source: Source<'a>,
     /// The version that it names, where it could be read that far.
     pub version: Option<String>,
     /// What was found.
@@ -105,7 +143,13 @@ pub enum WriteError {
     Emit(#[from] EmitError),
 }
 
-impl Section {
+impl Section<'_> {
+    /// The same without the record's bytes.
+    #[must_use]
+    pub fn detached(self) -> Section<'static> {
+        Section { source: self.source.detached(), ..self }
+    }
+
     /// What it comes to.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -134,16 +178,23 @@ fn outcome(report: &Report) -> Outcome {
 
 /// One input and what it came to: a receipt by itself, or a sidecar and the receipt made from it.
 #[derive(Debug)]
-pub struct Verified {
+pub struct Verified<'a> {
     /// The records, in the order in which they were judged.
-    pub sections: Vec<Section>,
+    pub sections: Vec<Section<'a>>,
     /// The canonical bytes of the receipt that an import made.
     pub imported: Option<Vec<u8>>,
     /// The step as it was given, where it could be read.
     pub step: Option<Box<Step>>,
 }
 
-impl Verified {
+impl Verified<'_> {
+    /// The same without the bytes of its input.
+    #[must_use]
+    pub fn detached(self) -> Verified<'static> {
+        let sections = self.sections.into_iter().map(Section::detached).collect();
+        Verified { sections, imported: self.imported, step: self.step }
+    }
+
     /// The worst of the sections; without any, nothing was compared.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -153,7 +204,7 @@ impl Verified {
 
 /// Judges the bytes of one receipt.
 #[must_use]
-pub fn receipt(bytes: &[u8]) -> Verified {
+pub fn receipt(bytes: &[u8]) -> Verified<'_> {
     let (version, found, step) = match read::receipt(bytes) {
         Err(error) => (None, Found::Unreadable(error), None),
         Ok(Read { version, record: Err(violations) }) => (Some(version), Found::Malformed(violations), None),
@@ -168,11 +219,10 @@ pub fn receipt(bytes: &[u8]) -> Verified {
 
 /// Judges the bytes of one framework sidecar as they are, makes its receipt, and judges that too.
 #[must_use]
-pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> Verified {
-    let alone = |version, found| Verified {
-        sections: vec![section(Kind::Sidecar, bytes, version, found)],
-        imported: None,
-        step: None,
+pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> Verified<'static> {
+    let alone = |version, found| {
+        let sections = vec![section(Kind::Sidecar, bytes, version, found).detached()];
+        Verified { sections, imported: None, step: None }
     };
     let (version, import) = match read::sidecar(bytes, Standing::Alone, expected) {
         Err(error) => return alone(None, Found::Unreadable(error)),
@@ -184,13 +234,14 @@ pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> 
     let entry = lower::sidecar(import.wire().clone(), import.bias_policy(), options.tolerance);
     let report = reconcile::reconcile(&entry);
     let written = written(&import, &report, options, None);
-    let judged = section(Kind::Sidecar, bytes, version, Found::Judged { report, canonical: None });
+    let found = Found::Judged { report, canonical: None };
+    let judged = section(Kind::Sidecar, bytes, version, found).detached();
     let step = Some(Box::new(entry.step));
     match written {
         Ok(imported) => {
-            let mut verified = receipt(&imported);
-            verified.sections.insert(0, judged);
-            Verified { imported: Some(imported), step, ..verified }
+            let mut sections = receipt(&imported).detached().sections;
+            sections.insert(0, judged);
+            Verified { sections, imported: Some(imported), step }
         }
         Err(error) => {
             let unwritten = section(Kind::Receipt, &[], None, Found::Unwritten(error));
@@ -210,6 +261,6 @@ fn written(
     Ok(canonical::emit(&receipt)?.into_bytes())
 }
 
-fn section(kind: Kind, bytes: &[u8], version: Option<String>, found: Found) -> Section {
-    Section { kind, digest: Digest::of(bytes), size_bytes: bytes.len(), version, found }
+fn section(kind: Kind, bytes: &[u8], version: Option<String>, found: Found) -> Section<'_> {
+    Section { kind, source: Source::Bytes(bytes), version, found }
 }

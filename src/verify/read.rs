@@ -112,6 +112,22 @@ pub fn is_receipt(bytes: &[u8]) -> Result<bool, ReadError> {
 /// # Errors
 /// [`ReadError`] where the bytes cannot be judged.
 pub fn wire(bytes: &[u8]) -> Result<Read<Receipt>, ReadError> {
+    match canonical(bytes) {
+        Some(wire) => Ok(Read { version: wire.schema_version.clone(), record: Ok(wire) }),
+        None => general(bytes),
+    }
+}
+
+/// The wire model of a receipt in its canonical bytes, which need no tree, no schema and no comparison.
+fn canonical(bytes: &[u8]) -> Option<Receipt> {
+    if bytes.len() > MAX_RECORD_BYTES { None } else { canonical::read(bytes) }
+}
+
+/// The wire model of a receipt in any bytes.
+///
+/// # Errors
+/// [`ReadError`] where the bytes cannot be judged.
+pub fn general(bytes: &[u8]) -> Result<Read<Receipt>, ReadError> {
     let typed = typed(bytes, "schema_version", MAX_RECORD_BYTES)?;
     let version: ReceiptVersion = typed.version.parse()?;
     if let Err(violations) = schema::validate(Schema::Receipt(version), &typed.value) {
@@ -134,8 +150,19 @@ pub fn receipt(bytes: &[u8]) -> Result<Read<Entry>, ReadError> {
 pub struct Linked {
     /// The receipt.
     pub read: Read<Entry>,
-    /// Its canonical text without the trace's digest (rule 17), where it has one.
-    pub subject: Option<String>,
+    /// Its canonical bytes without the trace's digest.
+    pub subject: Subject,
+}
+
+/// What the digest of a trace (rule 17) is over, of one record: its canonical bytes without that digest.
+#[derive(Debug)]
+pub enum Subject {
+    /// The bytes that were read.
+    Itself,
+    /// Others.
+    Text(String),
+    /// It has none.
+    None,
 }
 
 /// A receipt that may be part of a trace, ready to judge. Its line feed is part of its canonical bytes.
@@ -143,23 +170,40 @@ pub struct Linked {
 /// # Errors
 /// [`ReadError`] where the bytes cannot be judged.
 pub fn linked(bytes: &[u8]) -> Result<Linked, ReadError> {
-    let Read { version, record } = wire(bytes)?;
-    let mut subject = None;
+    if let Some(wire) = canonical(bytes) {
+        let version = wire.schema_version.clone();
+        let (entry, subject) = lowered(wire, Subject::Itself);
+        return Ok(Linked { read: Read { version, record: Ok(entry) }, subject });
+    }
+    let Read { version, record } = general(bytes)?;
+    let mut subject = Subject::None;
     let record = record.map(|wire| {
-        let text = canonical::emit(&wire).ok();
-        let canonical = text.as_ref().is_some_and(|text| text.as_bytes() == bytes);
-        let is_bundled = wire.attestor.as_ref().is_some_and(|attestor| attestor.bundle_root_digest.is_some());
-        subject = if is_bundled {
-            let mut wire = wire.clone();
-            wire.attestor.iter_mut().for_each(|attestor| attestor.bundle_root_digest = None);
-            canonical::emit(&wire).ok()
-        } else {
-            text
+        let own = match canonical::emit(&wire) {
+            Ok(text) if text.as_bytes() == bytes => Subject::Itself,
+            Ok(text) => Subject::Text(text),
+            Err(_) => Subject::None,
         };
-        let subject_digest = subject_digest(&wire);
-        lower::receipt(wire, ByteFacts { canonical, subject_digest })
+        let (entry, of_trace) = lowered(wire, own);
+        subject = of_trace;
+        entry
     });
     Ok(Linked { read: Read { version, record }, subject })
+}
+
+/// A receipt, and what of it the digest of a trace is over; `own` are its canonical bytes as they stand.
+fn lowered(mut wire: Receipt, own: Subject) -> (Entry, Subject) {
+    let canonical = matches!(own, Subject::Itself);
+    let subject_digest = subject_digest(&wire);
+    let bundle = wire.attestor.as_mut().and_then(|attestor| attestor.bundle_root_digest.take());
+    let subject = match bundle {
+        None => own,
+        Some(bundle) => {
+            let text = canonical::emit(&wire).map_or(Subject::None, Subject::Text);
+            wire.attestor.iter_mut().for_each(|attestor| attestor.bundle_root_digest = Some(bundle.clone()));
+            text
+        }
+    };
+    (lower::receipt(wire, ByteFacts { canonical, subject_digest }), subject)
 }
 
 /// The digest that rule 16 asks for: over the canonical bytes without the field that holds it.

@@ -1,7 +1,7 @@
 //! A trace of records: each judged by itself, in parallel if the caller likes, then linked in order.
 
-use super::read::{self, Read, ReadError};
-use super::{Found, Kind, Outcome, Section, WriteError, outcome, section, written};
+use super::read::{self, Read, ReadError, Subject};
+use super::{Found, Kind, Outcome, Section, Source, WriteError, outcome, section, written};
 use crate::import::stream::{Facts, unknown_trace};
 use crate::import::{Framework, Options, Standing};
 use crate::receipt::lower;
@@ -15,16 +15,16 @@ pub const MAX_TOLD: usize = 1000;
 
 /// One record of a trace, judged by itself.
 #[derive(Debug)]
-pub struct Judged {
-    section: Section,
+pub struct Judged<'a> {
+    section: Section<'a>,
     entry: Option<Entry>,
-    subject: Option<String>,
+    subject: Subject,
 }
 
-impl Judged {
+impl<'a> Judged<'a> {
     /// What it came to.
     #[must_use]
-    pub fn section(&self) -> &Section {
+    pub fn section(&self) -> &Section<'a> {
         &self.section
     }
 
@@ -45,7 +45,7 @@ impl Judged {
 ///
 /// # Errors
 /// [`ReadError`] where the bytes cannot be judged.
-pub fn record(bytes: &[u8]) -> Result<Judged, ReadError> {
+pub fn record(bytes: &[u8]) -> Result<Judged<'_>, ReadError> {
     let read::Linked { read: Read { version, record }, subject } = read::linked(bytes)?;
     let (found, entry) = match record {
         Err(violations) => (Found::Malformed(violations), None),
@@ -59,9 +59,9 @@ pub fn record(bytes: &[u8]) -> Result<Judged, ReadError> {
 
 /// One sidecar of a stream, judged by itself, and the receipt made from it.
 #[derive(Debug)]
-pub struct Imported {
+pub struct Imported<'a> {
     /// The sidecar, judged at full precision.
-    pub judged: Judged,
+    pub judged: Judged<'a>,
     /// What it says of the run that it belongs to; `None` where it breaks its schema.
     pub facts: Option<Facts>,
     /// The receipt's bytes without the marks of its stream ([`crate::import::stream::Source`]); `None` where the sidecar
@@ -74,17 +74,17 @@ pub struct Imported {
 ///
 /// # Errors
 /// [`ReadError`] where the bytes cannot be judged, or `expected` is another framework.
-pub fn sidecar(
-    bytes: &[u8],
+pub fn sidecar<'a>(
+    bytes: &'a [u8],
     expected: Option<Framework>,
     options: &Options,
     index: u64,
-) -> Result<Imported, ReadError> {
+) -> Result<Imported<'a>, ReadError> {
     let Read { version, record } = read::sidecar(bytes, Standing::InStream, expected)?;
     let judged = |found, entry| Judged {
         section: section(Kind::Sidecar, bytes, Some(version), found),
         entry,
-        subject: None,
+        subject: Subject::None,
     };
     let import = match record {
         Err(violations) => {
@@ -111,7 +111,7 @@ pub struct Trace {
     /// How many came to each outcome by themselves: pass, insufficient, fail.
     pub counts: [u64; 3],
     /// Records that did not pass, with their place counted from 0; the first [`MAX_TOLD`].
-    pub told: Vec<(u64, Section)>,
+    pub told: Vec<(u64, Section<'static>)>,
     /// What the rules about traces came to.
     pub rules: Vec<(&'static Rule, Verdict)>,
 }
@@ -139,7 +139,7 @@ pub struct Tracing {
     chain: Chain,
     records: u64,
     counts: [u64; 3],
-    told: Vec<(u64, Section)>,
+    told: Vec<(u64, Section<'static>)>,
 }
 
 impl Tracing {
@@ -150,8 +150,13 @@ impl Tracing {
     }
 
     /// Adds the next record.
-    pub fn push(&mut self, judged: Judged) {
+    pub fn push(&mut self, judged: Judged<'_>) {
         let Judged { section, entry, subject } = judged;
+        let subject = match (&subject, section.source) {
+            (Subject::Itself, Source::Bytes(bytes)) => Some(bytes),
+            (Subject::Text(text), _) => Some(text.as_bytes()),
+            _ => None,
+        };
         let outcome = match &section.found {
             Found::Judged { report, .. } => outcome(report),
             _ => Outcome::Fail,
@@ -163,11 +168,11 @@ impl Tracing {
         };
         self.counts[place] += 1;
         if outcome != Outcome::Pass && self.told.len() < MAX_TOLD {
-            self.told.push((self.records, section));
+            self.told.push((self.records, section.detached()));
         }
         self.records += 1;
         match entry {
-            Some(entry) => self.chain.push(entry, subject.as_deref()),
+            Some(entry) => self.chain.push(entry, subject),
             None => self.chain.gap(),
         }
     }

@@ -14,14 +14,14 @@ const LINES: usize = 64;
 
 /// An input, judged.
 #[derive(Debug)]
-pub enum Whole {
+pub enum Whole<'a> {
     /// One record.
-    One(Verified),
+    One(Verified<'a>),
     /// A trace.
     Trace(Traced),
 }
 
-impl Whole {
+impl Whole<'_> {
     /// What it comes to.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -126,7 +126,12 @@ pub fn kind(bytes: &[u8]) -> Kind {
 
 /// Judges an input. Every record of a trace is shown to `observe`, in order, with the kind that it was given as.
 #[must_use]
-pub fn judge(bytes: &[u8], kind: Kind, options: &Options, observe: &mut dyn FnMut(&Judged)) -> Whole {
+pub fn judge<'a>(
+    bytes: &'a [u8],
+    kind: Kind,
+    options: &Options,
+    observe: &mut dyn FnMut(&Judged<'_>),
+) -> Whole<'a> {
     let is_trace = lines(bytes).nth(1).is_some()
         && lines(bytes).next().is_some_and(|line| json::parse(line.bytes).is_ok());
     match kind {
@@ -137,7 +142,7 @@ pub fn judge(bytes: &[u8], kind: Kind, options: &Options, observe: &mut dyn FnMu
     }
 }
 
-fn receipts(bytes: &[u8], observe: &mut dyn FnMut(&Judged)) -> Traced {
+fn receipts(bytes: &[u8], observe: &mut dyn FnMut(&Judged<'_>)) -> Traced {
     let (trace, error) = trace(bytes, Tracing::default(), observe);
     Traced { sidecars: None, receipts: Some(trace), imported: None, error }
 }
@@ -145,7 +150,7 @@ fn receipts(bytes: &[u8], observe: &mut dyn FnMut(&Judged)) -> Traced {
 fn trace(
     bytes: &[u8],
     mut tracing: Tracing,
-    observe: &mut dyn FnMut(&Judged),
+    observe: &mut dyn FnMut(&Judged<'_>),
 ) -> (Trace, Option<TraceError>) {
     let all: Vec<Line<'_>> = lines(bytes).collect();
     for batch in all.chunks(LINES) {
@@ -163,13 +168,15 @@ fn trace(
     (tracing.finish(), None)
 }
 
-fn sidecars(bytes: &[u8], options: &Options, observe: &mut dyn FnMut(&Judged)) -> Traced {
+fn sidecars(bytes: &[u8], options: &Options, observe: &mut dyn FnMut(&Judged<'_>)) -> Traced {
     let all: Vec<(u64, Line<'_>)> = (0..).zip(lines(bytes)).collect();
     let (mut run, mut tracing) = (Run::default(), Tracing::of_sidecars());
     let (mut made, mut error) = (Some(Vec::new()), None);
     'lines: for batch in all.chunks(LINES) {
-        let judge = |(index, line): &(u64, Line<'_>)| stream::sidecar(line.bytes, None, options, *index);
-        let judged: Vec<_> = batch.par_iter().map(judge).collect();
+        let judged: Vec<_> = batch
+            .par_iter()
+            .map(|(index, line)| stream::sidecar(line.bytes, None, options, *index))
+            .collect();
         for ((index, line), imported) in batch.iter().zip(judged) {
             let admitted = imported.and_then(|imported| {
                 run.admit(imported.facts.as_ref())?;
@@ -235,9 +242,10 @@ mod tests {
 
     #[test]
     fn a_damaged_line_is_named_and_fails_the_trace() {
+        fn judge(bytes: &[u8]) -> Whole<'_> {
+            super::judge(bytes, kind(bytes), &Options::at("2026-01-31T12:00:00Z"), &mut |_| {})
+        }
         let record = include_bytes!("../../fixtures/good/momentum-three-steps.trace.jsonl");
-        let judge =
-            |bytes: &[u8]| judge(bytes, kind(bytes), &Options::at("2026-01-31T12:00:00Z"), &mut |_| {});
         let sound = judge(record);
         assert_eq!(sound.outcome(), Outcome::Pass);
         assert!(matches!(&sound, Whole::Trace(Traced { error: None, receipts: Some(_), .. })));

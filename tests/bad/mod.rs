@@ -291,11 +291,11 @@ impl Base {
     }
 
     /// The honest record, judged.
-    pub(crate) fn judged(self) -> Verified {
+    pub(crate) fn judged(self) -> Verified<'static> {
         let record = self.record();
         match self {
             Self::Sidecar => nets::import(&record),
-            _ => verify::receipt(&written(&record)),
+            _ => verify::receipt(&written(&record)).detached(),
         }
     }
 }
@@ -451,7 +451,7 @@ fn recomputed(record: &mut Value, request: &Request) {
     pass("post_update_forward", "post_update_loss", &step.post_forward, &step.post_loss);
     for (name, error) in net.outputs.iter().zip(&step.passes[0].output_errors) {
         let at = format!("/backward/output_error_signals/{name}");
-        put(&format!("{at}/factors/0/value"), error.factors[0]);
+        put(&format!("{at}/factors/0/value"), error.factors().next().unwrap());
         put(&format!("{at}/signal_value"), error.signal);
         let dual = error.dual.as_ref().unwrap();
         for (place, term) in dual.terms.iter().enumerate() {

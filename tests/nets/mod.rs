@@ -208,7 +208,7 @@ pub(crate) fn optimized(
 /// The same step over a batch: the input's own sample is the first, the others follow.
 pub(crate) fn batched(mut request: Request, reduction: &str, others: &[(&[f64], &[f64])]) -> Request {
     let input = &request.input;
-    let mut samples = Ordered::new();
+    let mut samples = Ordered::default();
     let first = Values { inputs: input.inputs.clone(), targets: input.targets.clone() };
     samples.insert("s1".into(), first);
     for (place, (inputs, targets)) in others.iter().enumerate() {
@@ -461,17 +461,17 @@ pub(crate) fn single_precision(value: &mut Value) {
 }
 
 /// The judgement of a sidecar and of the receipt made from it.
-pub(crate) fn import(sidecar: &Value) -> Verified {
+pub(crate) fn import(sidecar: &Value) -> Verified<'static> {
     import_bytes(sidecar.to_string().as_bytes())
 }
 
 /// The same, from bytes.
-pub(crate) fn import_bytes(sidecar: &[u8]) -> Verified {
+pub(crate) fn import_bytes(sidecar: &[u8]) -> Verified<'static> {
     verify::sidecar(sidecar, Some(Framework::Jax), &Options::at("2026-01-01T00:00:00Z"))
 }
 
 /// What a section's rules found: rule, part, place; or why no rule was put to it.
-pub(crate) fn findings(section: &Section) -> Vec<(String, String, String)> {
+pub(crate) fn findings(section: &Section<'_>) -> Vec<(String, String, String)> {
     let mut found: Vec<_> = match &section.found {
         Found::Judged { report, .. } => report.findings().map(told).collect(),
         Found::Malformed(violations) => violations

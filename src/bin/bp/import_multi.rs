@@ -18,7 +18,7 @@ use bp::verify::stream::{self, Trace, Tracing};
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::lines::{Line, Lines};
+use crate::lines::Lines;
 use crate::output::Output;
 use crate::{Run, source};
 
@@ -107,9 +107,10 @@ fn judged(
         }
         let places: Vec<_> = (count..).zip(&batch).collect();
         count += batch.len() as u64;
-        let judge =
-            |(index, line): &(u64, &Line)| stream::sidecar(&line.bytes, Some(framework), options, *index);
-        let judged: Vec<_> = places.par_iter().map(judge).collect();
+        let judged: Vec<_> = places
+            .par_iter()
+            .map(|(index, line)| stream::sidecar(&line.bytes, Some(framework), options, *index))
+            .collect();
         for ((index, line), imported) in places.into_iter().zip(judged) {
             let imported = imported.map_err(|error| line.failure(&error))?;
             run.admit(imported.facts.as_ref())
@@ -177,18 +178,14 @@ fn write(aside: Aside, out: Option<&Path>, output: &Output) -> Result<(Trace, St
         if batch.is_empty() {
             break;
         }
-        let judge = |line: &Line| {
-            let receipt = marks.bound(&line.bytes, digest);
-            let judged = stream::record(&receipt);
-            (receipt, judged)
-        };
-        let judged: Vec<_> = batch.par_iter().map(judge).collect();
-        for (line, (receipt, judged)) in batch.iter().zip(judged) {
+        let receipts: Vec<Vec<u8>> = batch.par_iter().map(|line| marks.bound(&line.bytes, digest)).collect();
+        let judged: Vec<_> = receipts.par_iter().map(|receipt| stream::record(receipt)).collect();
+        for ((line, receipt), judged) in batch.iter().zip(&receipts).zip(judged) {
             tracing.push(judged.map_err(|error| line.failure(&error))?);
             match &mut written {
-                None => output.data(&receipt)?,
+                None => output.data(receipt)?,
                 Some((out, staged)) => {
-                    staged.write_all(&receipt).map_err(|error| source::failure(out, &error))?;
+                    staged.write_all(receipt).map_err(|error| source::failure(out, &error))?;
                 }
             }
         }

@@ -40,7 +40,7 @@ impl Line {
 
 /// The lines of a file that are not blank.
 pub(crate) struct Lines {
-    reader: Box<dyn BufRead>,
+    reader: Box<dyn BufRead + Send>,
     number: u64,
     offset: u64,
     hasher: Option<Sha256>,
@@ -57,7 +57,7 @@ impl Lines {
     }
 
     /// Of a reader.
-    pub(crate) fn of(reader: impl BufRead + 'static) -> Self {
+    pub(crate) fn of(reader: impl BufRead + Send + 'static) -> Self {
         Self { reader: Box::new(reader), number: 0, offset: 0, hasher: None }
     }
 

@@ -17,17 +17,16 @@ pub(crate) fn verify(file: &Path, strictness: Strictness, output: &Output) -> Ru
     let mut tracing = Tracing::default();
     let mut canonical = true;
     let mut lines = Lines::open(file)?;
-    loop {
-        let batch = lines.batch(file)?;
-        if batch.is_empty() {
-            break;
-        }
-        let judged: Vec<_> = batch.par_iter().map(|line| stream::record(&line.bytes)).collect();
+    let mut batch = lines.batch(file)?;
+    while !batch.is_empty() {
+        let judge = || -> Vec<_> { batch.par_iter().map(|line| stream::record(&line.bytes)).collect() };
+        let (next, judged) = rayon::join(|| lines.batch(file), judge);
         for (line, judged) in batch.iter().zip(judged) {
             let judged = judged.map_err(|error| line.failure(&error))?;
             canonical &= judged.is_canonical();
             tracing.push(judged);
         }
+        batch = next?;
     }
     let trace = tracing.finish();
     if trace.records == 0 {

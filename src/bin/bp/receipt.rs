@@ -17,7 +17,7 @@ use crate::output::Output;
 use crate::source;
 
 /// What a record that could not be read comes to: it was not judged.
-pub(crate) fn readable(verified: Verified) -> Result<Verified, Failure> {
+pub(crate) fn readable(verified: Verified<'_>) -> Result<Verified<'_>, Failure> {
     match verified.sections.first().map(|section| &section.found) {
         Some(Found::Unreadable(error)) => Err(unreadable(error)),
         _ => Ok(verified),
@@ -43,7 +43,8 @@ struct Envelope<'a> {
 /// Silent when the record holds.
 pub(crate) fn reconcile(command: Reconcile, output: &Output) -> Run {
     let Reconcile::Receipt { file } = command;
-    let verified = readable(verify::receipt(&source::bytes(&file)?))?;
+    let bytes = source::bytes(&file)?;
+    let verified = readable(verify::receipt(&bytes))?;
     let ok = verified.outcome() == Outcome::Pass;
     if output.json {
         let reports = verified.sections.iter().filter_map(|section| match &section.found {
@@ -125,7 +126,7 @@ pub(crate) fn verify(command: Verify, output: &Output) -> Run {
     Ok(u8::from(!ok))
 }
 
-fn told(verified: &Verified, checks: &[Check], overall: Status, verbose: bool) -> String {
+fn told(verified: &Verified<'_>, checks: &[Check], overall: Status, verbose: bool) -> String {
     let headline = match overall {
         Status::Pass => "verification passed",
         Status::Warn => "verification passed with warnings",
@@ -149,7 +150,7 @@ fn told(verified: &Verified, checks: &[Check], overall: Status, verbose: bool) -
     lines.join("\n")
 }
 
-fn gates(verified: &Verified, strictness: Strictness) -> Vec<Check> {
+fn gates(verified: &Verified<'_>, strictness: Strictness) -> Vec<Check> {
     let mut checks = Vec::new();
     for section in &verified.sections {
         let malformed = matches!(section.found, Found::Malformed(_));

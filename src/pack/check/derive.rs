@@ -179,7 +179,8 @@ impl Checker<'_> {
             }
             // A group is not said to hold when a file of it was lost or changed, and so was not compared.
             let ok = !damaged && self.findings.len() == before;
-            let compared = count > 0 || !damaged;
+            // A group without a file holds nothing that could hold.
+            let compared = count > 0 || self.findings.len() > before;
             let how =
                 if derived.same_tool || group == Group::Receipts { How::Recomputed } else { How::Checked };
             self.checks.push(Check {

@@ -125,7 +125,7 @@ pub fn judge<S: Sink>(
 ) -> Result<Assessment, S::Error> {
     let options = Options::at(&judging.created_at.to_string());
     let (mut coverage, mut timeline) = (Coverage::default(), Timeline::default());
-    let mut observe = |judged: &Judged| {
+    let mut observe = |judged: &Judged<'_>| {
         let mut one = Coverage::default();
         one.add(judged.section());
         timeline.push(judged.step().map(StepFacts::of), &one, judged.section().outcome());

@@ -2,9 +2,14 @@
 //!
 //! Maps follow the topology's order, whatever order they stand in; keys that the topology does not name are left out,
 //! so a record with such keys is not canonical.
+//!
+//! `writer` has the layout in one direction and `reader` in the other.
 
+mod reader;
+mod scanner;
 mod writer;
 
+pub use reader::read;
 use writer::Writer;
 
 use crate::at;
@@ -75,6 +80,10 @@ impl Order {
 
     fn computed(&self) -> impl Iterator<Item = &UnitId> {
         self.hidden.iter().chain(&self.output)
+    }
+
+    fn computed_count(&self) -> usize {
+        self.hidden.len() + self.output.len()
     }
 }
 

@@ -1,36 +1,36 @@
 //! Rules 1, 2, 3 and 13: error signals.
 
 use super::form::key_set;
-use crate::at;
 use crate::engine::activation;
 use crate::number::{Bounded, Real as _};
-use crate::pointer::Token;
+use crate::pointer::Pointer;
 use crate::receipt::net::Net;
 use crate::receipt::step::{Origin, Step};
 use crate::receipt::wire::{DualForm, Factor, LossKind, UnitOrder};
 use crate::reconcile::complete::Complete;
 use crate::reconcile::finding::Evidence;
-use crate::reconcile::ledger::{self, Ledger};
+use crate::reconcile::ledger::Ledger;
+use crate::{place, places};
 
 /// Rule 1, part `keys`.
 pub(super) fn output_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    let at = at!["backward", "output_error_signals"];
+    let at = place!["backward", "output_error_signals"];
     let signals = &step.backward.output_error_signals;
-    key_set("keys", &at, net.outputs.iter(), signals, ledger);
+    key_set("keys", at, net.outputs.iter(), signals, ledger);
     let names: &[&str] = match net.loss {
         LossKind::HalfSquaredError => &["target_minus_output", "activation_derivative"],
         LossKind::CrossEntropySoftmax => &["target_minus_probability"],
     };
     for (unit, signal) in signals {
-        let at = at!["backward", "output_error_signals", unit, "factors"];
-        factor_names("factors", &at, &signal.factors, names, ledger);
+        let at = place!["backward", "output_error_signals", unit, "factors"];
+        factor_names("factors", at, &signal.factors, names, ledger);
     }
 }
 
 /// Compares the names of factors with those that the format gives, in order.
 pub(super) fn factor_names(
     part: &'static str,
-    at: &[Token<'_>],
+    at: impl Fn() -> Pointer + Copy,
     factors: &[Factor],
     names: &[&str],
     ledger: &mut Ledger,
@@ -40,8 +40,7 @@ pub(super) fn factor_names(
         return;
     }
     for (index, (factor, name)) in factors.iter().zip(names).enumerate() {
-        let path = [at, &at![index, "name"]].concat();
-        ledger.text(part, &path, &factor.name, name);
+        ledger.text(part, place![at => index, "name"], &factor.name, name);
     }
 }
 
@@ -58,23 +57,23 @@ pub(super) fn output_signals(complete: &Complete<'_>, ledger: &mut Ledger) {
     let net = complete.net;
     for (index, name) in net.outputs.iter().enumerate() {
         let signal = complete.output_signals[index];
-        let at = |rest: &'static str| at!["backward", "output_error_signals", name, rest];
+        let at = |rest: &'static str| place!["backward", "output_error_signals", name, rest];
         let factor_at =
-            |place: usize| at!["backward", "output_error_signals", name, "factors", place, "value"];
-        let out_at = at!["forward", name, "out"];
+            |place: usize| place!["backward", "output_error_signals", name, "factors", place, "value"];
+        let out_at = place!["forward", name, "out"];
         let out = ledger.known(complete.outputs[index].out);
         let target = ledger.known(complete.targets[index]);
 
-        let inputs: [&[_]; 2] = [&factor_at(0), &factor_at(1)];
+        let inputs = places![factor_at(0), factor_at(1)];
         let derived = product(&signal.factors, ledger);
-        ledger.number("product", &at("signal_value"), &inputs, signal.signal_value, derived);
+        ledger.number("product", at("signal_value"), inputs, signal.signal_value, derived);
         if let Some(difference) = signal.factors.first() {
-            let inputs: [&[_]; 2] = [&at!["targets", name], &out_at];
-            ledger.number("difference", &factor_at(0), &inputs, difference.value, target - out);
+            let inputs = places![place!["targets", name], out_at];
+            ledger.number("difference", factor_at(0), inputs, difference.value, target - out);
         }
         if let Some(derivative) = signal.factors.get(1) {
             let derived = activation::derivative(net.activation_output, out);
-            ledger.number("derivative", &factor_at(1), &[&out_at], derivative.value, derived);
+            ledger.number("derivative", factor_at(1), places![out_at], derivative.value, derived);
         }
     }
 }
@@ -82,26 +81,26 @@ pub(super) fn output_signals(complete: &Complete<'_>, ledger: &mut Ledger) {
 /// Rule 2. Parts: `keys`, one entry per hidden unit; `order`, contributions and their sum follow the output order;
 /// `weight`, a contribution names the weight between.
 pub(super) fn hidden_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    let at = at!["backward", "hidden_error_signals"];
+    let at = place!["backward", "hidden_error_signals"];
     let signals = &step.backward.hidden_error_signals;
-    key_set("keys", &at, net.hidden.iter(), signals, ledger);
+    key_set("keys", at, net.hidden.iter(), signals, ledger);
     for (hidden, unit) in net.hidden.iter().enumerate() {
         let Some(signal) = signals.get(unit) else { continue };
-        let part = |key: &'static str| at!["backward", "hidden_error_signals", unit, key];
-        names("order", &part("summation_order"), &signal.summation_order, &net.outputs, ledger);
+        let part = |key: &'static str| place!["backward", "hidden_error_signals", unit, key];
+        names("order", part("summation_order"), &signal.summation_order, &net.outputs, ledger);
         let contributions = &signal.downstream_contributions;
         if contributions.len() != net.outputs.len() {
             let stored = contributions.len() as u64;
-            ledger.count("order", &part("downstream_contributions"), stored, net.outputs.len() as u64);
+            ledger.count("order", part("downstream_contributions"), stored, net.outputs.len() as u64);
             continue;
         }
         for (output, contribution) in contributions.iter().enumerate() {
             let at = |key: &'static str| {
-                at!["backward", "hidden_error_signals", unit, "downstream_contributions", output, key]
+                place!["backward", "hidden_error_signals", unit, "downstream_contributions", output, key]
             };
-            ledger.text("order", &at("from"), &contribution.from, &net.outputs[output]);
+            ledger.text("order", at("from"), &contribution.from, &net.outputs[output]);
             let weight = &net.parameters[net.output_weight(output, hidden)];
-            ledger.text("weight", &at("via_weight"), &contribution.via_weight, weight);
+            ledger.text("weight", at("via_weight"), &contribution.via_weight, weight);
         }
     }
 }
@@ -109,7 +108,7 @@ pub(super) fn hidden_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
 /// Compares a list of names with the names that the net gives, in order.
 fn names<T: AsRef<str>>(
     part: &'static str,
-    at: &[Token<'_>],
+    at: impl Fn() -> Pointer + Copy,
     stored: &[T],
     expected: &[T],
     ledger: &mut Ledger,
@@ -119,8 +118,7 @@ fn names<T: AsRef<str>>(
         return;
     }
     for (index, (stored, expected)) in stored.iter().zip(expected).enumerate() {
-        let path = [at, &at![index]].concat();
-        ledger.text(part, &path, stored.as_ref(), expected.as_ref());
+        ledger.text(part, place![at => index], stored.as_ref(), expected.as_ref());
     }
 }
 
@@ -132,30 +130,30 @@ pub(super) fn contributions(complete: &Complete<'_>, ledger: &mut Ledger) {
         let mut sum = Bounded::exact(0.0);
         for (output, contribution) in signal.downstream_contributions.iter().enumerate() {
             let at = |key: &'static str| {
-                at!["backward", "hidden_error_signals", unit, "downstream_contributions", output, key]
+                place!["backward", "hidden_error_signals", unit, "downstream_contributions", output, key]
             };
             let derived =
                 ledger.known(contribution.downstream_signal) * ledger.known(contribution.weight_value);
-            let inputs: [&[_]; 2] = [&at("downstream_signal"), &at("weight_value")];
-            ledger.number("value", &at("value"), &inputs, contribution.value, derived);
+            let inputs = places![at("downstream_signal"), at("weight_value")];
+            ledger.number("value", at("value"), inputs, contribution.value, derived);
             sum = sum + ledger.known(contribution.value);
 
-            let original = at!["backward", "output_error_signals", &net.outputs[output], "signal_value"];
+            let original = place!["backward", "output_error_signals", &net.outputs[output], "signal_value"];
             let value = complete.output_signals[output].signal_value;
-            ledger.same("source", &at("downstream_signal"), &original, contribution.downstream_signal, value);
+            ledger.same("source", at("downstream_signal"), original, contribution.downstream_signal, value);
             let weight = net.output_weight(output, hidden);
-            let original = at!["parameters_before", &net.parameters[weight]];
+            let original = place!["parameters_before", &net.parameters[weight]];
             let value = complete.before[weight];
-            ledger.same("source", &at("weight_value"), &original, contribution.weight_value, value);
+            ledger.same("source", at("weight_value"), original, contribution.weight_value, value);
         }
-        let values: Vec<_> = (0..signal.downstream_contributions.len())
-            .map(|output| {
-                at!["backward", "hidden_error_signals", unit, "downstream_contributions", output, "value"]
-            })
-            .collect();
-        let inputs = ledger::inputs(&values);
-        let at = at!["backward", "hidden_error_signals", unit, "backpropagated_sum"];
-        ledger.number("sum", &at, &inputs, signal.backpropagated_sum, sum);
+        let part = place!["backward", "hidden_error_signals", unit, "downstream_contributions"];
+        let inputs = move || {
+            (0..signal.downstream_contributions.len())
+                .map(|output| place![part => output, "value"]())
+                .collect()
+        };
+        let at = place!["backward", "hidden_error_signals", unit, "backpropagated_sum"];
+        ledger.number("sum", at, inputs, signal.backpropagated_sum, sum);
     }
 }
 
@@ -164,16 +162,16 @@ pub(super) fn hidden_signals(complete: &Complete<'_>, ledger: &mut Ledger) {
     let net = complete.net;
     for (hidden, unit) in net.hidden.iter().enumerate() {
         let signal = complete.hidden_signals[hidden];
-        let at = |key: &'static str| at!["backward", "hidden_error_signals", unit, key];
+        let at = |key: &'static str| place!["backward", "hidden_error_signals", unit, key];
         let derived = ledger.known(signal.backpropagated_sum) * ledger.known(signal.activation_derivative);
-        let inputs: [&[_]; 2] = [&at("backpropagated_sum"), &at("activation_derivative")];
-        ledger.number("product", &at("signal_value"), &inputs, signal.signal_value, derived);
+        let inputs = places![at("backpropagated_sum"), at("activation_derivative")];
+        ledger.number("product", at("signal_value"), inputs, signal.signal_value, derived);
 
         let out = ledger.known(complete.hidden[hidden].out);
         let derived = activation::derivative(net.activation_hidden, out);
-        let inputs: [&[_]; 1] = [&at!["forward", unit, "out"]];
+        let inputs = places![place!["forward", unit, "out"]];
         let at = at("activation_derivative");
-        ledger.number("derivative", &at, &inputs, signal.activation_derivative, derived);
+        ledger.number("derivative", at, inputs, signal.activation_derivative, derived);
     }
 }
 
@@ -186,35 +184,35 @@ pub(super) fn dual_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
     let Some(UnitOrder { output, .. }) = &step.topology.unit_order else { return };
     for unit in output {
         let Some(signal) = signals.get(unit) else { continue };
-        let at = at!["backward", "output_error_signals", unit, "dual_form"];
+        let at = place!["backward", "output_error_signals", unit, "dual_form"];
         match &signal.dual_form {
-            None if wanted => ledger.find("keys", &at, &[], Evidence::Missing),
-            Some(_) if !derived => ledger.find("keys", &at, &[], Evidence::Unexpected),
-            Some(dual) => dual_shape(&at, dual, net, ledger),
+            None if wanted => ledger.find("keys", at, Evidence::Missing),
+            Some(_) if !derived => ledger.find("keys", at, Evidence::Unexpected),
+            Some(dual) => dual_shape(at, dual, net, ledger),
             None => {}
         }
     }
 }
 
-fn dual_shape(at: &[Token<'_>], dual: &DualForm, net: &Net, ledger: &mut Ledger) {
-    names("order", &[at, &at!["summation_order"]].concat(), &dual.summation_order, &net.outputs, ledger);
-    let list_at = [at, &at!["jacobian_terms"]].concat();
+fn dual_shape(at: impl Fn() -> Pointer + Copy, dual: &DualForm, net: &Net, ledger: &mut Ledger) {
+    names("order", place![at => "summation_order"], &dual.summation_order, &net.outputs, ledger);
+    let list_at = place![at => "jacobian_terms"];
     if dual.jacobian_terms.len() != net.outputs.len() {
         let stored = dual.jacobian_terms.len() as u64;
-        ledger.count("order", &list_at, stored, net.outputs.len() as u64);
+        ledger.count("order", list_at, stored, net.outputs.len() as u64);
         return;
     }
     for (index, (term, output)) in dual.jacobian_terms.iter().zip(&net.outputs).enumerate() {
-        let term_at = [list_at.as_slice(), &at![index]].concat();
-        ledger.text("order", &[term_at.as_slice(), &at!["target_unit"]].concat(), &term.target_unit, output);
-        let factors_at = [term_at.as_slice(), &at!["factors"]].concat();
-        factor_names("factors", &factors_at, &term.factors, &["y_j", "delta_ju_minus_p_u"], ledger);
+        let term_at = place![list_at => index];
+        ledger.text("order", place![term_at => "target_unit"], &term.target_unit, output);
+        let factors_at = place![term_at => "factors"];
+        factor_names("factors", factors_at, &term.factors, &["y_j", "delta_ju_minus_p_u"], ledger);
         if let [target, delta] = term.factors.as_slice() {
-            let from = [factors_at.as_slice(), &at![0_usize, "from"]].concat();
-            ledger.optional_text("source", &from, target.from.as_deref(), &format!("targets.{output}"));
+            let from = place![factors_at => 0_usize, "from"];
+            ledger.optional_text("source", from, target.from.as_deref(), &["targets.", output]);
             if delta.from.is_some() {
-                let from = [factors_at.as_slice(), &at![1_usize, "from"]].concat();
-                ledger.find("source", &from, &[], Evidence::Unexpected);
+                let from = place![factors_at => 1_usize, "from"];
+                ledger.find("source", from, Evidence::Unexpected);
             }
         }
     }
@@ -225,13 +223,13 @@ fn dual_shape(at: &[Token<'_>], dual: &DualForm, net: &Net, ledger: &mut Ledger)
 pub(super) fn duals(complete: &Complete<'_>, duals: &[&DualForm], ledger: &mut Ledger) {
     let net = complete.net;
     for (index, (unit, dual)) in net.outputs.iter().zip(duals).enumerate() {
-        let at = |key: &'static str| at!["backward", "output_error_signals", unit, "dual_form", key];
+        let at = |key: &'static str| place!["backward", "output_error_signals", unit, "dual_form", key];
         let term_at = |term: usize, key: &'static str| {
-            at!["backward", "output_error_signals", unit, "dual_form", "jacobian_terms", term, key]
+            place!["backward", "output_error_signals", unit, "dual_form", "jacobian_terms", term, key]
         };
         let operand_at = |term: usize, operand: usize| {
             let block = "jacobian_terms";
-            at![
+            place![
                 "backward",
                 "output_error_signals",
                 unit,
@@ -243,26 +241,25 @@ pub(super) fn duals(complete: &Complete<'_>, duals: &[&DualForm], ledger: &mut L
                 "value"
             ]
         };
-        let out_at = at!["forward", unit, "out"];
+        let out_at = place!["forward", unit, "out"];
         let probability = ledger.known(complete.outputs[index].out);
         let mut sum = Bounded::exact(0.0);
         for (place, term) in dual.jacobian_terms.iter().enumerate() {
             let (target_at, delta_at) = (operand_at(place, 0), operand_at(place, 1));
             let derived = product(&term.factors, ledger);
-            let inputs: [&[_]; 2] = [&target_at, &delta_at];
-            ledger.number("term", &term_at(place, "term_value"), &inputs, term.term_value, derived);
+            let inputs = places![target_at, delta_at];
+            ledger.number("term", term_at(place, "term_value"), inputs, term.term_value, derived);
             sum = sum + ledger.known(term.term_value);
             if let [target, delta] = term.factors.as_slice() {
-                let original = at!["targets", &net.outputs[place]];
-                ledger.same("source", &target_at, &original, target.value, complete.targets[place]);
+                let original = place!["targets", &net.outputs[place]];
+                ledger.same("source", target_at, original, target.value, complete.targets[place]);
                 let one = Bounded::exact(if place == index { 1.0 } else { 0.0 });
-                ledger.number("source", &delta_at, &[&out_at], delta.value, one - probability);
+                ledger.number("source", delta_at, places![out_at], delta.value, one - probability);
             }
         }
-        let terms: Vec<_> = (0..dual.jacobian_terms.len()).map(|term| term_at(term, "term_value")).collect();
-        let inputs = ledger::inputs(&terms);
-        ledger.number("sum", &at("summed_value"), &inputs, dual.summed_value, sum);
-        let signal_at = at!["backward", "output_error_signals", unit, "signal_value"];
+        let inputs = || (0..dual.jacobian_terms.len()).map(|term| term_at(term, "term_value")()).collect();
+        ledger.number("sum", at("summed_value"), inputs, dual.summed_value, sum);
+        let signal_at = place!["backward", "output_error_signals", unit, "signal_value"];
         // With exact numbers, the sum over j of y_j (δ_ju - p_u) is y_u - p_u + p_u (1 - sum of y_j): apart by p_u times what
         // the targets miss 1 by, and by the roundings of n terms, of two each, and of their sum.
         let size = dual.jacobian_terms.iter().fold(0.0, |size, term| size + term.term_value.abs());
@@ -272,6 +269,6 @@ pub(super) fn duals(complete: &Complete<'_>, duals: &[&DualForm], ledger: &mut L
                 * probability.abs();
         let apart = miss.value().abs() + miss.bound() + roundings * size;
         let signal = ledger.known(complete.output_signals[index].signal_value).widened(apart);
-        ledger.number("signal", &at("summed_value"), &[&signal_at], dual.summed_value, signal);
+        ledger.number("signal", at("summed_value"), places![signal_at], dual.summed_value, signal);
     }
 }

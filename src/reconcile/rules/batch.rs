@@ -1,15 +1,14 @@
 //! Rules 18 and 19: batches.
 
 use super::form::key_set;
-use crate::at;
 use crate::engine::Reduction;
 use crate::number::Bounded;
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
-use crate::receipt::wire::Unit;
-use crate::reconcile::complete::{Complete, Samples};
+use crate::reconcile::complete::{Complete, SampleValues, Samples};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
+use crate::{place, places};
 
 /// Samples of a batch; the judge's own ceiling, whatever a schema admits.
 const MAX_SAMPLES: usize = 10_000;
@@ -18,48 +17,47 @@ const MAX_SAMPLES: usize = 10_000;
 /// sample is named twice; `keys`, what is listed by sample lists the batch's samples; `reduction`.
 pub(super) fn keys(step: &Step, _: &Net, ledger: &mut Ledger) {
     let Some(batch) = &step.batch else {
-        let orphans =
-            [("per_sample", step.per_sample.is_some()), ("loss/per_sample", step.loss.per_sample.is_some())];
-        for (place, stands) in orphans {
-            if stands {
-                let path: Vec<_> = place.split('/').map(crate::pointer::Token::Key).collect();
-                ledger.find("keys", &path, &[], Evidence::Unexpected);
-            }
+        if step.per_sample.is_some() {
+            ledger.find("keys", place!["per_sample"], Evidence::Unexpected);
+        }
+        if step.loss.per_sample.is_some() {
+            ledger.find("keys", place!["loss", "per_sample"], Evidence::Unexpected);
         }
         return;
     };
     let count = batch.sample_order.len();
-    ledger.count("size", &at!["batch", "size"], batch.size, count as u64);
+    ledger.count("size", place!["batch", "size"], batch.size, count as u64);
     if count > MAX_SAMPLES {
         ledger.find(
             "size",
-            &at!["batch", "sample_order"],
-            &[],
+            place!["batch", "sample_order"],
             Evidence::Count { stored: count as u64, expected: MAX_SAMPLES as u64 },
         );
         return;
     }
     let mut seen = std::collections::HashSet::new();
+    let mut names = Vec::with_capacity(count);
     for (index, name) in batch.sample_order.iter().enumerate() {
         if seen.insert(name) {
+            names.push(name);
             ledger.holds();
         } else {
-            ledger.find("order", &at!["batch", "sample_order", index], &[], Evidence::Unexpected);
+            ledger.find("order", place!["batch", "sample_order", index], Evidence::Unexpected);
         }
     }
     match &step.per_sample {
-        Some(samples) => key_set("keys", &at!["per_sample"], seen.iter().copied(), samples, ledger),
-        None => ledger.find("keys", &at!["per_sample"], &[], Evidence::Missing),
+        Some(samples) => key_set("keys", place!["per_sample"], names.iter().copied(), samples, ledger),
+        None => ledger.find("keys", place!["per_sample"], Evidence::Missing),
     }
     match &step.loss.per_sample {
-        Some(totals) => key_set("keys", &at!["loss", "per_sample"], seen.iter().copied(), totals, ledger),
-        None => ledger.find("keys", &at!["loss", "per_sample"], &[], Evidence::Missing),
+        Some(totals) => key_set("keys", place!["loss", "per_sample"], names.iter().copied(), totals, ledger),
+        None => ledger.find("keys", place!["loss", "per_sample"], Evidence::Missing),
     }
     if let Some(stored) = &step.loss.reduction {
-        ledger.text("reduction", &at!["loss", "reduction"], stored, &batch.reduction);
+        ledger.text("reduction", place!["loss", "reduction"], stored, &batch.reduction);
     }
     if batch.reduction == "none" {
-        ledger.count("reduction", &at!["batch", "size"], batch.size, 1);
+        ledger.count("reduction", place!["batch", "size"], batch.size, 1);
     }
 }
 
@@ -68,19 +66,25 @@ pub(super) fn first(complete: &Complete<'_>, batch: &Samples<'_>, ledger: &mut L
     let net = complete.net;
     let Some(first) = batch.samples.first() else { return };
     for (index, name) in net.inputs.iter().enumerate() {
-        let original = at!["per_sample", first.name, "inputs", name];
-        ledger.same("first", &at!["inputs", name], &original, complete.inputs[index], first.inputs[index]);
+        let original = place!["per_sample", first.name, "inputs", name];
+        ledger.same("first", place!["inputs", name], original, complete.inputs[index], first.inputs[index]);
     }
     for (index, name) in net.outputs.iter().enumerate() {
-        let original = at!["per_sample", first.name, "targets", name];
-        ledger.same("first", &at!["targets", name], &original, complete.targets[index], first.targets[index]);
+        let original = place!["per_sample", first.name, "targets", name];
+        ledger.same(
+            "first",
+            place!["targets", name],
+            original,
+            complete.targets[index],
+            first.targets[index],
+        );
     }
     let stored = complete.hidden.iter().chain(&complete.outputs);
-    let originals: Vec<&Unit> = first.hidden.iter().chain(&first.outputs).collect();
+    let originals = first.hidden.iter().chain(&first.outputs);
     for ((name, stored), original) in net.computed_units().zip(stored).zip(originals) {
         for (key, copy, value) in [("net", stored.net, original.net), ("out", stored.out, original.out)] {
-            let place = at!["per_sample", first.name, "forward", name, key];
-            ledger.same("first", &at!["forward", name, key], &place, copy, value);
+            let place = place!["per_sample", first.name, "forward", name, key];
+            ledger.same("first", place!["forward", name, key], place, copy, value);
         }
     }
 }
@@ -89,19 +93,19 @@ pub(super) fn first(complete: &Complete<'_>, batch: &Samples<'_>, ledger: &mut L
 /// as it stands with the sample.
 pub(super) fn reductions(complete: &Complete<'_>, batch: &Samples<'_>, ledger: &mut Ledger) {
     let loss = &complete.step.loss;
-    let reduce = |values: Vec<f64>, ledger: &Ledger| -> Bounded {
-        Reduction::of(batch.reduction, values.into_iter().map(|value| ledger.known(value)))
+    let reduce = |value: &dyn Fn(&SampleValues<'_>) -> f64, ledger: &Ledger| -> Bounded {
+        Reduction::of(batch.reduction, batch.samples.iter().map(|sample| ledger.known(value(sample))))
     };
-    let total = reduce(batch.samples.iter().map(|sample| sample.listed_total).collect(), ledger);
-    ledger.number("total", &at!["loss", "total"], &[&at!["loss", "per_sample"]], loss.total, total);
+    let total = reduce(&|sample| sample.listed_total, ledger);
+    ledger.number("total", place!["loss", "total"], places![place!["loss", "per_sample"]], loss.total, total);
     for (output, name) in complete.net.outputs.iter().enumerate() {
-        let derived = reduce(batch.samples.iter().map(|sample| sample.per_output[output]).collect(), ledger);
-        let at = at!["loss", "per_output", name];
-        ledger.number("per_output", &at, &[&at!["per_sample"]], complete.per_output[output], derived);
+        let derived = reduce(&|sample| sample.per_output[output], ledger);
+        let at = place!["loss", "per_output", name];
+        ledger.number("per_output", at, places![place!["per_sample"]], complete.per_output[output], derived);
     }
     for sample in &batch.samples {
-        let at = at!["loss", "per_sample", sample.name];
-        let original = at!["per_sample", sample.name, "loss", "total"];
-        ledger.same("copy", &at, &original, sample.listed_total, sample.total);
+        let at = place!["loss", "per_sample", sample.name];
+        let original = place!["per_sample", sample.name, "loss", "total"];
+        ledger.same("copy", at, original, sample.listed_total, sample.total);
     }
 }

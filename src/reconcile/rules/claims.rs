@@ -1,6 +1,6 @@
 //! Rules 15 and 16, and part of rule 0: what a record says about itself. The only rules that read labels, and they run last.
 
-use crate::at;
+use crate::place;
 use crate::receipt::step::Claims;
 use crate::receipt::version::TraceVersion;
 use crate::receipt::wire::FixtureStatus;
@@ -33,26 +33,26 @@ pub(super) fn labels(labels: &FixtureStatus, claims: &Claims, ledger: &mut Ledge
     for (key, label) in DISOWNING {
         if stated(key) == label {
             let evidence = Evidence::Label { stated: label.to_owned() };
-            ledger.find("label", &at!["fixture_status", key], &[], evidence);
+            ledger.find("label", place!["fixture_status", key], evidence);
         } else {
             ledger.holds();
         }
     }
     if REPRODUCED.contains(&labels.verification_state.as_str()) && !labels.canonical {
         let evidence = Evidence::Label { stated: "false".to_owned() };
-        ledger.find("label", &at!["fixture_status", "canonical"], &[], evidence);
+        ledger.find("label", place!["fixture_status", "canonical"], evidence);
     }
     let basis = claims.attestor.as_ref().and_then(|attestor| attestor.skip_basis.as_deref());
-    let at = at!["attestor", "skip_basis"];
+    let at = place!["attestor", "skip_basis"];
     if labels.verification_state == SKIPPED {
         let evidence = Evidence::Label { stated: SKIPPED.to_owned() };
-        ledger.find("label", &at!["fixture_status", "verification_state"], &[], evidence);
+        ledger.find("label", place!["fixture_status", "verification_state"], evidence);
         match basis {
             Some(basis) if BASES.contains(&basis) => ledger.holds(),
-            _ => ledger.find("basis", &at, &[], Evidence::Missing),
+            _ => ledger.find("basis", at, Evidence::Missing),
         }
     } else if basis.is_some() {
-        ledger.find("basis", &at, &[], Evidence::Unexpected);
+        ledger.find("basis", at, Evidence::Unexpected);
     }
 }
 
@@ -67,37 +67,37 @@ pub(super) fn provenance(labels: &FixtureStatus, claims: &Claims, ledger: &mut L
         if format.starts_with("framework-trace.") && format.parse::<TraceVersion>().is_err() {
             let stored = format.clone();
             let expected = TraceVersion::ALL[TraceVersion::ALL.len() - 1].to_string();
-            let at = at!["attestor", "import_provenance", "source_format"];
-            ledger.find("provenance", &at, &[], Evidence::Text { stored, expected });
+            let at = place!["attestor", "import_provenance", "source_format"];
+            ledger.find("provenance", at, Evidence::Text { stored, expected });
         }
     }
     if has_marks && !says_so {
-        let at = at!["fixture_status", "authoring_state"];
-        ledger.text("provenance", &at, &labels.authoring_state, IMPORTED);
+        let at = place!["fixture_status", "authoring_state"];
+        ledger.text("provenance", at, &labels.authoring_state, IMPORTED);
     }
     if says_so {
         if claims.source_framework.is_none() {
-            ledger.find("provenance", &at!["source_framework"], &[], Evidence::Missing);
+            ledger.find("provenance", place!["source_framework"], Evidence::Missing);
         }
         if source.is_none() {
-            ledger.find("provenance", &at!["attestor", "import_provenance"], &[], Evidence::Missing);
+            ledger.find("provenance", place!["attestor", "import_provenance"], Evidence::Missing);
         }
     }
 }
 
 /// Rule 16. Parts: `digest`; `bytes`, nothing stands in the file beside the bytes under the digest.
 pub(super) fn subject_digest(stored: &str, claims: &Claims, ledger: &mut Ledger) {
-    let at = at!["attestor", "signed_subject_digest"];
+    let at = place!["attestor", "signed_subject_digest"];
     let derived = claims.subject_digest.map(|digest| digest.prefixed());
     if derived.as_deref() == Some(stored) {
         ledger.holds();
     } else {
-        ledger.find("digest", &at, &[], Evidence::Digest { stored: stored.to_owned(), derived });
+        ledger.find("digest", at, Evidence::Digest { stored: stored.to_owned(), derived });
     }
     if claims.canonical {
         ledger.holds();
     } else {
         let evidence = Evidence::Text { stored: "other bytes".into(), expected: "canonical bytes".into() };
-        ledger.find("bytes", &[], &[], evidence);
+        ledger.find("bytes", place![], evidence);
     }
 }

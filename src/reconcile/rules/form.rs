@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use crate::at;
 use crate::number::Tolerance;
-use crate::pointer::Token;
-use crate::receipt::id::ParamId;
-use crate::receipt::net::{Net, TopologyLaw};
+use crate::place;
+use crate::pointer::Pointer;
+use crate::receipt::net::{Flaw, Net, Place, TopologyLaw};
 use crate::receipt::step::{Origin, Step};
 use crate::receipt::wire::{BiasMode, BiasSharing, Kind, NumericPolicy, Ordered, Role};
 use crate::reconcile::complete::{Complete, learns};
@@ -15,15 +14,15 @@ use crate::reconcile::ledger::Ledger;
 
 /// Parts: `tolerance`, `precision`, `layout`, `step`, `learning_rate`, `a` and `c` (bias updates against the bias policy), `d`
 /// (units of a bias), `e` (kind against role), `f` (sizes), `topology`, `ends` (what an update says it connects).
-pub(super) fn form(step: &Step, ledger: &mut Ledger) {
+pub(super) fn form(step: &Step, net: Result<&Net, &[Flaw]>, ledger: &mut Ledger) {
     policy(step, ledger);
     counters(step, ledger);
     learning_rate(step, ledger);
-    match Net::resolve(&step.topology) {
+    match net {
         Ok(net) => {
             ledger.holds();
-            biases(step, &net, ledger);
-            updates(step, &net, ledger);
+            biases(step, net, ledger);
+            updates(step, net, ledger);
         }
         Err(flaws) => {
             for flaw in flaws {
@@ -36,14 +35,14 @@ pub(super) fn form(step: &Step, ledger: &mut Ledger) {
                     }
                     (law, _) => ("topology", Evidence::Topology { law: law.name() }),
                 };
-                ledger.find_at(part, flaw.at, evidence);
+                ledger.find(part, || flaw.at.clone(), evidence);
             }
         }
     }
 }
 
 fn policy(step: &Step, ledger: &mut Ledger) {
-    let at = at!["numeric_policy", "tolerance"];
+    let at = place!["numeric_policy", "tolerance"];
     let ceiling = match step.origin {
         Origin::Engine => Tolerance::NUMERIC_CEILING,
         Origin::Imported { .. } => Tolerance::DIFFERENTIAL_CEILING,
@@ -53,17 +52,17 @@ fn policy(step: &Step, ledger: &mut Ledger) {
         if atol <= ceiling.atol() && rtol <= ceiling.rtol() {
             ledger.holds();
         } else {
-            ledger.find("tolerance", &at, &[], Evidence::AboveCeiling { atol, rtol });
+            ledger.find("tolerance", at, Evidence::AboveCeiling { atol, rtol });
         }
     }
     if let Some(policy) = &step.numeric_policy {
         let digits = policy.precision_significant_digits;
-        ledger.count("precision", &at!["numeric_policy", "precision_significant_digits"], digits, 9);
+        ledger.count("precision", place!["numeric_policy", "precision_significant_digits"], digits, 9);
         layout(policy, ledger);
     }
     let learning = step.bias_mode == BiasMode::Sgd;
     let words = |truth: bool| if truth { "true" } else { "false" };
-    ledger.text("a", &at!["bias_policy", "updated_in_step"], words(step.biases_updated), words(learning));
+    ledger.text("a", place!["bias_policy", "updated_in_step"], words(step.biases_updated), words(learning));
 }
 
 /// The layout is stated whole or not at all; its words are constants of the format, which the schema checks.
@@ -72,22 +71,22 @@ fn layout(policy: &NumericPolicy, ledger: &mut Ledger) {
     if order.is_none() && bytes.is_none() {
         return;
     }
-    let mut stated = |at: &[Token<'_>], stands: bool| {
+    let mut stated = |at: &dyn Fn() -> Pointer, stands: bool| {
         if stands {
             ledger.holds();
         } else {
-            ledger.find("layout", at, &[], Evidence::Missing);
+            ledger.find("layout", at, Evidence::Missing);
         }
     };
-    stated(&at!["numeric_policy", "computation_order"], order.is_some());
-    let Some(bytes) = bytes else { return stated(&at!["numeric_policy", "byte_output"], false) };
+    stated(&place!["numeric_policy", "computation_order"], order.is_some());
+    let Some(bytes) = bytes else { return stated(&place!["numeric_policy", "byte_output"], false) };
     for (key, stands) in [
         ("format", bytes.format.is_some()),
         ("json_key_order", bytes.json_key_order.is_some()),
         ("trailing_zero_policy", bytes.trailing_zero_policy.is_some()),
         ("indent", bytes.indent.is_some()),
     ] {
-        stated(&at!["numeric_policy", "byte_output", key], stands);
+        stated(&place!["numeric_policy", "byte_output", key], stands);
     }
 }
 
@@ -95,15 +94,15 @@ fn layout(policy: &NumericPolicy, ledger: &mut Ledger) {
 /// than 1 there.
 fn counters(step: &Step, ledger: &mut Ledger) {
     if let (Some(number), Some(index)) = (step.step, step.step_index) {
-        ledger.count("step", &at!["step"], number, index.saturating_add(1));
+        ledger.count("step", place!["step"], number, index.saturating_add(1));
     }
 }
 
 fn learning_rate(step: &Step, ledger: &mut Ledger) {
-    let original = at!["learning_rate"];
+    let original = place!["learning_rate"];
     if let Some(config) = &step.optimizer {
-        let at = at!["optimizer_config", "learning_rate"];
-        ledger.identical("learning_rate", &at, &original, config.learning_rate, step.learning_rate);
+        let at = place!["optimizer_config", "learning_rate"];
+        ledger.identical("learning_rate", at, original, config.learning_rate, step.learning_rate);
     }
 }
 
@@ -113,49 +112,63 @@ fn biases(step: &Step, net: &Net, ledger: &mut Ledger) {
     }
     if net.bias_sharing == BiasSharing::PerLayer {
         let evidence = Evidence::Text { stored: "per_layer".into(), expected: "per_neuron".into() };
-        ledger.find("c", &at!["topology", "bias_sharing"], &[], evidence);
+        ledger.find("c", place!["topology", "bias_sharing"], evidence);
         return;
     }
-    let updated: HashSet<&ParamId> = step.updates.iter().map(|update| &update.parameter_id).collect();
-    for (name, place) in net.parameters.iter().zip(&net.places) {
-        if place.is_bias() && !updated.contains(name) {
-            ledger.find("c", &at!["updates", name], &[], Evidence::Missing);
+    let mut updated = vec![false; net.parameters.len()];
+    for (_, parameter) in updated_parameters(step, net) {
+        updated[parameter] = true;
+    }
+    for (parameter, name) in net.parameters.iter().enumerate() {
+        if net.places[parameter].is_bias() && !updated[parameter] {
+            ledger.find("c", place!["updates", name], Evidence::Missing);
         }
     }
 }
 
+/// The place of each update that names a parameter of the net, and that parameter.
+fn updated_parameters<'a>(step: &'a Step, net: &'a Net) -> impl Iterator<Item = (usize, usize)> + 'a {
+    let mut expected = 0;
+    step.updates.iter().enumerate().filter_map(move |(index, update)| {
+        let parameter = net.parameter_near(expected, &update.parameter_id)?;
+        expected = parameter + 1;
+        Some((index, parameter))
+    })
+}
+
 fn updates(step: &Step, net: &Net, ledger: &mut Ledger) {
-    for (index, update) in step.updates.iter().enumerate() {
-        let Some(parameter) = net.parameter(&update.parameter_id) else { continue };
+    for (index, parameter) in updated_parameters(step, net) {
+        let update = &step.updates[index];
         let is_bias = net.places[parameter].is_bias();
         let expected = if is_bias { Kind::Bias } else { Kind::Weight };
         let part = if step.bias_mode == BiasMode::Constant && update.kind == Kind::Bias { "a" } else { "e" };
         if part == "a" {
             let evidence = Evidence::Text { stored: update.kind.name().into(), expected: "weight".into() };
-            ledger.find(part, &at!["updates", index, "kind"], &[], evidence);
+            ledger.find(part, place!["updates", index, "kind"], evidence);
             continue;
         }
-        ledger.text(part, &at!["updates", index, "kind"], update.kind.name(), expected.name());
+        ledger.text(part, place!["updates", index, "kind"], update.kind.name(), expected.name());
     }
 }
 
 /// Parts: `keys`, the key sets of inputs, targets and parameters; `ends`, what an update says it connects.
 pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    key_set("keys", &at!["inputs"], net.inputs.iter(), &step.inputs, ledger);
-    key_set("keys", &at!["targets"], net.outputs.iter(), &step.targets, ledger);
-    key_set("keys", &at!["parameters_before"], net.parameters.iter(), &step.parameters_before, ledger);
-    for (index, update) in step.updates.iter().enumerate() {
-        let Some(parameter) = net.parameter(&update.parameter_id).filter(|at| learns(step, net, *at)) else {
+    key_set("keys", place!["inputs"], net.inputs.iter(), &step.inputs, ledger);
+    key_set("keys", place!["targets"], net.outputs.iter(), &step.targets, ledger);
+    key_set("keys", place!["parameters_before"], net.parameters.iter(), &step.parameters_before, ledger);
+    for (index, parameter) in updated_parameters(step, net) {
+        if !learns(step, net, parameter) {
             continue;
-        };
+        }
+        let update = &step.updates[index];
         let ends = Ends::of(step, net, parameter);
         for (key, stored, expected) in [
-            ("layer_edge", update.layer_edge.as_deref(), ends.edge),
-            ("parameter_role", update.parameter_role.as_deref(), ends.role.as_str()),
-            ("from_unit", update.from_unit.as_deref(), ends.from),
-            ("to_unit", update.to_unit.as_deref(), ends.to),
+            ("layer_edge", update.layer_edge.as_deref(), [ends.edge].as_slice()),
+            ("parameter_role", update.parameter_role.as_deref(), &ends.role),
+            ("from_unit", update.from_unit.as_deref(), &[ends.from]),
+            ("to_unit", update.to_unit.as_deref(), &[ends.to]),
         ] {
-            ledger.optional_text("ends", &at!["updates", index, key], stored, expected);
+            ledger.optional_text("ends", place!["updates", index, key], stored, expected);
         }
     }
 }
@@ -163,35 +176,34 @@ pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
 /// What an update connects, in the words of the format.
 struct Ends<'a> {
     edge: &'static str,
-    role: String,
+    /// In pieces.
+    role: [&'a str; 4],
     from: &'a str,
     to: &'a str,
 }
 
 impl<'a> Ends<'a> {
     fn of(step: &Step, net: &'a Net, parameter: usize) -> Self {
-        use crate::receipt::net::Place;
         let mazur = step.topology.activation.is_some();
-        let weight = |edge, from: &'a str, to: &'a str, numbered: String| Ends {
-            edge,
-            role: if mazur { numbered } else { format!("{from}_to_{to}") },
-            from,
-            to,
+        let weight = |edge, from: &'a str, to: &'a str, words: [&'static str; 2]| {
+            // The units of 0.1.0 are numbered from 1 behind one letter.
+            let numbered = || [words[0], &from[1..], words[1], &to[1..]];
+            Ends { edge, role: if mazur { numbered() } else { [from, "_to_", to, ""] }, from, to }
         };
         let bias = |role: Role, unit: &'a str| Ends {
             edge: "bias_to_layer",
-            role: role.name().to_owned(),
+            role: [role.name(), "", "", ""],
             from: unit,
             to: unit,
         };
         match net.places[parameter] {
             Place::HiddenWeight { input, hidden } => {
-                let numbered = format!("input_{}_to_hidden_{}", input + 1, hidden + 1);
-                weight("input_to_hidden", &net.inputs[input], &net.hidden[hidden], numbered)
+                let (from, to) = (&net.inputs[input], &net.hidden[hidden]);
+                weight("input_to_hidden", from, to, ["input_", "_to_hidden_"])
             }
             Place::OutputWeight { hidden, output } => {
-                let numbered = format!("hidden_{}_to_output_{}", hidden + 1, output + 1);
-                weight("hidden_to_output", &net.hidden[hidden], &net.outputs[output], numbered)
+                let (from, to) = (&net.hidden[hidden], &net.outputs[output]);
+                weight("hidden_to_output", from, to, ["hidden_", "_to_output_"])
             }
             Place::HiddenBias { unit } => bias(Role::HiddenBias, &net.hidden[unit]),
             Place::OutputBias { unit } => bias(Role::OutputBias, &net.outputs[unit]),
@@ -204,8 +216,8 @@ pub(super) fn constant_biases(complete: &Complete<'_>, ledger: &mut Ledger) {
     let net = complete.net;
     for (parameter, name) in net.parameters.iter().enumerate() {
         if !learns(complete.step, net, parameter) {
-            let (at, original) = (at!["parameters_after", name], at!["parameters_before", name]);
-            ledger.identical("b", &at, &original, complete.after[parameter], complete.before[parameter]);
+            let (at, original) = (place!["parameters_after", name], place!["parameters_before", name]);
+            ledger.identical("b", at, original, complete.after[parameter], complete.before[parameter]);
         }
     }
 }
@@ -213,30 +225,28 @@ pub(super) fn constant_biases(complete: &Complete<'_>, ledger: &mut Ledger) {
 /// Compares the keys of a map with the names that the net gives: none missing, none more.
 pub(super) fn key_set<'n, K, V>(
     part: &'static str,
-    at: &[Token<'_>],
-    names: impl Iterator<Item = &'n K>,
+    at: impl Fn() -> Pointer + Copy,
+    names: impl Iterator<Item = &'n K> + Clone,
     map: &Ordered<K, V>,
     ledger: &mut Ledger,
 ) where
     K: AsRef<str> + std::hash::Hash + Eq + 'n,
 {
-    let path = |key: &str| {
-        [at, &[Token::Key(key)]]
-            .concat()
-            .iter()
-            .fold(crate::pointer::Pointer::default(), |pointer, token| pointer.join(*token))
-    };
+    // Canonical records have the net's own order: nothing to look up.
+    if map.keys().eq(names.clone()) {
+        return ledger.holds();
+    }
     let mut expected = 0;
-    let mut known = std::collections::HashSet::new();
+    let mut known = HashSet::new();
     for name in names {
         expected += 1;
         known.insert(name.as_ref());
         if !map.contains_key(name) {
-            ledger.find_at(part, path(name.as_ref()), Evidence::Missing);
+            ledger.find(part, place![at => name.as_ref()], Evidence::Missing);
         }
     }
-    for key in map.keys().filter(|key| !known.contains(key.as_ref())) {
-        ledger.find_at(part, path(key.as_ref()), Evidence::Unexpected);
+    for key in map.keys().map(K::as_ref).filter(|key| !known.contains(key)) {
+        ledger.find(part, place![at => key], Evidence::Unexpected);
     }
     if map.len() == expected {
         ledger.holds();

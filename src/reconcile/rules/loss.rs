@@ -1,25 +1,25 @@
 //! Rule 12: the loss.
 
 use super::form::key_set;
-use crate::at;
 use crate::engine;
 use crate::number::{Bounded, Real as _};
-use crate::pointer::Token;
+use crate::pointer::Pointer;
 use crate::receipt::net::Net;
 use crate::receipt::step::{Origin, Step};
-use crate::receipt::wire::LossKind;
+use crate::receipt::wire::{LossKind, Unit};
 use crate::reconcile::complete::Complete;
 use crate::reconcile::finding::Evidence;
-use crate::reconcile::ledger::Ledger;
+use crate::reconcile::ledger::{Ledger, alone};
+use crate::{place, places};
 
 /// How far the targets of a cross-entropy may sum from 1, beyond their own rounding: the engine's own limit.
 const TARGET_SUM_SLACK: f64 = 1e-9;
 
 /// Parts: `keys`; `reduction`, which only a batch has.
 pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    key_set("keys", &at!["loss", "per_output"], net.outputs.iter(), &step.loss.per_output, ledger);
+    key_set("keys", place!["loss", "per_output"], net.outputs.iter(), &step.loss.per_output, ledger);
     if step.batch.is_none() && step.loss.reduction.is_some() {
-        ledger.find("reduction", &at!["loss", "reduction"], &[], Evidence::Unexpected);
+        ledger.find("reduction", place!["loss", "reduction"], Evidence::Unexpected);
     }
 }
 
@@ -28,15 +28,15 @@ pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
 pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
     match &complete.batch {
         None => {
-            let outs: Vec<f64> = complete.outputs.iter().map(|unit| unit.out).collect();
-            let total = complete.step.loss.total;
-            one(complete, &[], &complete.targets, &outs, &complete.per_output, total, ledger);
+            let values = (complete.targets.as_slice(), complete.outputs.as_slice());
+            let losses = (complete.per_output.as_slice(), complete.step.loss.total);
+            one(complete, Pointer::default, values, losses, ledger);
         }
         Some(batch) => {
             for sample in &batch.samples {
-                let outs: Vec<f64> = sample.outputs.iter().map(|unit| unit.out).collect();
-                let under = at!["per_sample", sample.name];
-                one(complete, &under, &sample.targets, &outs, &sample.per_output, sample.total, ledger);
+                let under = place!["per_sample", sample.name];
+                let values = (sample.targets.as_slice(), sample.outputs.as_slice());
+                one(complete, under, values, (&sample.per_output, sample.total), ledger);
             }
         }
     }
@@ -44,11 +44,9 @@ pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
 
 fn one(
     complete: &Complete<'_>,
-    under: &[Token<'_>],
-    targets: &[f64],
-    outs: &[f64],
-    per_output: &[f64],
-    total: f64,
+    under: impl Fn() -> Pointer + Copy,
+    (targets, outputs): (&[f64], &[Unit]),
+    (per_output, total): (&[f64], f64),
     ledger: &mut Ledger,
 ) {
     let net = complete.net;
@@ -56,28 +54,26 @@ fn one(
     for (index, name) in net.outputs.iter().enumerate() {
         // The logarithm magnifies what a small probability is off by; rule 14 has the loss from the inputs.
         let out = match net.loss {
-            LossKind::CrossEntropySoftmax => ledger.tolerated(outs[index]),
-            LossKind::HalfSquaredError => ledger.known(outs[index]),
+            LossKind::CrossEntropySoftmax => ledger.tolerated(outputs[index].out),
+            LossKind::HalfSquaredError => ledger.known(outputs[index].out),
         };
         let derived = engine::loss_of(net.loss, ledger.known(targets[index]), out);
         // A probability that underflowed to 0 has no logarithm; the framework took its loss from the logits.
-        if is_imported && outs[index] == 0.0 && !derived.value().is_finite() {
+        if is_imported && outputs[index].out == 0.0 && !derived.value().is_finite() {
             ledger.undecided();
             continue;
         }
-        let target_at = [under, &at!["targets", name]].concat();
-        let out_at = [under, &at!["forward", name, "out"]].concat();
-        let at = [under, &at!["loss", "per_output", name]].concat();
-        ledger.number("per_output", &at, &[&target_at, &out_at], per_output[index], derived);
+        let target_at = place![under => "targets", name];
+        let out_at = place![under => "forward", name, "out"];
+        let at = place![under => "loss", "per_output", name];
+        ledger.number("per_output", at, places![target_at, out_at], per_output[index], derived);
     }
     let sum_of = sum(per_output.iter().map(|part| ledger.known(*part)));
-    let paths: Vec<Vec<Token<'_>>> =
-        net.outputs.iter().map(|name| [under, &at!["loss", "per_output", name]].concat()).collect();
-    let inputs: Vec<&[Token<'_>]> = paths.iter().map(Vec::as_slice).collect();
-    ledger.number("total", &[under, &at!["loss", "total"]].concat(), &inputs, total, sum_of);
+    let inputs = || net.outputs.iter().map(|name| place![under => "loss", "per_output", name]()).collect();
+    ledger.number("total", place![under => "loss", "total"], inputs, total, sum_of);
     if net.loss == LossKind::CrossEntropySoftmax {
         let slack = sum(targets.iter().map(|target| ledger.known(*target))).widened(TARGET_SUM_SLACK);
-        ledger.number("targets", &[under, &at!["targets"]].concat(), &[], 1.0, slack);
+        ledger.number("targets", place![under => "targets"], alone, 1.0, slack);
     }
 }
 

@@ -1,6 +1,5 @@
 //! Rules 20 to 24: optimizers with state.
 
-use crate::at;
 use crate::engine::{Method, State};
 use crate::number::Bounded;
 use crate::receipt::net::Net;
@@ -9,6 +8,7 @@ use crate::receipt::wire::{Optimizer, OptimizerState, Update};
 use crate::reconcile::complete::{Complete, state_of};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
+use crate::{place, places};
 
 /// Rule 20. Parts: `config`, the configuration stands and is whole; `name`, every update is by that optimizer; `state`,
 /// every update carries its state before and after, of the optimizer's own kind.
@@ -23,23 +23,28 @@ pub(super) fn configuration(step: &Step, _: &Net, ledger: &mut Ledger) {
         return;
     }
     let Some(method) = step.optimizer.as_ref().and_then(|config| Method::of(Some(config))) else {
-        ledger.find("config", &at!["optimizer_config"], &[], Evidence::Missing);
+        ledger.find("config", place!["optimizer_config"], Evidence::Missing);
         return;
     };
     ledger.holds();
     let name = step.optimizer.as_ref().map_or("sgd", |config| config.name.name());
     for (place, update) in step.updates.iter().enumerate() {
-        ledger.text("name", &at!["updates", place, "optimizer", "name"], update.optimizer.name.name(), name);
+        ledger.text(
+            "name",
+            place!["updates", place, "optimizer", "name"],
+            update.optimizer.name.name(),
+            name,
+        );
         for (key, state) in
             [("state_before", &update.optimizer.state_before), ("state_after", &update.optimizer.state_after)]
         {
             match (state_of(&method, state.as_ref()), state) {
                 (Some(_), _) => ledger.holds(),
                 (None, None) => {
-                    ledger.find("state", &at!["updates", place, "optimizer", key], &[], Evidence::Missing);
+                    ledger.find("state", place!["updates", place, "optimizer", key], Evidence::Missing);
                 }
                 (None, Some(_)) => {
-                    ledger.find("state", &at!["updates", place, "optimizer", key], &[], Evidence::Unexpected);
+                    ledger.find("state", place!["updates", place, "optimizer", key], Evidence::Unexpected);
                 }
             }
         }
@@ -81,23 +86,23 @@ pub(super) fn momentum(complete: &Complete<'_>, ledger: &mut Ledger) {
     let rate = ledger.known(complete.step.learning_rate);
     for learned in learned(complete, ledger) {
         let Learned { place, update, gradient, before, state, next } = learned;
-        let buffer_at = at!["updates", place, "optimizer", "state_after", "buffer"];
-        let gradient_at = at!["updates", place, "gradient"];
+        let buffer_at = place!["updates", place, "optimizer", "state_after", "buffer"];
+        let gradient_at = place!["updates", place, "gradient"];
         if let (State::Momentum(derived), Some(OptimizerState::Momentum { buffer })) =
             (method.next(gradient, before, state), update.optimizer.state_after)
         {
-            let before_at = at!["updates", place, "optimizer", "state_before", "buffer"];
-            let inputs: [&[_]; 2] = [&before_at, &gradient_at];
-            ledger.number("buffer", &buffer_at, &inputs, buffer, derived);
+            let before_at = place!["updates", place, "optimizer", "state_before", "buffer"];
+            let inputs = places![before_at, gradient_at];
+            ledger.number("buffer", buffer_at, inputs, buffer, derived);
         }
         if let Some(direction) = method.direction(gradient, before, next) {
-            let inputs: [&[_]; 2] = [&buffer_at, &gradient_at];
-            let at = at!["updates", place, "update"];
+            let inputs = places![buffer_at, gradient_at];
+            let at = place!["updates", place, "update"];
             // How far an import's update may lie off, its quotient may by as much over the rate: a float32 update is the
             // difference of two rounded weights.
             let quotient = ledger.tolerated(update.update) / rate;
-            ledger.derived("direction", &at, &inputs, quotient, direction);
-            ledger.number("update", &at, &inputs, update.update, rate * direction);
+            ledger.derived("direction", at, inputs, quotient, direction);
+            ledger.number("update", at, inputs, update.update, rate * direction);
         }
     }
 }
@@ -112,12 +117,12 @@ pub(super) fn moments(complete: &Complete<'_>, ledger: &mut Ledger) {
         else {
             continue;
         };
-        let gradient_at = at!["updates", place, "gradient"];
+        let gradient_at = place!["updates", place, "gradient"];
         for (key, stored, derived) in [("m", m, m_derived), ("v", v, v_derived)] {
-            let before_at = at!["updates", place, "optimizer", "state_before", key];
-            let inputs: [&[_]; 2] = [&before_at, &gradient_at];
-            let at = at!["updates", place, "optimizer", "state_after", key];
-            ledger.number(if key == "m" { "m" } else { "v" }, &at, &inputs, stored, derived);
+            let before_at = place!["updates", place, "optimizer", "state_before", key];
+            let inputs = places![before_at, gradient_at];
+            let at = place!["updates", place, "optimizer", "state_after", key];
+            ledger.number(if key == "m" { "m" } else { "v" }, at, inputs, stored, derived);
         }
     }
 }
@@ -126,7 +131,7 @@ pub(super) fn moments(complete: &Complete<'_>, ledger: &mut Ledger) {
 pub(super) fn time_step(complete: &Complete<'_>, ledger: &mut Ledger) {
     let Method::Adam { timestep, .. } = complete.method else { return };
     if let Some(index) = complete.step.step_index {
-        ledger.count("t", &at!["optimizer_config", "t"], timestep, index.saturating_add(1));
+        ledger.count("t", place!["optimizer_config", "t"], timestep, index.saturating_add(1));
     }
     let Some((first, second)) = complete.method.corrections() else { return };
     for (key, correction) in [("beta1", first), ("beta2", second)] {
@@ -135,7 +140,7 @@ pub(super) fn time_step(complete: &Complete<'_>, ledger: &mut Ledger) {
         } else {
             let stored = format!("{correction}");
             let evidence = Evidence::Text { stored, expected: "above 0".to_owned() };
-            ledger.find("correction", &at!["optimizer_config", key], &[], evidence);
+            ledger.find("correction", place!["optimizer_config", key], evidence);
         }
     }
 }
@@ -147,8 +152,8 @@ pub(super) fn adam_update(complete: &Complete<'_>, ledger: &mut Ledger) {
     for learned in learned(complete, ledger) {
         let Learned { place, update, gradient, before, next, .. } = learned;
         let derived = method.update(rate, gradient, before, next);
-        let state_at = |key: &'static str| at!["updates", place, "optimizer", "state_after", key];
-        let inputs: [&[_]; 2] = [&state_at("m"), &state_at("v")];
-        ledger.number("", &at!["updates", place, "update"], &inputs, update.update, derived);
+        let state_at = |key: &'static str| place!["updates", place, "optimizer", "state_after", key];
+        let inputs = places![state_at("m"), state_at("v")];
+        ledger.number("", place!["updates", place, "update"], inputs, update.update, derived);
     }
 }

@@ -3,33 +3,36 @@
 use std::collections::HashSet;
 
 use super::form::key_set;
-use crate::at;
 use crate::engine::{self, Computed, Forward, Given, Loss, Pass, Reduction, Sample, State};
 use crate::number::Bounded;
-use crate::pointer::Token;
+use crate::place;
+use crate::pointer::Pointer;
 use crate::receipt::id::ParamId;
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::receipt::wire::{OptimizerState, Unit};
 use crate::reconcile::complete::{Complete, SampleValues, learns};
 use crate::reconcile::finding::Evidence;
-use crate::reconcile::ledger::Ledger;
+use crate::reconcile::ledger::{Ledger, alone};
 
 /// Parts: `per_sample`, each sample's pass and loss name every unit; `updates`, one for each parameter that learns and no
 /// other, in the net's order.
-pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    let units: Vec<_> = net.computed_units().cloned().collect();
+pub(super) fn keys<'a>(step: &'a Step, net: &'a Net, ledger: &mut Ledger) {
     for (name, sample) in step.per_sample.iter().flatten() {
-        let at = |key: &'static str| at!["per_sample", name, key];
-        key_set("per_sample", &at("inputs"), net.inputs.iter(), &sample.inputs, ledger);
-        key_set("per_sample", &at("targets"), net.outputs.iter(), &sample.targets, ledger);
-        key_set("per_sample", &at("forward"), units.iter(), &sample.forward, ledger);
-        let at = at!["per_sample", name, "loss", "per_output"];
-        key_set("per_sample", &at, net.outputs.iter(), &sample.loss.per_output, ledger);
+        let at = |key: &'static str| place!["per_sample", name, key];
+        key_set("per_sample", at("inputs"), net.inputs.iter(), &sample.inputs, ledger);
+        key_set("per_sample", at("targets"), net.outputs.iter(), &sample.targets, ledger);
+        key_set("per_sample", at("forward"), net.computed_units(), &sample.forward, ledger);
+        let at = place!["per_sample", name, "loss", "per_output"];
+        key_set("per_sample", at, net.outputs.iter(), &sample.loss.per_output, ledger);
     }
-    let learning = |(parameter, _): &(usize, &ParamId)| learns(step, net, *parameter);
-    let names: Vec<&ParamId> =
-        net.parameters.iter().enumerate().filter(learning).map(|(_, name)| name).collect();
+    let learning = |(parameter, name): (usize, &'a ParamId)| learns(step, net, parameter).then_some(name);
+    let names = net.parameters.iter().enumerate().filter_map(learning);
+    if step.updates.iter().map(|update| &update.parameter_id).eq(names.clone()) {
+        step.updates.iter().for_each(|_| ledger.holds());
+        return;
+    }
+    let names: Vec<&ParamId> = names.collect();
     let known: HashSet<&ParamId> = names.iter().copied().collect();
     let mut stated = HashSet::new();
     let mut unexpected = Vec::new();
@@ -40,15 +43,15 @@ pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
     }
     let missing: Vec<&ParamId> = names.iter().filter(|name| !stated.contains(*name)).copied().collect();
     for name in &missing {
-        ledger.find("updates", &at!["updates", *name], &[], Evidence::Missing);
+        ledger.find("updates", place!["updates", *name], Evidence::Missing);
     }
     for place in &unexpected {
-        ledger.find("updates", &at!["updates", *place], &[], Evidence::Unexpected);
+        ledger.find("updates", place!["updates", *place], Evidence::Unexpected);
     }
     // Where names are missing or too many, every later place is another's.
     if missing.is_empty() && unexpected.is_empty() {
         for (place, (update, name)) in step.updates.iter().zip(names).enumerate() {
-            ledger.text("updates", &at!["updates", place, "parameter_id"], &update.parameter_id, name);
+            ledger.text("updates", place!["updates", place, "parameter_id"], &update.parameter_id, name);
         }
     }
 }
@@ -56,30 +59,37 @@ pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
 /// Parts: `forward`, `loss`, `backward`, `per_sample`, `updates`, `post_update`.
 pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
     let Some(computed) = engine::step(complete.net, &given(complete, ledger)) else {
-        ledger.find("updates", &at!["batch", "sample_order"], &[], Evidence::Missing);
+        ledger.find("updates", place!["batch", "sample_order"], Evidence::Missing);
         return;
     };
     let Some(first) = computed.passes.first() else { return };
     let net = complete.net;
     let stored = (complete.hidden.as_slice(), complete.outputs.as_slice());
-    pass("forward", &at!["forward"], net, stored, &first.forward, ledger);
+    pass("forward", place!["forward"], net, stored, &first.forward, ledger);
     let stored = (complete.per_output.as_slice(), complete.step.loss.total);
-    losses("loss", &at!["loss"], net, stored, &computed.loss, ledger);
+    losses("loss", place!["loss"], net, stored, &computed.loss, ledger);
     output_errors(complete, first, ledger);
     hidden_errors(complete, first, ledger);
     changes(complete, &computed, ledger);
     for (sample, derived) in complete.batch.iter().flat_map(|batch| &batch.samples).zip(&computed.passes) {
         let stored = (sample.hidden.as_slice(), sample.outputs.as_slice());
-        pass("per_sample", &at!["per_sample", sample.name, "forward"], net, stored, &derived.forward, ledger);
+        pass(
+            "per_sample",
+            place!["per_sample", sample.name, "forward"],
+            net,
+            stored,
+            &derived.forward,
+            ledger,
+        );
         let stored = (sample.per_output.as_slice(), sample.total);
-        losses("per_sample", &at!["per_sample", sample.name, "loss"], net, stored, &derived.loss, ledger);
+        losses("per_sample", place!["per_sample", sample.name, "loss"], net, stored, &derived.loss, ledger);
     }
     post_update_keys(complete.step, net, ledger);
     if let Some(post) = &complete.post {
         let stored = (post.hidden.as_slice(), post.outputs.as_slice());
-        pass("post_update", &at!["post_update_forward"], net, stored, &computed.post_forward, ledger);
+        pass("post_update", place!["post_update_forward"], net, stored, &computed.post_forward, ledger);
         let stored = (post.per_output.as_slice(), post.total);
-        losses("post_update", &at!["post_update_loss"], net, stored, &computed.post_loss, ledger);
+        losses("post_update", place!["post_update_loss"], net, stored, &computed.post_loss, ledger);
     }
 }
 
@@ -128,33 +138,32 @@ fn post_update_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
         ("post_update_loss", &post.loss_status, post.total.is_some()),
     ] {
         if let Some(status) = status.as_deref().filter(|_| stands) {
-            ledger.text("post_update", &at![block, "status"], status, "filled");
+            ledger.text("post_update", place![block, "status"], status, "filled");
         }
     }
-    let names: Vec<_> = net.computed_units().cloned().collect();
     match &post.forward {
         Some(forward) => {
-            key_set("post_update", &at!["post_update_forward"], names.iter(), forward, ledger);
+            key_set("post_update", place!["post_update_forward"], net.computed_units(), forward, ledger);
         }
-        None => ledger.find("post_update", &at!["post_update_forward"], &[], Evidence::Missing),
+        None => ledger.find("post_update", place!["post_update_forward"], Evidence::Missing),
     }
-    let at = at!["post_update_loss", "per_output"];
+    let at = place!["post_update_loss", "per_output"];
     match &post.per_output {
-        Some(per_output) => key_set("post_update", &at, net.outputs.iter(), per_output, ledger),
+        Some(per_output) => key_set("post_update", at, net.outputs.iter(), per_output, ledger),
         None if post.total.is_none() => {
-            ledger.find("post_update", &at!["post_update_loss"], &[], Evidence::Missing);
+            ledger.find("post_update", place!["post_update_loss"], Evidence::Missing);
             return;
         }
-        None => ledger.find("post_update", &at, &[], Evidence::Missing),
+        None => ledger.find("post_update", at, Evidence::Missing),
     }
     if post.total.is_none() {
-        ledger.find("post_update", &at!["post_update_loss", "total"], &[], Evidence::Missing);
+        ledger.find("post_update", place!["post_update_loss", "total"], Evidence::Missing);
     }
 }
 
 fn pass(
     part: &'static str,
-    block: &[Token<'_>],
+    block: impl Fn() -> Pointer + Copy,
     net: &Net,
     (hidden, outputs): (&[Unit], &[Unit]),
     derived: &Forward<Bounded>,
@@ -163,37 +172,37 @@ fn pass(
     let stored = hidden.iter().chain(outputs);
     let derived = derived.hidden.iter().chain(&derived.outputs);
     for (name, (stored, derived)) in net.computed_units().zip(stored.zip(derived)) {
-        ledger.number(part, &[block, &at![name, "net"]].concat(), &[], stored.net, derived.net);
-        ledger.number(part, &[block, &at![name, "out"]].concat(), &[], stored.out, derived.out);
+        ledger.number(part, place![block => name, "net"], alone, stored.net, derived.net);
+        ledger.number(part, place![block => name, "out"], alone, stored.out, derived.out);
     }
 }
 
 fn losses(
     part: &'static str,
-    block: &[Token<'_>],
+    block: impl Fn() -> Pointer + Copy,
     net: &Net,
     (per_output, total): (&[f64], f64),
     derived: &Loss<Bounded>,
     ledger: &mut Ledger,
 ) {
     for (name, (stored, derived)) in net.outputs.iter().zip(per_output.iter().zip(&derived.per_output)) {
-        ledger.number(part, &[block, &at!["per_output", name]].concat(), &[], *stored, *derived);
+        ledger.number(part, place![block => "per_output", name], alone, *stored, *derived);
     }
-    ledger.number(part, &[block, &at!["total"]].concat(), &[], total, derived.total);
+    ledger.number(part, place![block => "total"], alone, total, derived.total);
 }
 
 fn output_errors(complete: &Complete<'_>, computed: &Pass<Bounded>, ledger: &mut Ledger) {
     let stored = complete.net.outputs.iter().zip(&complete.output_signals);
     for ((unit, signal), derived) in stored.zip(&computed.output_errors) {
-        let at = at!["backward", "output_error_signals", unit, "signal_value"];
-        ledger.number("backward", &at, &[], signal.signal_value, derived.signal);
-        for (index, (factor, derived)) in signal.factors.iter().zip(&derived.factors).enumerate() {
-            let at = at!["backward", "output_error_signals", unit, "factors", index, "value"];
-            ledger.number("backward", &at, &[], factor.value, *derived);
+        let at = place!["backward", "output_error_signals", unit, "signal_value"];
+        ledger.number("backward", at, alone, signal.signal_value, derived.signal);
+        for (index, (factor, derived)) in signal.factors.iter().zip(derived.factors()).enumerate() {
+            let at = place!["backward", "output_error_signals", unit, "factors", index, "value"];
+            ledger.number("backward", at, alone, factor.value, derived);
         }
         let (Some(dual), Some(derived)) = (&signal.dual_form, &derived.dual) else { continue };
         for (index, (term, derived)) in dual.jacobian_terms.iter().zip(&derived.terms).enumerate() {
-            let at = at![
+            let at = place![
                 "backward",
                 "output_error_signals",
                 unit,
@@ -202,26 +211,26 @@ fn output_errors(complete: &Complete<'_>, computed: &Pass<Bounded>, ledger: &mut
                 index,
                 "term_value"
             ];
-            ledger.number("backward", &at, &[], term.term_value, derived.term);
+            ledger.number("backward", at, alone, term.term_value, derived.term);
         }
-        let at = at!["backward", "output_error_signals", unit, "dual_form", "summed_value"];
-        ledger.number("backward", &at, &[], dual.summed_value, derived.sum);
+        let at = place!["backward", "output_error_signals", unit, "dual_form", "summed_value"];
+        ledger.number("backward", at, alone, dual.summed_value, derived.sum);
     }
 }
 
 fn hidden_errors(complete: &Complete<'_>, computed: &Pass<Bounded>, ledger: &mut Ledger) {
     let stored = complete.net.hidden.iter().zip(&complete.hidden_signals);
     for ((unit, signal), derived) in stored.zip(&computed.hidden_errors) {
-        let at = |key: &'static str| at!["backward", "hidden_error_signals", unit, key];
-        ledger.number("backward", &at("backpropagated_sum"), &[], signal.backpropagated_sum, derived.sum);
+        let at = |key: &'static str| place!["backward", "hidden_error_signals", unit, key];
+        ledger.number("backward", at("backpropagated_sum"), alone, signal.backpropagated_sum, derived.sum);
         let derivative = signal.activation_derivative;
-        ledger.number("backward", &at("activation_derivative"), &[], derivative, derived.derivative);
-        ledger.number("backward", &at("signal_value"), &[], signal.signal_value, derived.signal);
+        ledger.number("backward", at("activation_derivative"), alone, derivative, derived.derivative);
+        ledger.number("backward", at("signal_value"), alone, signal.signal_value, derived.signal);
         let contributions = signal.downstream_contributions.iter().zip(&derived.contributions);
         for (output, (contribution, derived)) in contributions.enumerate() {
             let at =
-                at!["backward", "hidden_error_signals", unit, "downstream_contributions", output, "value"];
-            ledger.number("backward", &at, &[], contribution.value, *derived);
+                place!["backward", "hidden_error_signals", unit, "downstream_contributions", output, "value"];
+            ledger.number("backward", at, alone, contribution.value, *derived);
         }
     }
 }
@@ -233,27 +242,33 @@ fn changes(complete: &Complete<'_>, computed: &Computed<Bounded>, ledger: &mut L
         else {
             continue;
         };
-        ledger.number("updates", &at!["updates", place, "gradient"], &[], update.gradient, change.gradient);
-        ledger.number("updates", &at!["updates", place, "update"], &[], update.update, change.update);
         ledger.number(
             "updates",
-            &at!["updates", place, "weight_after"],
-            &[],
+            place!["updates", place, "gradient"],
+            alone,
+            update.gradient,
+            change.gradient,
+        );
+        ledger.number("updates", place!["updates", place, "update"], alone, update.update, change.update);
+        ledger.number(
+            "updates",
+            place!["updates", place, "weight_after"],
+            alone,
             update.weight_after,
             change.after,
         );
-        let state_at = |key: &'static str| at!["updates", place, "optimizer", "state_after", key];
+        let state_at = |key: &'static str| place!["updates", place, "optimizer", "state_after", key];
         match (update.optimizer.state_after, change.state) {
             (Some(OptimizerState::Momentum { buffer }), State::Momentum(derived)) => {
-                ledger.number("updates", &state_at("buffer"), &[], buffer, derived);
+                ledger.number("updates", state_at("buffer"), alone, buffer, derived);
             }
             (Some(OptimizerState::Adam { m, v }), State::Adam(m_derived, v_derived)) => {
-                ledger.number("updates", &state_at("m"), &[], m, m_derived);
-                ledger.number("updates", &state_at("v"), &[], v, v_derived);
+                ledger.number("updates", state_at("m"), alone, m, m_derived);
+                ledger.number("updates", state_at("v"), alone, v, v_derived);
             }
             _ => {}
         }
         let after = complete.after[parameter];
-        ledger.number("updates", &at!["parameters_after", name], &[], after, change.after);
+        ledger.number("updates", place!["parameters_after", name], alone, after, change.after);
     }
 }

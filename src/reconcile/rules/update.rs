@@ -2,13 +2,13 @@
 
 use super::backward::{factor_names, product};
 use super::form::key_set;
-use crate::at;
 use crate::engine::Method;
 use crate::receipt::net::{Net, Place};
 use crate::receipt::step::Step;
 use crate::receipt::wire::Update;
 use crate::reconcile::complete::Complete;
-use crate::reconcile::ledger::{self, Ledger};
+use crate::reconcile::ledger::Ledger;
+use crate::{place, places};
 
 /// Each parameter that learns: its index, the place of its update in the record, and the update.
 fn learned<'a>(complete: &'a Complete<'_>) -> impl Iterator<Item = (usize, usize, &'a Update)> {
@@ -29,13 +29,12 @@ pub(super) fn gradients(complete: &Complete<'_>, ledger: &mut Ledger) {
             Place::OutputBias { .. } => &["output_error_signal"],
         };
         let factors = &update.optimizer.factors;
-        factor_names("factors", &at!["updates", place, "optimizer", "factors"], factors, names, ledger);
-        let paths: Vec<_> = (0..factors.len())
-            .map(|factor| at!["updates", place, "optimizer", "factors", factor, "value"])
-            .collect();
-        let inputs = ledger::inputs(&paths);
+        let factors_at = place!["updates", place, "optimizer", "factors"];
+        factor_names("factors", factors_at, factors, names, ledger);
+        let inputs =
+            move || (0..factors.len()).map(|factor| place![factors_at => factor, "value"]()).collect();
         let derived = product(factors, ledger);
-        ledger.number("product", &at!["updates", place, "gradient"], &inputs, update.gradient, derived);
+        ledger.number("product", place!["updates", place, "gradient"], inputs, update.gradient, derived);
     }
 }
 
@@ -43,14 +42,20 @@ pub(super) fn gradients(complete: &Complete<'_>, ledger: &mut Ledger) {
 pub(super) fn updates(complete: &Complete<'_>, ledger: &mut Ledger) {
     let method = complete.method.map(|number| ledger.known(number));
     for (_, place, update) in learned(complete) {
-        let rate_at = at!["updates", place, "optimizer", "learning_rate"];
+        let rate_at = place!["updates", place, "optimizer", "learning_rate"];
         let rate = update.optimizer.learning_rate;
-        ledger.identical("learning_rate", &rate_at, &at!["learning_rate"], rate, complete.step.learning_rate);
+        ledger.identical(
+            "learning_rate",
+            rate_at,
+            place!["learning_rate"],
+            rate,
+            complete.step.learning_rate,
+        );
         if matches!(method, Method::Sgd { .. }) {
             let (gradient, before) = (ledger.known(update.gradient), ledger.known(update.weight_before));
             let derived = ledger.known(rate) * method.decayed(gradient, before);
-            let inputs: [&[_]; 2] = [&rate_at, &at!["updates", place, "gradient"]];
-            ledger.number("update", &at!["updates", place, "update"], &inputs, update.update, derived);
+            let inputs = places![rate_at, place!["updates", place, "gradient"]];
+            ledger.number("update", place!["updates", place, "update"], inputs, update.update, derived);
         }
     }
 }
@@ -60,19 +65,25 @@ pub(super) fn weights_after(complete: &Complete<'_>, ledger: &mut Ledger) {
     let method = complete.method.map(|number| ledger.known(number));
     let rate = ledger.known(complete.step.learning_rate);
     for (parameter, place, update) in learned(complete) {
-        let before_at = at!["updates", place, "weight_before"];
-        let original = at!["parameters_before", &complete.net.parameters[parameter]];
-        ledger.same("before", &before_at, &original, update.weight_before, complete.before[parameter]);
+        let before_at = place!["updates", place, "weight_before"];
+        let original = place!["parameters_before", &complete.net.parameters[parameter]];
+        ledger.same("before", before_at, original, update.weight_before, complete.before[parameter]);
         let before = ledger.known(update.weight_before);
         let derived = method.after(rate, before, ledger.known(update.update));
-        let inputs: [&[_]; 2] = [&before_at, &at!["updates", place, "update"]];
-        ledger.number("after", &at!["updates", place, "weight_after"], &inputs, update.weight_after, derived);
+        let inputs = places![before_at, place!["updates", place, "update"]];
+        ledger.number(
+            "after",
+            place!["updates", place, "weight_after"],
+            inputs,
+            update.weight_after,
+            derived,
+        );
     }
 }
 
 /// Rule 7, part `keys`.
 pub(super) fn after_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    key_set("keys", &at!["parameters_after"], net.parameters.iter(), &step.parameters_after, ledger);
+    key_set("keys", place!["parameters_after"], net.parameters.iter(), &step.parameters_after, ledger);
 }
 
 /// Rule 7. Parts: `sum`, before plus update; `copy`, the same number as the update's `weight_after`.
@@ -81,12 +92,12 @@ pub(super) fn parameters_after(complete: &Complete<'_>, ledger: &mut Ledger) {
     let rate = ledger.known(complete.step.learning_rate);
     for (parameter, place, update) in learned(complete) {
         let name = &complete.net.parameters[parameter];
-        let at = at!["parameters_after", name];
+        let at = place!["parameters_after", name];
         let after = complete.after[parameter];
         let before = ledger.known(complete.before[parameter]);
         let derived = method.after(rate, before, ledger.known(update.update));
-        let inputs: [&[_]; 2] = [&at!["parameters_before", name], &at!["updates", place, "update"]];
-        ledger.number("sum", &at, &inputs, after, derived);
-        ledger.same("copy", &at, &at!["updates", place, "weight_after"], after, update.weight_after);
+        let inputs = places![place!["parameters_before", name], place!["updates", place, "update"]];
+        ledger.number("sum", at, inputs, after, derived);
+        ledger.same("copy", at, place!["updates", place, "weight_after"], after, update.weight_after);
     }
 }

@@ -68,6 +68,10 @@ fn draw_lines(
     y: std::ops::Range<f64>,
     drawn: &[&Line<'_>],
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // Steps are whole: no more marks than there are.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 10")]
+    let marks = (x.end - x.start).clamp(1.0, 10.0) as usize + 1;
+    let fineness = y.end - y.start;
     let mut chart = ChartBuilder::on(root)
         .margin(8)
         .x_label_area_size(36)
@@ -79,10 +83,11 @@ fn draw_lines(
         .disable_x_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.15))
+        .x_labels(marks)
         .x_desc(x_title)
         .y_desc(y_title)
         .x_label_formatter(&|value| format!("{value:.0}"))
-        .y_label_formatter(&|value| number(*value))
+        .y_label_formatter(&|value| number(*value, fineness))
         .label_style(("sans-serif", 12))
         .draw()
         .map_err(|error| error.to_string())?;
@@ -115,21 +120,16 @@ fn draw_lines(
     Ok(())
 }
 
-/// A number as an axis shows it.
-fn number(value: f64) -> String {
-    let size = value.abs();
-    if size != 0.0 && !(1e-3..1e5).contains(&size) {
-        format!("{value:.1e}")
-    } else {
-        let digits = if size >= 100.0 {
-            0
-        } else if size >= 1.0 {
-            2
-        } else {
-            4
-        };
-        format!("{value:.digits$}")
+/// A number as an axis of this width shows it: neighbouring marks differ.
+fn number(value: f64, width: f64) -> String {
+    let size = value.abs().max(width);
+    if !(1e-3..1e5).contains(&size) {
+        return format!("{value:.2e}");
     }
+    // About ten marks: two digits more than the width needs.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 12")]
+    let digits = (2.0 - width.log10()).ceil().clamp(0.0, 12.0) as usize;
+    format!("{value:.digits$}")
 }
 
 /// The lightness of a cell, from 0 (black) to 1: what is worse is darker.
@@ -224,6 +224,13 @@ mod tests {
         assert_eq!(one(), Some(svg));
         let flat = lines("step", "loss", &[line(&[(0.0, 0.0), (1.0, 0.0)])]).unwrap();
         assert!(!flat.contains("NaN") && !flat.contains("inf"), "{flat}");
+    }
+
+    #[test]
+    fn marks_of_an_axis_differ() {
+        assert_eq!([6.382, 6.383].map(|value| number(value, 0.0002)), ["6.382000", "6.383000"]);
+        assert_eq!([0.0, 50.0].map(|value| number(value, 100.0)), ["0", "50"]);
+        assert_eq!(number(2.5e-4, 2.5e-4), "2.50e-4");
     }
 
     #[test]

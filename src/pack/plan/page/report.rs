@@ -120,7 +120,17 @@ pub(in crate::pack::plan) fn report(inside: &Inside<'_>) -> String {
 
 impl<'a> Run<'a> {
     fn of(folder: &'a str, record: &'a RunRecord) -> Self {
-        let charts = record.series.iter().filter_map(|series| {
+        // What a reader looks for first, first.
+        let rank = |name: &str| match name {
+            "loss" | "train_loss" | "train/loss" => 0,
+            name if name.contains("loss") => 1,
+            name if name.contains("learning_rate") || name.contains("lr") => 2,
+            name if name.contains("norm") => 3,
+            _ => 4,
+        };
+        let mut all: Vec<_> = record.series.iter().collect();
+        all.sort_by_key(|series| rank(&series.name));
+        let charts = all.into_iter().filter_map(|series| {
             #[allow(clippy::cast_precision_loss, reason = "a place on an axis")]
             let point = |(place, point): (u64, &run::record::Point)| {
                 Some((point.step.unwrap_or(place) as f64, point.value?))

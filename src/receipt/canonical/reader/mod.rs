@@ -1,0 +1,255 @@
+//! Canonical bytes read back, without a tree in between: the mirror of the writer, key by key.
+//!
+//! What [`read`] takes is strict JSON, keeps the schema of the version it names, and is byte for byte what the writer
+//! makes of the receipt that comes out. It takes less than the general reader admits (a text with an escape in it, say)
+//! and gives no reasons: where it takes nothing, the general reader judges.
+//!
+//! Why each of the three holds: between the tokens only the writer's own literals are taken, so there is no white space,
+//! no key out of place, none unknown and none twice (maps follow the topology's names, and a name that repeats is
+//! refused). A number is taken only in the one text that the writer has for it (see [`Scanner::number`]), a text only
+//! where the writer would not escape. What the schema asks beyond shape is asked here, value by value.
+
+mod head;
+mod pass;
+
+use foldhash::fast::RandomState;
+
+use super::Order;
+use super::scanner::{Scanner, require};
+use crate::receipt::id::UnitId;
+use crate::receipt::version::{Block, ReceiptVersion};
+use crate::receipt::wire::{Backward, Ordered, Receipt, Unit};
+
+/// The receipt that canonical bytes hold; `None` where they are not canonical, or it takes more to say.
+#[must_use]
+pub fn read(bytes: &[u8]) -> Option<Receipt> {
+    let mut scanner = Scanner::new(bytes);
+    scanner.literal("{\"schema_version\":")?;
+    let version = scanner.text()?.parse().ok()?;
+    let mut reader = Reader { scanner, version };
+    let receipt = reader.receipt()?;
+    reader.scanner.literal("}\n")?;
+    reader.scanner.is_at_end().then_some(receipt)
+}
+
+struct Reader<'a> {
+    scanner: Scanner<'a>,
+    version: ReceiptVersion,
+}
+
+impl<'a> Reader<'a> {
+    /// Whether the version has a block.
+    fn admits(&self, block: Block) -> bool {
+        self.version >= block.since()
+    }
+
+    fn is_first(&self) -> bool {
+        self.version == ReceiptVersion::V0_1_0
+    }
+
+    fn receipt(&mut self) -> Option<Receipt> {
+        self.scanner.literal(",\"fixture\":")?;
+        let fixture = self.scanner.text()?.to_owned();
+        self.scanner.literal(",\"step\":")?;
+        let step = self.positive()?;
+        self.scanner.literal(",\"fixture_status\":")?;
+        let fixture_status = self.labels()?;
+        let source_framework = self.member(",\"source_framework\":", Self::framework)?;
+        let attestor = self.member(",\"attestor\":", Self::attestor)?;
+        self.scanner.literal(",\"metadata\":")?;
+        let metadata = self.metadata()?;
+        self.scanner.literal(",\"numeric_policy\":")?;
+        let numeric_policy = self.numeric_policy()?;
+        self.scanner.literal(",\"bias_policy\":")?;
+        let bias_policy = self.bias_policy()?;
+        self.scanner.literal(",\"topology\":")?;
+        let topology = self.topology()?;
+        let order = Order::of(&topology);
+        self.scanner.literal(",\"learning_rate\":")?;
+        let learning_rate = self.learning_rate()?;
+        let optimizer_config = self.member(",\"optimizer_config\":", Self::optimizer_config)?;
+        let trace_id = self.member(",\"trace_id\":", Self::trace_id)?;
+        let step_index = self.member(",\"step_index\":", |reader| reader.scanner.integer())?;
+        require(trace_id.is_some() == step_index.is_some())?;
+        let batch = self.member(",\"batch\":", Self::batch)?;
+        self.scanner.literal(",\"inputs\":")?;
+        let inputs = self.numbers(&order.input)?;
+        self.scanner.literal(",\"targets\":")?;
+        let targets = self.numbers(&order.output)?;
+        self.scanner.literal(",\"parameters_before\":")?;
+        let parameters_before = self.numbers(&order.parameters)?;
+        let per_sample = match &batch {
+            Some(batch) => self.member(",\"per_sample\":", |reader| {
+                reader.map(&batch.sample_order, |reader| reader.sample(&order))
+            })?,
+            None => None,
+        };
+        self.scanner.literal(",\"forward\":")?;
+        let forward = self.units(&order)?;
+        self.scanner.literal(",\"loss\":{")?;
+        let loss = self.loss(&order, batch.as_ref())?;
+        self.scanner.literal(",\"backward\":{\"output_error_signals\":")?;
+        let output_error_signals = self.map(&order.output, Self::output_signal)?;
+        self.scanner.literal(",\"hidden_error_signals\":")?;
+        let hidden_error_signals = self.map(&order.hidden, Self::hidden_signal)?;
+        self.scanner.literal("},\"updates\":")?;
+        let updates = self.list(order.parameters.len(), Self::update)?;
+        require(!updates.is_empty())?;
+        self.scanner.literal(",\"parameters_after\":")?;
+        let parameters_after = self.numbers(&order.parameters)?;
+        self.scanner.literal(",\"post_update_forward\":{\"status\":")?;
+        let post_update_forward = self.post_update_forward(&order)?;
+        self.scanner.literal(",\"post_update_loss\":{\"status\":")?;
+        let post_update_loss = self.post_update_loss(&order)?;
+        Some(Receipt {
+            schema_version: self.version.as_str().to_owned(),
+            fixture,
+            step,
+            fixture_status,
+            source_framework,
+            attestor,
+            metadata: Some(metadata),
+            numeric_policy,
+            bias_policy,
+            topology,
+            learning_rate,
+            optimizer_config,
+            trace_id,
+            step_index,
+            batch,
+            inputs,
+            targets,
+            parameters_before,
+            per_sample,
+            forward,
+            loss,
+            backward: Backward { output_error_signals, hidden_error_signals },
+            updates,
+            parameters_after,
+            post_update_forward: Some(post_update_forward),
+            post_update_loss: Some(post_update_loss),
+            unit_order: None,
+            parameter_order: None,
+        })
+    }
+
+    fn units(&mut self, order: &Order) -> Option<Ordered<UnitId, Unit>> {
+        self.scanner.literal("{")?;
+        let mut units = Ordered::with_capacity_and_hasher(order.computed_count(), RandomState::default());
+        for (index, name) in order.computed().enumerate() {
+            if index > 0 {
+                self.scanner.literal(",")?;
+            }
+            self.entry(name, &mut units, Self::unit)?;
+        }
+        self.scanner.literal("}")?;
+        Some(units)
+    }
+
+    fn numbers<K>(&mut self, order: &[K]) -> Option<Ordered<K, f64>>
+    where
+        K: AsRef<str> + Clone + std::hash::Hash + Eq,
+    {
+        self.map(order, |reader| reader.scanner.number())
+    }
+
+    /// A map in a given order.
+    fn map<K, V>(
+        &mut self,
+        order: &[K],
+        mut value: impl FnMut(&mut Self) -> Option<V>,
+    ) -> Option<Ordered<K, V>>
+    where
+        K: AsRef<str> + Clone + std::hash::Hash + Eq,
+    {
+        self.scanner.literal("{")?;
+        let mut map = Ordered::with_capacity_and_hasher(order.len(), RandomState::default());
+        for (index, name) in order.iter().enumerate() {
+            if index > 0 {
+                self.scanner.literal(",")?;
+            }
+            self.entry(name, &mut map, &mut value)?;
+        }
+        self.scanner.literal("}")?;
+        Some(map)
+    }
+
+    /// One member of a map; the same name twice is no JSON that anyone may read.
+    fn entry<K, V>(
+        &mut self,
+        name: &K,
+        map: &mut Ordered<K, V>,
+        value: impl FnOnce(&mut Self) -> Option<V>,
+    ) -> Option<()>
+    where
+        K: AsRef<str> + Clone + std::hash::Hash + Eq,
+    {
+        self.scanner.key(name.as_ref())?;
+        let value = value(self)?;
+        require(map.insert(name.clone(), value).is_none())
+    }
+
+    fn list<T>(&mut self, expected: usize, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        self.scanner.literal("[")?;
+        if self.scanner.follows("]") {
+            return Some(Vec::new());
+        }
+        let mut items = Vec::with_capacity(expected);
+        loop {
+            items.push(item(self)?);
+            if !self.scanner.follows(",") {
+                break;
+            }
+        }
+        self.scanner.literal("]")?;
+        Some(items)
+    }
+
+    /// A list of names, at least one and none twice, and none of those that have another meaning.
+    fn names<K: From<&'a str> + AsRef<str>>(&mut self, taken: &[&str]) -> Option<Vec<K>> {
+        let mut seen = std::collections::HashSet::with_hasher(RandomState::default());
+        let names = self.list(16, |reader| {
+            let name = reader.scanner.name()?;
+            require(seen.insert(name) && !taken.contains(&name))?;
+            Some(K::from(name))
+        })?;
+        (!names.is_empty()).then_some(names)
+    }
+
+    /// A member that may stand; the outer `None` refuses.
+    #[expect(clippy::option_option, reason = "refused, absent and present are three things")]
+    fn member<T>(
+        &mut self,
+        key: &'static str,
+        value: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if self.scanner.follows(key) { value(self).map(Some) } else { Some(None) }
+    }
+
+    fn one_of(&mut self, words: &[&str]) -> Option<String> {
+        let text = self.scanner.text()?;
+        words.contains(&text).then(|| text.to_owned())
+    }
+
+    fn filled(&mut self) -> Option<String> {
+        let text = self.scanner.text()?;
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn sha256(&mut self) -> Option<String> {
+        let text = self.scanner.text()?;
+        is_hexadecimal(text.strip_prefix("sha256:")?, 64).then(|| text.to_owned())
+    }
+
+    fn positive(&mut self) -> Option<u64> {
+        self.scanner.integer().filter(|number| *number > 0)
+    }
+
+    fn learning_rate(&mut self) -> Option<f64> {
+        self.scanner.number().filter(|rate| *rate > 0.0)
+    }
+}
+
+fn is_hexadecimal(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
