@@ -469,7 +469,7 @@ fn what_cannot_be_scaffolded_is_told() {
         3,
         "MISSING_TOPOLOGY_ARG",
         "--topology <NAME> is missing",
-        "usage: bp scaffold topology --json --topology <NAME>",
+        "usage: bp scaffold topology --topology <NAME> --json",
     );
 }
 
@@ -850,7 +850,7 @@ fn run(change: impl Fn(&mut Vec<Value>)) -> String {
 fn broken(document: &Value) -> Vec<String> {
     let of = |rules: &Value| -> Vec<String> {
         let rules = rules.as_array().unwrap().iter().filter(|rule| rule["verdict"] == "broken");
-        rules.map(|rule| rule["id"].to_string()).collect()
+        rules.map(|rule| rule["id"].as_str().unwrap().to_owned()).collect()
     };
     let records = document["per_record"].as_array().unwrap().iter();
     records
@@ -1126,7 +1126,8 @@ fn the_default_key_is_made_on_first_use_and_said_so() {
 
     let first = home.bp(&["pack", "run"]);
     first.ends(0);
-    for part in ["made a signing key (private, only on this machine)", "local trust list", "PASS: every rule"]
+    for part in
+        ["made a signing key (private, only on this machine)", "local trust list", "PASS: in 1 recorded"]
     {
         assert!(first.stderr.contains(part), "{first:#?}");
     }
@@ -1257,7 +1258,7 @@ fn a_failed_check_is_packed_as_evidence() {
     let home = Home::furnished();
     let ran = home.bp(&["pack", "run", "broken.jsonl", "xor.jsonl", "--name", "broken"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (1, "packs/broken\n"), "{ran:#?}");
-    assert!(ran.stderr.contains("\nFAIL: an input is broken"), "{ran:#?}");
+    assert!(ran.stderr.contains("FAIL: of 2 recorded inputs, 1 broke a rule"), "{ran:#?}");
     home.bp(&["pack", "verify", "packs/broken"]).tells(0, &["verdict  FAIL (computed again here)"]);
     home.bp(&["pack", "verify", "--strict", "packs/broken"])
         .tells(1, &["VERDICT_NOT_PASS .\n    the verdict is FAIL"]);
@@ -1299,8 +1300,10 @@ fn one_flipped_byte_is_found_wherever_it_is() {
         ("manifest.json", "SEAL_BROKEN"),
         ("manifest.json.sig", "SEAL_BROKEN"),
         ("receipts/step.jsonl", "FILE_DIGEST_MISMATCH"),
+        ("report.html", "FILE_DIGEST_MISMATCH"),
         ("results/final_verdict.json", "FILE_DIGEST_MISMATCH"),
         ("results/final_verdict.txt", "FILE_DIGEST_MISMATCH"),
+        ("results/rule_coverage.json", "FILE_DIGEST_MISMATCH"),
         ("sidecars/step.jsonl", "FILE_DIGEST_MISMATCH"),
         ("signer.pub.pem", "FILE_DIGEST_MISMATCH"),
         ("verify/step.json", "FILE_DIGEST_MISMATCH"),

@@ -1,5 +1,7 @@
 //! Findings as rows of a table: what is stored, what is derived, how far apart they are, and the bound.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::text::evidence_text;
@@ -112,7 +114,7 @@ fn of(finding: &Finding, kind: Kind) -> Told {
         if !words.is_empty() {
             words.push_str("; ");
         }
-        words.push_str(&format!("follows from rule {} at {}", cause.rule, cause.at));
+        let _ = write!(words, "follows from rule {} at {}", cause.rule, cause.at);
     }
     let at = finding.at.as_str().to_owned();
     Told { part: finding.part, at, stored, derived, gap, bound, ..plain(Some(kind), "", words) }

@@ -18,7 +18,7 @@ pub enum Whole<'a> {
     /// One record.
     One(Verified<'a>),
     /// A trace.
-    Trace(Traced),
+    Trace(Box<Traced>),
 }
 
 impl Whole<'_> {
@@ -135,8 +135,8 @@ pub fn judge<'a>(
     let is_trace = lines(bytes).nth(1).is_some()
         && lines(bytes).next().is_some_and(|line| json::parse(line.bytes).is_ok());
     match kind {
-        Kind::Receipt if is_trace => Whole::Trace(receipts(bytes, observe)),
-        Kind::Sidecar if is_trace => Whole::Trace(sidecars(bytes, options, observe)),
+        Kind::Receipt if is_trace => Whole::Trace(Box::new(receipts(bytes, observe))),
+        Kind::Sidecar if is_trace => Whole::Trace(Box::new(sidecars(bytes, options, observe))),
         Kind::Receipt => Whole::One(super::receipt(bytes)),
         Kind::Sidecar => Whole::One(super::sidecar(bytes, None, options)),
     }
@@ -209,7 +209,9 @@ fn sidecars(bytes: &[u8], options: &Options, observe: &mut dyn FnMut(&Judged<'_>
     };
     let source = run.source(crate::digest::Digest::of(bytes));
     let mut bundle = Bundle::default();
-    made.iter().for_each(|receipt| bundle.add(&source.unbound(receipt)));
+    for receipt in &made {
+        bundle.add(&source.unbound(receipt));
+    }
     let digest = bundle.digest();
     let imported: Vec<u8> = made.iter().flat_map(|receipt| source.bound(receipt, digest)).collect();
     let (receipts, error) = trace(&imported, Tracing::default(), &mut |_| {});
@@ -248,12 +250,12 @@ mod tests {
         let record = include_bytes!("../../fixtures/good/momentum-three-steps.trace.jsonl");
         let sound = judge(record);
         assert_eq!(sound.outcome(), Outcome::Pass);
-        assert!(matches!(&sound, Whole::Trace(Traced { error: None, receipts: Some(_), .. })));
+        let Whole::Trace(sound) = sound else { panic!("{sound:?}") };
+        assert!(sound.error.is_none() && sound.receipts.is_some());
         let cut = judge(&record[..record.len() - 20]);
         assert_eq!(cut.outcome(), Outcome::Fail);
-        let Whole::Trace(Traced { error: Some(TraceError::Line { line, offset, .. }), .. }) = cut else {
-            panic!("{cut:?}")
-        };
+        let Whole::Trace(cut) = cut else { panic!("{cut:?}") };
+        let Some(TraceError::Line { line, offset, .. }) = cut.error else { panic!("{cut:?}") };
         let first_two = record.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0 + 1;
         assert_eq!((line, offset), (3, first_two));
     }

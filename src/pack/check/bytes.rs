@@ -271,13 +271,13 @@ fn is_demand(path: &PackPath) -> bool {
 }
 
 /// Whether a path is evidence by its place alone.
-fn is_evidence(path: &&PackPath) -> bool {
+fn is_evidence(path: &PackPath) -> bool {
     matches!(Place::of(path), Some(Place::Suite | Place::Selection | Place::RunEvidence(_)))
 }
 
 /// Every path of the evidence among the sealed files.
 pub(super) fn evidence(expected: &BTreeMap<PackPath, Artifact>) -> BTreeSet<PackPath> {
-    inputs(expected).into_keys().chain(expected.keys().filter(is_evidence).cloned()).collect()
+    inputs(expected).into_keys().chain(expected.keys().filter(|path| is_evidence(path)).cloned()).collect()
 }
 
 /// The inputs among the sealed files: receipts that were not imported, and sidecars.

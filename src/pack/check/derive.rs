@@ -11,7 +11,7 @@ use crate::pack::law;
 use crate::pack::layout::{Folder, Group, Place};
 use crate::pack::manifest::{Artifact, PackId, Statement};
 use crate::pack::path::PackPath;
-use crate::pack::plan::{Evidence, FinalVerdict, Terms};
+use crate::pack::plan::{Demand, Evidence, FinalVerdict, Terms};
 use crate::pack::result::{Check, How};
 use crate::pack::{FINAL_VERDICT, MANIFEST, SUITE};
 use crate::run;
@@ -47,7 +47,7 @@ impl Checker<'_> {
             return None;
         }
         // What the suite does not ask for is no evidence of it: such a file is unaccounted for.
-        let asked = demand.as_ref().map(|demand| demand.stems());
+        let asked = demand.as_ref().map(Demand::stems);
         let (mut kept, mut assessed) = (BTreeMap::new(), Evidence::default());
         for (path, read) in read {
             match read {
@@ -240,16 +240,13 @@ impl Checker<'_> {
         derived: Option<&Derived>,
     ) {
         let before = self.findings.len();
-        let id = match derived {
-            Some(derived) => {
-                self.manifest_fields(derived, statement, expected);
-                derived.conclusion.pack_id.clone()
-            }
-            None => {
-                let evidence = bytes::evidence(expected);
-                let files = evidence.iter().map(|path| (path, &expected[path].sha256));
-                PackId::of(&statement.created_at, statement.key_id(), files)
-            }
+        let id = if let Some(derived) = derived {
+            self.manifest_fields(derived, statement, expected);
+            derived.conclusion.pack_id.clone()
+        } else {
+            let evidence = bytes::evidence(expected);
+            let files = evidence.iter().map(|path| (path, &expected[path].sha256));
+            PackId::of(&statement.created_at, statement.key_id(), files)
         };
         if id != statement.pack_id {
             let message = format!("it states {}, its evidence gives {id}", statement.pack_id);

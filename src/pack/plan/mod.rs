@@ -280,7 +280,9 @@ impl Evidence {
             derived.put_at(path, Place::Result, bytes, sink)
         };
         let mut coverage = Coverage::default();
-        assessed.values().for_each(|input| coverage.merge(&input.coverage));
+        for input in assessed.values() {
+            coverage.merge(&input.coverage);
+        }
         result("rule_coverage.json", &json::canonical(&RuleCoverage::of(&coverage)))?;
         let stems = demand.as_ref().map(|demand| demand.suite.inputs()).unwrap_or_default();
         let summary = demand

@@ -187,7 +187,7 @@ fn standing(
             | (Expected::MustFail, Outcome::Fail) => {}
             (Expected::MustPass, Outcome::Insufficient) => short.push(format!("{path}: INSUFFICIENT")),
             (Expected::MustPass, Outcome::Fail) => {
-                broken.push(format!("{path}: FAIL, and PASS was expected"))
+                broken.push(format!("{path}: FAIL, and PASS was expected"));
             }
             (Expected::MustFail, other) => {
                 broken.push(format!("{path}: {}, and FAIL was expected", other.name()));

@@ -14,6 +14,9 @@ const LETTERS: usize = 26;
 /// Boxes that a column shows.
 const MAX_BOXES: usize = 12;
 
+/// Where a box stands: column and row, counted from 0.
+pub type Spot = (usize, usize);
+
 /// A box: two lines of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -23,10 +26,10 @@ pub struct Node {
     pub about: String,
 }
 
-/// Columns of boxes, and edges from (column, row) to (column, row). None without boxes, and when a column has more than
+/// Columns of boxes, and edges from one to another. None without boxes, and when a column has more than
 /// can be read.
 #[must_use]
-pub fn graph(columns: &[Vec<Node>], edges: &[((usize, usize), (usize, usize))]) -> Option<String> {
+pub fn graph(columns: &[Vec<Node>], edges: &[(Spot, Spot)]) -> Option<String> {
     let tallest = columns.iter().map(Vec::len).max().filter(|rows| (1..=MAX_BOXES).contains(rows))?;
     let height = i32::try_from(tallest).ok()? * (BOX.0 + BOX.1) + BOX.1;
     let mut svg = String::new();
@@ -44,14 +47,14 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 fn draw(
     root: &Area<'_>,
     columns: &[Vec<Node>],
-    edges: &[((usize, usize), (usize, usize))],
+    edges: &[(Spot, Spot)],
     height: i32,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let count = i32::try_from(columns.len())?;
     let step = WIDTH / count;
     #[allow(clippy::cast_possible_truncation, reason = "places on a page")]
     let wide = (f64::from(step) * FILL) as i32;
-    let place = |(column, row): (usize, usize)| -> Option<(i32, i32)> {
+    let place = |(column, row): Spot| -> Option<(i32, i32)> {
         let rows = i32::try_from(columns.get(column)?.len()).ok()?;
         let top = (height - rows * (BOX.0 + BOX.1)) / 2 + BOX.1 / 2;
         let (column, row) = (i32::try_from(column).ok()?, i32::try_from(row).ok()?);

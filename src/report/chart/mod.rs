@@ -3,7 +3,7 @@
 
 mod graph;
 
-pub use graph::{Node, graph};
+pub use graph::{Node, Spot, graph};
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -103,7 +103,7 @@ fn draw_lines(
             let (dash, gap) = if index % 4 == 0 { (24, 0) } else { (size, spacing) };
             let dashes = (0..24).step_by(usize::try_from(dash + gap).unwrap_or(24));
             let path = dashes.flat_map(|from: i32| {
-                let to = (from + i32::try_from(dash).unwrap_or(24)).min(24);
+                let to = (from + dash).min(24);
                 [(x + from, y), (x + to, y)]
             });
             PathElement::new(path.collect::<Vec<_>>(), BLACK.stroke_width(2))

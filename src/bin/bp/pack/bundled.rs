@@ -16,6 +16,7 @@ inputs! {
     "good/xor.receipt.jsonl",
     "good/softmax-ce.receipt.jsonl",
     "good/jax-sgd-step.sidecar.jsonl",
+    "good/momentum-three-steps.trace.jsonl",
     "bad/0-unit-without-a-weight/receipt.jsonl",
     "bad/0.8-probability-above-one/receipt.jsonl",
     "bad/0.9-unit-left-out/receipt.jsonl",
@@ -40,6 +41,11 @@ inputs! {
     "bad/22-betas-swapped/receipt.jsonl",
     "bad/23-beta-of-one/receipt.jsonl",
     "bad/24-step-up-the-hill/receipt.jsonl",
+    "bad/9-first-two-steps-forgotten/trace.jsonl",
+    "bad/10-step-left-out/trace.jsonl",
+    "bad/17-import-slipped-into-a-trace-of-the-engine/trace.jsonl",
+    "bad/25-buffer-forgotten-between-steps/trace.jsonl",
+    "bad/26-optimizer-taken-up-in-the-middle/trace.jsonl",
 }
 
 /// The bytes of an input that the suite names.
@@ -54,7 +60,7 @@ mod tests {
     use bp::reconcile::rules::RULES;
 
     #[test]
-    fn it_names_what_it_brings_and_a_record_for_every_rule_about_records() {
+    fn it_names_what_it_brings_and_a_record_for_every_rule() {
         let suite = Suite::parse(SUITE).unwrap();
         let named: Vec<&str> = suite.inputs().into_keys().collect();
         let mut brought: Vec<&str> = INPUTS.iter().map(|(path, _)| *path).collect();
@@ -64,6 +70,6 @@ mod tests {
             |id: &str| suite.scenarios().iter().any(|scenario| scenario.category == format!("rule-{id}"));
         let without: Vec<String> =
             RULES.iter().map(|rule| rule.id.to_string()).filter(|id| !has(id)).collect();
-        assert_eq!(without, ["9", "10", "17", "25", "26"], "rules about traces");
+        assert!(without.is_empty(), "{without:?}");
     }
 }

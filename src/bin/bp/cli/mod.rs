@@ -1,7 +1,10 @@
 //! The arguments: types and help, nothing else.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
+
+mod pack;
+
+pub(crate) use pack::{Pack, PackRun, PackSuite, PackVerify};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -402,101 +405,6 @@ impl From<KindName> for Kind {
             KindName::Plain => Self::Plain,
         }
     }
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Pack {
-    /// Judge inputs and write a sealed pack.
-    #[command(after_help = "Examples:
-  bp pack run
-  bp pack run trace.jsonl --out packs --name nightly
-  bp pack run receipts/ --key seal.pem --created-at 2026-01-31T12:00:00Z")]
-    Run(PackRun),
-    /// Check a pack: every byte, the seal, and every verdict again.
-    #[command(after_help = "Examples:
-  bp pack verify --strict packs/nightly
-  bp pack verify --strict --signer seal.pub.pem packs/nightly")]
-    Verify(PackVerify),
-    /// Suites: scenarios with the outcome that each is to have.
-    #[command(subcommand)]
-    Suite(PackSuite),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PackSuite {
-    /// Say whether a suite can be judged, and whether its inputs are there.
-    Check {
-        /// The suite; `bundled` for the one in this program.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PackRun {
-    /// Receipts, sidecars, or folders that hold them; by default a built-in real step.
-    #[arg(value_name = "INPUT")]
-    pub(crate) inputs: Vec<PathBuf>,
-    /// What a training job left; repeatable. Its kind is detected.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) run: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) said: RunSaid,
-    /// Replace secrets found in what a training job left, and record the digest of the text as found.
-    #[arg(long)]
-    pub(crate) redact: bool,
-    /// Do everything but give the pack its name.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Suite of scenarios that name the inputs and what they are to come to; `bundled` for the one in this program.
-    #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
-    pub(crate) suite: Option<PathBuf>,
-    /// Scenarios of the suite to judge, by id; the others are left out, and the verdict says so.
-    #[arg(long, value_name = "ID,...", requires = "suite", value_delimiter = ',')]
-    pub(crate) scenario: Option<Vec<String>>,
-    /// How often each input of the suite is judged, to record whether the bytes are equal every time.
-    #[arg(long, value_name = "N", requires = "suite", default_value_t = 1)]
-    pub(crate) repeats: u32,
-    /// Folder in which the pack is made.
-    #[arg(long, value_name = "DIR", default_value = "packs")]
-    pub(crate) out: PathBuf,
-    /// The pack's name; by default from the first input, the time and the content.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Signing key, PEM; by default `$BP_SIGNING_KEY`, else the local default key.
-    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
-    pub(crate) key: Option<PathBuf>,
-    /// Write no seal.
-    #[arg(long)]
-    pub(crate) unsigned: bool,
-    /// The time in the pack; by default `SOURCE_DATE_EPOCH`, else now.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) created_at: Option<String>,
-    /// The training command, run first; its status and output become evidence, and its status is that of `bp` unless 0.
-    #[arg(last = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<OsString>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PackVerify {
-    /// The pack's folder.
-    #[arg(value_name = "PACK")]
-    pub(crate) pack: PathBuf,
-    /// Demand a pass, a seal by a signer you trust, and no warning.
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// A signer you trust: a public key in PEM, or a key id (repeatable).
-    #[arg(long, value_name = "KEY|ID")]
-    pub(crate) signer: Vec<String>,
-    /// Whom you trust; by default the local trust list.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) trust_policy: Option<PathBuf>,
-    /// Accept a pack whose sealed verdict is not PASS, as evidence of that.
-    #[arg(long)]
-    pub(crate) allow_fail_verdict: bool,
-    /// Also write the result here.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json_out: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
