@@ -7,6 +7,7 @@ Data are drawn here: clusters like irises (4-8-3) and noisy prototypes like digi
 """
 import ast
 import json
+import os
 import math
 import pathlib
 import subprocess
@@ -19,7 +20,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(SCRATCH))
 # Under the name that its usage text gives it.
 (SCRATCH / f"record_{FRAMEWORK}.py").write_bytes(EXTRACT.read_bytes())
-STEPS = 50
+# Steps of a run: enough for a schedule and for every bug to bite; more on demand.
+STEPS = int(os.environ.get("BP_STEPS", "50"))
 TIME = "2026-01-01T00:00:00Z"
 surprises, imported_s = [], 0.0
 

@@ -260,7 +260,9 @@ fn good() -> Vec<Good> {
     let decay = json!({ "name": "sgd", "weight_decay": 0.01 });
     let momentum = |more: &[(&str, Value)]| {
         let mut config = json!({ "name": "sgd_momentum", "momentum": 0.9 });
-        more.iter().for_each(|(key, value)| config[*key] = value.clone());
+        for (key, value) in more {
+            config[*key] = value.clone();
+        }
         config
     };
     let nesterov = momentum(&[("nesterov", json!(true))]);
@@ -321,7 +323,11 @@ impl Good {
     /// trace makes its digest anew.
     fn outcome(&self, place: usize, record: Value, sealed: bool) -> Outcome {
         if self.records.len() == 1 {
-            let bytes = record.to_string().into_bytes();
+            // A digest is over canonical bytes.
+            let bytes = match record["attestor"]["signed_subject_digest"].is_string() {
+                true => bad::written(&record),
+                false => record.to_string().into_bytes(),
+            };
             // A sidecar is judged without the receipt that would be made from it.
             return match self.records[0].get("format") {
                 Some(_) => nets::import_bytes(&bytes).sections[0].outcome(),
@@ -425,7 +431,7 @@ fn no_change_goes_unseen() {
             bad::bundle(&mut good.records);
         }
         let size: usize = good.records.iter().map(|record| record.to_string().len()).sum();
-        let share = if every { good.share } else { (size / 1200).max(1) * good.share * good.records.len() };
+        let share = if every { good.share } else { (size / 400).max(1) * good.share * good.records.len() };
         let honest = good.outcome(0, good.records[0].clone(), true);
         assert_eq!(honest, Outcome::Pass, "{}", good.name);
         let mut found = Vec::new();
@@ -455,6 +461,9 @@ fn no_change_goes_unseen() {
                 tried_listed.insert(change.clone());
             }
             if !is_seen {
+                if !listed.contains_key(&change) {
+                    eprintln!("goes unseen: {change}");
+                }
                 let_through += 1;
                 survivors.insert(change);
             }

@@ -7,6 +7,7 @@ use bp::author::{self, Request, Values};
 use bp::import::{Framework, Options};
 use bp::receipt::canonical::{self, EmitError};
 use bp::receipt::id::ParamId;
+use bp::receipt::wire;
 use bp::receipt::wire::{
     Batch, BiasMode, Factor, Loss, OptimizerConfig, OptimizerState, Ordered, Receipt, Role, TopologyInput,
     Unit,
@@ -415,6 +416,8 @@ pub(crate) fn sidecar(shape: &Shape, step: &Receipt) -> Value {
     let by_hand = step.optimizer_config.as_ref().map(|_| json!({ "name": "hand_authored", "version": "1" }));
     let mut sidecar = json!({
         "format": match (&step.optimizer_config, &step.batch) {
+            // 0.8.0 by itself is for coupled decay; 0.7.0 takes every other optimizer.
+            (Some(config), _) if matches!(config.name, wire::Optimizer::Adam | wire::Optimizer::Adamw) => "framework-trace.v0.7.0",
             (Some(_), _) => "framework-trace.v0.8.0",
             (None, Some(_)) => "framework-trace.v0.3.0",
             (None, None) => "framework-trace.v0.1.0",
