@@ -1,6 +1,6 @@
 //! Evidence -> record, pure: whoever holds the evidence derives the same record.
 //!
-//! Each trainer's reader adds claims to a [`Draft`]; what is the same for all (weights, checkpoints, data sets, cards,
+//! Each trainer's reader adds claims to a `Draft`; what is the same for all (weights, checkpoints, data sets, cards,
 //! what was left out) is added here, and the outcome is what the claims come to.
 
 mod backpropagate;
