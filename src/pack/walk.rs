@@ -3,19 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::io::{self, Read as _};
-use std::path::Path;
+use std::io;
 
-use cap_fs_ext::{
-    DirExt as _, FollowSymlinks, MetadataExt as _, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _,
-};
-use cap_std::fs::{Dir, Metadata, OpenOptions};
-use sha2::{Digest as _, Sha256};
+use cap_fs_ext::{DirExt as _, MetadataExt as _};
+use cap_std::fs::{Dir, Metadata};
 
 use super::check::Limits;
 use super::law::{self, Law};
 use super::path::PackPath;
 use crate::digest::Digest;
+use crate::handle::{self, ReadError};
 
 /// A name that is a path of a pack.
 #[derive(Debug, Clone, Copy)]
@@ -190,51 +187,25 @@ pub(super) fn read(
     keep: bool,
 ) -> Result<(Digest, Vec<u8>), Refusal> {
     let unreadable = |error: io::Error| (&law::FILE_UNREADABLE, error.to_string());
-    let path = Path::new(path.as_str());
-    let mut folder = None;
-    for component in path.parent().into_iter().flat_map(Path::components) {
-        folder = Some(folder.as_ref().unwrap_or(dir).open_dir_nofollow(component).map_err(unreadable)?);
-    }
-    let mut options = OpenOptions::new();
-    // A FIFO that takes the file's place after the walk must not hang.
-    options.read(true).follow(FollowSymlinks::No).nonblock(true);
-    let name = path.file_name().unwrap_or_default();
-    let mut file = folder.as_ref().unwrap_or(dir).open_with(name, &options).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
+    let changed = |error: ReadError| match error {
+        ReadError::Io(error) => unreadable(error),
+        ReadError::Changed { .. } => (&law::FILE_CHANGED, error.to_string()),
+    };
+    let (mut file, metadata) = handle::open(dir, path.as_str()).map_err(unreadable)?;
     if let Some(refusal) = irregular(&metadata) {
         return Err(refusal);
     }
-    let changed =
-        |length: u64| (&law::FILE_CHANGED, format!("{size_bytes} bytes long at first, {length} when read"));
     if metadata.len() != size_bytes {
-        return Err(changed(metadata.len()));
+        return Err(changed(ReadError::Changed { stated: size_bytes, read: metadata.len() }));
     }
-    let mut hasher = Sha256::new();
     let mut kept = Vec::new();
-    let mut buffer = vec![0_u8; usize::try_from(size_bytes.clamp(1, 1 << 16)).unwrap_or(1 << 16)];
-    let mut length = 0_u64;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => {
-                length += count as u64;
-                if length > size_bytes {
-                    return Err(changed(length));
-                }
-                hasher.update(&buffer[..count]);
-                if keep {
-                    kept.extend_from_slice(&buffer[..count]);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(error)),
+    let keeping = |chunk: &[u8]| {
+        if keep {
+            kept.extend_from_slice(chunk);
         }
-    }
-    if length == size_bytes {
-        Ok((Digest::from_bytes(hasher.finalize().into()), kept))
-    } else {
-        Err(changed(length))
-    }
+    };
+    let digest = handle::drain(&mut file, size_bytes, keeping).map_err(changed)?;
+    Ok((digest, kept))
 }
 
 /// A name or text from a pack, fit for a terminal: control characters escaped, cut after 200.
