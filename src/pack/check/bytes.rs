@@ -2,21 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rayon::prelude::*;
-
 use super::Checker;
-use super::derive::Unkept;
+use super::source::{Read, Task};
 use crate::digest::Digest;
 use crate::pack::law;
 use crate::pack::layout::Place;
 use crate::pack::ledger::{Defect, Ledger, MAX_PROBLEMS};
 use crate::pack::manifest::{Artifact, Statement};
 use crate::pack::path::PackPath;
-use crate::pack::plan::{self, Assessment, Demand, InputKind, Judging, Stem};
+use crate::pack::plan::{Demand, InputKind, Judging, Stem};
 use crate::pack::result::How;
 use crate::pack::suite::{Selection, Suite};
-use crate::pack::walk::{self, Refusal, Walk};
-use crate::pack::{FINAL_VERDICT, LEDGER, MANIFEST, SEAL, SELECTION, SUITE};
+use crate::pack::walk::Walk;
+use crate::pack::{LEDGER, MANIFEST, SEAL, SELECTION, SUITE};
 
 impl Checker<'_> {
     /// Reads the ledger and puts its grammar to it. Answers it when it is the one that the manifest binds.
@@ -122,59 +120,30 @@ impl Checker<'_> {
         expected: &BTreeMap<PackPath, Artifact>,
     ) -> Intact {
         let before = self.findings.len();
-        let inputs = inputs(expected);
         let mut readable = self.readable(walk, expected);
         let mut intact = Intact::default();
+        let judging = Judging { created_at: statement.created_at, repeats: 1 };
+        let mut task = Task { inputs: inputs(expected), judging, same_tool: self.made_by_this(statement) };
         // How often inputs are judged stands in the selection, so the suite is read first.
-        for part in readable.extract_if(.., |(path, _)| is_demand(path)) {
-            let read = self.bytes(part.0, part.1, true).map(|(digest, bytes)| Read::Kept(digest, bytes));
-            self.note(&mut intact, part.0, read);
-        }
+        let demand: Vec<_> = readable.extract_if(.., |(path, _)| is_demand(path)).collect();
+        self.take(&mut intact, &demand, &task);
         intact.demand = self.demand(expected, &intact);
-        let repeats = intact.demand.as_ref().map_or(1, |demand| demand.selection.repeats());
-        let judging = Judging { created_at: statement.created_at, repeats };
-        let same_tool = self.made_by_this(statement);
-        let read = |(path, artifact): &(&PackPath, &Artifact)| {
-            let input = inputs.get(*path);
-            let outcome =
-                matches!(Place::of(path), Some(Place::Verdict(_))) || path.as_str() == FINAL_VERDICT;
-            let run = matches!(Place::of(path), Some(Place::RunEvidence(_)));
-            let keep = input.is_some() || run || (outcome && !same_tool);
-            let (digest, bytes) = self.bytes(path, artifact, keep)?;
-            Ok(match input {
-                Some((kind, stem)) => {
-                    let Ok(assessment) = plan::judge(stem.clone(), *kind, &bytes, judging, &Unkept);
-                    Read::Assessed(Box::new(assessment))
-                }
-                None => Read::Kept(digest, bytes),
-            })
-        };
-        let outcomes: Vec<Result<Read, Refusal>> = readable.par_iter().map(read).collect();
-        for ((path, _), outcome) in readable.into_iter().zip(outcomes) {
-            self.note(&mut intact, path, outcome);
-        }
+        task.judging.repeats = intact.demand.as_ref().map_or(1, |demand| demand.selection.repeats());
+        self.take(&mut intact, &readable, &task);
         intact.evidence = evidence(expected);
         self.done("digests", How::Checked, intact.read.len() as u64, before);
         intact
     }
 
-    fn note(&mut self, intact: &mut Intact, path: &PackPath, outcome: Result<Read, Refusal>) {
-        match outcome {
-            Ok(read) => {
-                intact.read.insert(path.clone(), read);
+    fn take(&mut self, intact: &mut Intact, files: &[(&PackPath, &Artifact)], task: &Task) {
+        let outcomes = self.source.sealed(files, task);
+        for ((path, _), outcome) in files.iter().zip(outcomes) {
+            match outcome {
+                Ok(read) => {
+                    intact.read.insert((*path).clone(), read);
+                }
+                Err((law, message)) => self.find(law, path.as_str(), message),
             }
-            Err((law, message)) => self.find(law, path.as_str(), message),
-        }
-    }
-
-    /// The bytes of one sealed file, if they are the sealed ones.
-    fn bytes(&self, path: &PackPath, artifact: &Artifact, keep: bool) -> Result<Kept, Refusal> {
-        let (digest, bytes) = walk::read(&self.dir, path, artifact.size_bytes, keep)?;
-        if digest == artifact.sha256 {
-            Ok((digest, bytes))
-        } else {
-            let message = format!("its digest is {digest}, {} was sealed", artifact.sha256);
-            Err((&law::FILE_DIGEST_MISMATCH, message))
         }
     }
 
@@ -243,17 +212,6 @@ impl Checker<'_> {
         }
         readable
     }
-}
-
-/// The digest of a file that was read, and its bytes where they are needed.
-pub(super) type Kept = (Digest, Vec<u8>);
-
-/// What became of a file whose bytes are the sealed ones.
-pub(super) enum Read {
-    /// Evidence, judged.
-    Assessed(Box<Assessment>),
-    /// Any other.
-    Kept(Digest, Vec<u8>),
 }
 
 /// Sealed files whose bytes are the sealed ones.

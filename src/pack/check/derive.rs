@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use super::bytes::{self, Intact, Kept, Read};
+use super::bytes::{self, Intact};
+use super::source::{Kept, Read};
 use super::{Checker, Derived};
 use crate::json;
 use crate::pack::files::{Files, Sealed, Sink};

@@ -1,4 +1,4 @@
-//! The checker: every law of a pack, put to a directory in order, and all findings collected.
+//! The checker: every law of a pack, put in order to a pack's bytes, wherever they lie, and all findings collected.
 //!
 //! ```text
 //! structure -> manifest -> seal, signer -> ledger -> disk = manifest = ledger -> digests
@@ -10,6 +10,7 @@
 mod bytes;
 mod derive;
 mod seal;
+mod source;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,9 +22,10 @@ use crate::pack::manifest::{Judge, Manifest, Producer, Statement, Unsealed};
 use crate::pack::path::PackPath;
 use crate::pack::plan::Conclusion;
 use crate::pack::result::{Check, FORMAT, Finding, How, PackFacts, SignerFacts, SignerStatus, VerifyResult};
-use crate::pack::walk::{self, Entry, Walk, shown};
+use crate::pack::walk::{Entry, shown};
 use crate::report::Outcome;
 use crate::trust::{KeyId, TrustPolicy, VerifyingKey};
+use source::Source;
 
 /// A public key file is no longer than this.
 const MAX_SIGNER_BYTES: u64 = 4096;
@@ -129,9 +131,14 @@ const CHECKS: [&str; 13] = [
 pub fn directory(path: &Path, options: &Options) -> Result<VerifyResult, OpenError> {
     let dir = Dir::open_ambient_dir(path, cap_std::ambient_authority())
         .map_err(|source| OpenError { path: path.to_owned(), source })?;
+    Ok(checked(&mut source::Directory(dir), options))
+}
+
+/// Puts every law to a pack, wherever its bytes come from.
+fn checked(source: &mut dyn Source, options: &Options) -> VerifyResult {
     let signer = SignerFacts { key_id: None, status: SignerStatus::Unverified, name: None };
     let mut checker = Checker {
-        dir,
+        source,
         options,
         pack: None,
         signer,
@@ -145,7 +152,7 @@ pub fn directory(path: &Path, options: &Options) -> Result<VerifyResult, OpenErr
         not_checked: Vec::new(),
     };
     checker.run();
-    Ok(checker.result())
+    checker.result()
 }
 
 /// What the manifest is worth: once the seal holds, a manifest; else a claim.
@@ -171,7 +178,7 @@ struct Derived {
 }
 
 struct Checker<'a> {
-    dir: Dir,
+    source: &'a mut dyn Source,
     options: &'a Options,
     pack: Option<PackFacts>,
     signer: SignerFacts,
@@ -190,7 +197,7 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn run(&mut self) {
         let limits = &self.options.limits;
-        let mut walk = Walk::of(&self.dir, limits);
+        let mut walk = self.source.begin(limits);
         for (law, path, message) in std::mem::take(&mut walk.seen) {
             self.findings.push(Finding { law, path, message });
         }
@@ -279,8 +286,8 @@ impl Checker<'_> {
             self.find(&law::LIMIT_EXCEEDED, name, message);
             return None;
         }
-        match walk::read(&self.dir, &PackPath::known(name), entry.size_bytes, true) {
-            Ok((_, bytes)) => Some(bytes),
+        match self.source.root(&PackPath::known(name), entry.size_bytes) {
+            Ok(bytes) => Some(bytes),
             Err((law, message)) => {
                 self.find(law, name, message);
                 None

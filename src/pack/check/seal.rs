@@ -9,7 +9,7 @@ use crate::pack::manifest::Artifact;
 use crate::pack::manifest::{ManifestError, Unsealed};
 use crate::pack::path::PackPath;
 use crate::pack::result::{Check, How, JudgeFacts, PackFacts, SignerStatus};
-use crate::pack::walk::{self, Walk};
+use crate::pack::walk::Walk;
 use crate::pack::{MANIFEST, SEAL, SIGNER};
 use crate::trust::{KeyId, SEAL_BYTES, SealError, VerifyingKey};
 
@@ -181,7 +181,7 @@ impl Checker<'_> {
         let path = PackPath::known(SIGNER);
         let entry =
             walk.entries.get(&path).filter(|entry| entry.regular && entry.size_bytes <= MAX_SIGNER_BYTES)?;
-        let (_, bytes) = walk::read(&self.dir, &path, entry.size_bytes, true).ok()?;
+        let bytes = self.source.root(&path, entry.size_bytes).ok()?;
         VerifyingKey::from_pem(std::str::from_utf8(&bytes).ok()?).ok()
     }
 

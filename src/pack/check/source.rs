@@ -1,0 +1,104 @@
+//! Where a pack's bytes come from. Each is read once, and one checker judges them, wherever they lie.
+
+use std::collections::BTreeMap;
+
+use cap_std::fs::Dir;
+use rayon::prelude::*;
+
+use super::Limits;
+use super::derive::Unkept;
+use crate::digest::Digest;
+use crate::pack::FINAL_VERDICT;
+use crate::pack::law;
+use crate::pack::layout::Place;
+use crate::pack::manifest::Artifact;
+use crate::pack::path::PackPath;
+use crate::pack::plan::{self, Assessment, InputKind, Judging, Stem};
+use crate::pack::walk::{self, Refusal, Walk};
+
+/// A pack's bytes, each read once.
+pub(super) trait Source {
+    /// The names of the pack, as far as they are seen before its files are read.
+    fn begin(&mut self, limits: &Limits) -> Walk;
+
+    /// The bytes of a small file that is read before anything is trusted: manifest, seal, key and ledger.
+    fn root(&self, path: &PackPath, size_bytes: u64) -> Result<Vec<u8>, Refusal>;
+
+    /// What becomes of each of these sealed files, in their order.
+    fn sealed(&mut self, files: &[(&PackPath, &Artifact)], task: &Task) -> Vec<Result<Read, Refusal>>;
+}
+
+/// The digest of a file that was read, and its bytes where they are needed.
+pub(super) type Kept = (Digest, Vec<u8>);
+
+/// What became of a file whose bytes are the sealed ones.
+pub(super) enum Read {
+    /// Evidence, judged.
+    Assessed(Box<Assessment>),
+    /// Any other.
+    Kept(Digest, Vec<u8>),
+}
+
+/// What is done with the bytes of each sealed file.
+pub(super) struct Task {
+    /// Files that are judged.
+    pub(super) inputs: BTreeMap<PackPath, (InputKind, Stem)>,
+    /// On which terms.
+    pub(super) judging: Judging,
+    /// Whether this version made the pack, so that digests alone tell whether what follows is the same.
+    pub(super) same_tool: bool,
+}
+
+impl Task {
+    /// Whether more is asked of a file than its digest.
+    pub(super) fn keeps(&self, path: &PackPath) -> bool {
+        match Place::of(path) {
+            Some(Place::Suite | Place::Selection | Place::RunEvidence(_)) => true,
+            place => {
+                let outcome = matches!(place, Some(Place::Verdict(_))) || path.as_str() == FINAL_VERDICT;
+                self.inputs.contains_key(path) || (outcome && !self.same_tool)
+            }
+        }
+    }
+
+    /// Takes the bytes of a file, if they are the sealed ones. Evidence is judged from the bytes that were hashed.
+    pub(super) fn take(
+        &self,
+        path: &PackPath,
+        artifact: &Artifact,
+        (digest, bytes): Kept,
+    ) -> Result<Read, Refusal> {
+        if digest != artifact.sha256 {
+            let message = format!("its digest is {digest}, {} was sealed", artifact.sha256);
+            return Err((&law::FILE_DIGEST_MISMATCH, message));
+        }
+        Ok(match self.inputs.get(path) {
+            Some((kind, stem)) => {
+                let Ok(assessment) = plan::judge(stem.clone(), *kind, &bytes, self.judging, &Unkept);
+                Read::Assessed(Box::new(assessment))
+            }
+            None => Read::Kept(digest, bytes),
+        })
+    }
+}
+
+/// A pack in a directory, by handle.
+pub(super) struct Directory(pub(super) Dir);
+
+impl Source for Directory {
+    fn begin(&mut self, limits: &Limits) -> Walk {
+        Walk::of(&self.0, limits)
+    }
+
+    fn root(&self, path: &PackPath, size_bytes: u64) -> Result<Vec<u8>, Refusal> {
+        walk::read(&self.0, path, size_bytes, true).map(|(_, bytes)| bytes)
+    }
+
+    fn sealed(&mut self, files: &[(&PackPath, &Artifact)], task: &Task) -> Vec<Result<Read, Refusal>> {
+        let read = |(path, artifact): &(&PackPath, &Artifact)| {
+            let kept = walk::read(&self.0, path, artifact.size_bytes, task.keeps(path))?;
+            task.take(path, artifact, kept)
+        };
+        files.par_iter().map(read).collect()
+    }
+}
