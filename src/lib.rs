@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Small values stand below everything: [`digest`], [`json`], [`mod@pointer`], [`number`], [`schema`], [`error`],
-//! [`persist`], [`handle`]. The library opens files in [`pack`], [`run::collect`], [`trust`] and [`persist`] alone; it
+//! [`persist`], [`handle`], [`moment`]. The library opens files in [`pack`], [`run::collect`], [`trust`] and [`persist`] alone; it
 //! never reads a clock or the environment. ARCHITECTURE.md has the map and the invariants.
 
 pub mod annex;
@@ -24,6 +24,7 @@ pub mod error;
 pub mod handle;
 pub mod import;
 pub mod json;
+pub mod moment;
 pub mod number;
 pub mod pack;
 pub mod persist;

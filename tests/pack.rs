@@ -551,7 +551,7 @@ fn a_manifest_of_many_megabytes_ends_at_its_first_wrong_byte() {
 fn seal_by_other_key() {
     let place = Place::sealed();
     let manifest = place.bytes("manifest.json");
-    place.put("manifest.json.sig", seal::sign(&mallory(), &manifest));
+    place.put("manifest.json.sig", seal::sign(&mallory(), &manifest).unwrap());
     assert_eq!(place.found(&strict()), ["SEAL_BROKEN manifest.json.sig"]);
     assert_eq!(place.found(&lax()), ["SEAL_BROKEN manifest.json.sig"]);
     // With Mallory's key beside it, and the recipient not naming anyone.

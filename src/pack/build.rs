@@ -19,7 +19,7 @@ use super::{LEDGER, Ledger, MANIFEST, SEAL};
 use crate::digest::Digest;
 use crate::persist;
 use crate::run;
-use crate::trust::{SigningKey, seal};
+use crate::trust::{SignError, SigningKey, seal};
 
 /// What the directories of unfinished packs begin with.
 const PARTIAL: &str = ".bp-partial-";
@@ -43,6 +43,9 @@ pub enum BuildError {
         /// What the system said.
         source: io::Error,
     },
+    /// The pack could not be sealed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
 }
 
 /// A pack in the making: a hidden directory beside the final name. Dropped, it is removed.
@@ -169,7 +172,7 @@ impl Stage {
         };
         let manifest = statement.to_bytes();
         if let Some(key) = key {
-            self.put(&PackPath::known(SEAL), &seal::sign(key, &manifest))?;
+            self.put(&PackPath::known(SEAL), &seal::sign(key, &manifest)?)?;
         }
         self.put(&PackPath::known(LEDGER), &ledger)?;
         self.put(&PackPath::known(MANIFEST), &manifest)?;

@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{
     DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes,
@@ -79,6 +80,9 @@ pub enum KeyError {
     /// The text is no PKCS#8 PEM of an Ed25519 private key.
     #[error("{path}: not an Ed25519 private key in PKCS#8 PEM", path = .0.display())]
     Private(PathBuf),
+    /// A key that another program holds has no file.
+    #[error("{path}: the key is held by another program, and cannot be written", path = .0.display())]
+    Elsewhere(PathBuf),
     /// The file is no SPKI PEM of an Ed25519 public key.
     #[error("{path}: {source}", path = path.display())]
     Public {
@@ -167,20 +171,63 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-/// A private key. Its bytes are wiped when it is dropped and never shown.
-pub struct SigningKey(pub(super) ed25519_dalek::SigningKey);
+/// A message that was not signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The holder of the key did not answer with a signature.
+    #[error("the holder of the key did not sign: {0}")]
+    Holder(#[source] io::Error),
+    /// What was answered is no signature of this key over the message.
+    #[error("what the holder of the key answered is no signature of that key over the message")]
+    Broken,
+}
+
+/// Who holds a private key that never comes here: it is given a message and answers its signature.
+pub type Holder = dyn Fn(&[u8]) -> io::Result<Vec<u8>> + Send + Sync;
+
+enum Private {
+    Here(Box<ed25519_dalek::SigningKey>),
+    Elsewhere(Box<Holder>),
+}
+
+/// A private key, here or with a holder. Its bytes are wiped when it is dropped and never shown.
+pub struct SigningKey {
+    private: Private,
+    public: VerifyingKey,
+}
 
 impl SigningKey {
+    fn here(key: ed25519_dalek::SigningKey) -> Self {
+        Self { public: VerifyingKey(key.verifying_key()), private: Private::Here(Box::new(key)) }
+    }
+
+    /// The key that a holder signs with: an agent, a hardware module, a service.
+    #[must_use]
+    pub fn elsewhere(public: VerifyingKey, holder: Box<Holder>) -> Self {
+        Self { private: Private::Elsewhere(holder), public }
+    }
+
+    /// The signature over a message, as far as the holder is believed.
+    pub(super) fn signature(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+        match &self.private {
+            Private::Here(key) => Ok(key.sign(message).to_bytes()),
+            Private::Elsewhere(holder) => {
+                let signature = holder(message).map_err(SignError::Holder)?;
+                signature.try_into().map_err(|_| SignError::Broken)
+            }
+        }
+    }
+
     /// The key that grows from a seed (RFC 8032, 5.1.5). Equal seeds are equal keys: the caller brings the randomness.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+        Self::here(ed25519_dalek::SigningKey::from_bytes(seed))
     }
 
     /// The public half.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey(self.0.verifying_key())
+        self.public
     }
 
     /// What names this key.
@@ -199,18 +246,20 @@ impl SigningKey {
             return Err(KeyError::Encrypted(path.to_owned()));
         }
         ed25519_dalek::SigningKey::from_pkcs8_pem(&text)
-            .map(Self)
+            .map(Self::here)
             .map_err(|_| KeyError::Private(path.to_owned()))
     }
 
-    /// PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it (version 1: the seed alone).
+    /// PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it (version 1: the seed alone). None for a key that a
+    /// holder keeps.
     ///
     /// # Panics
     /// Never: 32 bytes have a PKCS#8 encoding.
     #[must_use]
-    pub fn to_pem(&self) -> Zeroizing<String> {
-        let bytes = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
-        bytes.to_pkcs8_pem(LineEnding::LF).expect("32 bytes have a PKCS#8 encoding")
+    pub fn to_pem(&self) -> Option<Zeroizing<String>> {
+        let Private::Here(key) = &self.private else { return None };
+        let bytes = KeypairBytes { secret_key: key.to_bytes(), public_key: None };
+        Some(bytes.to_pkcs8_pem(LineEnding::LF).expect("32 bytes have a PKCS#8 encoding"))
     }
 
     /// Writes the private key (mode 0600) and, beside it, the public key (`.pub.pem`); answers the latter's path.
@@ -220,10 +269,11 @@ impl SigningKey {
     /// [`KeyError::Exists`] when a name is taken, [`KeyError::Io`] for anything else the system reports.
     pub fn write(&self, path: &Path) -> Result<PathBuf, KeyError> {
         let public = public_path(path);
+        let private = self.to_pem().ok_or_else(|| KeyError::Elsewhere(path.to_owned()))?;
         if let Some(taken) = [path, &public].into_iter().find(|path| path.symlink_metadata().is_ok()) {
             return Err(KeyError::Exists(taken.to_owned()));
         }
-        create(path, self.to_pem().as_bytes(), 0o600)?;
+        create(path, private.as_bytes(), 0o600)?;
         create(&public, self.verifying_key().to_pem().as_bytes(), 0o644)?;
         Ok(public)
     }
@@ -297,7 +347,7 @@ mod tests {
     fn the_example_of_rfc_8410_is_read_and_written_back() {
         let (_place, path) = file(RFC_8410_PRIVATE, 0o600);
         let key = SigningKey::read(&path).unwrap();
-        assert_eq!(*key.to_pem(), RFC_8410_PRIVATE);
+        assert_eq!(*key.to_pem().unwrap(), RFC_8410_PRIVATE);
         assert_eq!(key.verifying_key().to_pem(), RFC_8410_PUBLIC);
         assert_eq!(VerifyingKey::from_pem(RFC_8410_PUBLIC).unwrap().id(), key.id());
         assert_eq!(key.id().to_string().parse::<KeyId>().unwrap(), key.id());

@@ -1,9 +1,14 @@
-//! Who sealed it: keys, the seal over a manifest's bytes, and the recipient's own list of whom to believe.
+//! Who sealed it, and who says what of it: keys, the seal over a manifest's bytes, signed statements, and the recipient's
+//! own list of whom to believe.
 
+pub mod envelope;
 pub mod key;
 pub mod policy;
 pub mod seal;
+pub mod statement;
 
-pub use key::{KeyError, KeyId, SigningKey, VerifyingKey};
+pub use envelope::{Envelope, EnvelopeError};
+pub use key::{KeyError, KeyId, SignError, SigningKey, VerifyingKey};
 pub use policy::{PolicyError, Role, Signer, TrustPolicy};
 pub use seal::{SEAL_BYTES, SealError};
+pub use statement::{StatementError, Subject};

@@ -172,7 +172,7 @@ impl Place {
     /// Seals whatever the manifest says, with the key and nothing else changed.
     pub(crate) fn seal(&self, manifest: &[u8], key: &SigningKey) {
         self.put("manifest.json", manifest);
-        self.put("manifest.json.sig", seal::sign(key, manifest));
+        self.put("manifest.json.sig", seal::sign(key, manifest).unwrap());
     }
 
     /// Edits what the manifest says and seals it.

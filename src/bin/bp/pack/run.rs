@@ -171,6 +171,7 @@ fn failure(error: &BuildError) -> Failure {
         BuildError::Exists { .. } => &error::PACK_EXISTS,
         BuildError::Name { .. } => &error::INVALID_FLAG,
         BuildError::Io { .. } => &error::PACK_NOT_WRITTEN,
+        BuildError::Sign(_) => &error::KEY_ERROR,
     };
     Failure::of(code, error)
 }
