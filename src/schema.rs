@@ -38,6 +38,12 @@ pub enum Schema {
     TraceVerdict,
     /// What checking a pack came to.
     PackVerify,
+    /// What a pack says.
+    PackShow,
+    /// What changed between two packs.
+    PackDiff,
+    /// The packs of a folder.
+    PackList,
     /// What a training run was.
     Run,
     /// The answer to Annex IV.
@@ -93,7 +99,7 @@ macro_rules! embedded {
 }
 
 #[rustfmt::skip]
-static TABLE: [Embedded; 28] = embedded! {
+static TABLE: [Embedded; 31] = embedded! {
     None, "urn:bp:schema:blocks", "schemas/blocks.schema.json";
     None, "urn:bp:schema:receipt", "schemas/receipt.schema.json";
     None, "urn:bp:schema:framework-trace", "schemas/framework-trace.schema.json";
@@ -118,6 +124,9 @@ static TABLE: [Embedded; 28] = embedded! {
     Some(Schema::Verdict), "urn:bp:contract:verdict:1", "contracts/verdict.schema.json";
     Some(Schema::TraceVerdict), "urn:bp:contract:trace-verdict:1", "contracts/trace_verdict.schema.json";
     Some(Schema::PackVerify), "urn:bp:contract:pack-verify:1", "contracts/pack_verify.schema.json";
+    Some(Schema::PackShow), "urn:bp:contract:pack-show:1", "contracts/pack_show.schema.json";
+    Some(Schema::PackDiff), "urn:bp:contract:pack-diff:1", "contracts/pack_diff.schema.json";
+    Some(Schema::PackList), "urn:bp:contract:pack-list:1", "contracts/pack_list.schema.json";
     Some(Schema::Run), "urn:bp:contract:run:1", "contracts/run.schema.json";
     Some(Schema::AnnexIv), "urn:bp:contract:annex-iv:0.1", "contracts/annex_iv.schema.json";
     Some(Schema::AnnexIvCatalogue), "urn:bp:schema:annex-iv-catalogue:0.1", "schemas/annex-iv.catalogue.schema.json";

@@ -138,7 +138,8 @@ impl Ran {
             word.contains(scratch)
                 || (word.len() >= 64 && word.chars().all(|digit| digit.is_ascii_hexdigit()))
         };
-        let text = |line: &&str| !line.starts_with('{') && line.chars().count() > 80;
+        let is_xml = self.stdout.starts_with("<?xml");
+        let text = |line: &&str| !line.starts_with('{') && !is_xml && line.chars().count() > 80;
         let told = bare(&format!("{}\n{}", self.stdout, self.stderr));
         for line in told.lines().filter(text) {
             let words: Vec<&str> = line.split(' ').filter(|word| !is_long(word)).collect();
@@ -162,8 +163,15 @@ impl Ran {
         } else {
             assert_eq!(document["ok"], self.status == 0, "{self:#?}");
         }
-        if document["format"] == "bp-pack-verify/1" {
-            answers_to(Schema::PackVerify, &document);
+        for (format, schema) in [
+            ("bp-pack-verify/1", Schema::PackVerify),
+            ("bp-pack-show/1", Schema::PackShow),
+            ("bp-pack-diff/1", Schema::PackDiff),
+            ("bp-pack-list/1", Schema::PackList),
+        ] {
+            if document["format"] == format {
+                answers_to(schema, &document);
+            }
         }
         if document.pointer("/report/format").is_some_and(|format| format == "bp-trace-verdict/1") {
             answers_to(Schema::TraceVerdict, &document["report"]);
@@ -285,7 +293,7 @@ fn help_and_version_are_data() {
     assert!(long.stdout.contains("Exit status: 0 pass, 1 a finding, 2 cannot judge, 3 invalid argument"));
     assert_eq!((long.stdout.as_str(), ""), (home.bp(&["-h"]).stdout.as_str(), long.stderr.as_str()));
 
-    let verbs: [&[&str]; 16] = [
+    let verbs: [&[&str]; 19] = [
         &["reconcile", "receipt"],
         &["verify", "mazur"],
         &["verify", "general"],
@@ -301,6 +309,9 @@ fn help_and_version_are_data() {
         &["run", "show"],
         &["pack", "run"],
         &["pack", "verify"],
+        &["pack", "show"],
+        &["pack", "diff"],
+        &["pack", "list"],
         &["verify-pack"],
     ];
     for verb in verbs {
@@ -1196,6 +1207,73 @@ fn a_pack_of_a_real_step_is_proof_grade() {
     home.bp(&["--json", "pack", "verify", "packs/none"]).ends(2);
     home.bp(&["pack", "verify", "--signer", "none.pem", "packs/demo"]).ends(2);
     home.bp(&["pack", "verify", "--trust-policy", "none.toml", "packs/demo"]).ends(2);
+}
+
+#[test]
+fn every_format_ends_alike_and_a_part_is_no_pass() {
+    let home = Home::new();
+    home.pack();
+    copy(&home.at("packs/demo"), &home.at("packs/bad"));
+    home.put("packs/bad/README.md", b"x");
+    for (arguments, status) in [
+        (&["packs/demo", "--strict"][..], 0),
+        (&["packs/bad"], 1),
+        (&["packs/demo", "--only", "receipts/*"], 0),
+        (&["packs/demo", "--only", "receipts/*", "--strict"], 1),
+        (&["packs/demo", "--only", "none"], 2),
+    ] {
+        for format in ["text", "json", "sarif", "junit"] {
+            let ran = home.bp(&[&["pack", "verify", "--format", format][..], arguments].concat());
+            ran.ends(status);
+            let told = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(
+                !arguments.contains(&"--only") || (told.contains("PARTIAL") && !told.contains("PASS")),
+                "{told}"
+            );
+            assert_eq!(ran.stdout.is_empty(), format == "text", "{told}");
+        }
+    }
+    home.bp(&["pack", "verify", "packs/demo", "--only", "a["]).tells(3, &["\"a[\" is no glob"]);
+    home.bp(&["pack", "verify", "packs/demo", "--format", "xml"]).ends(3);
+}
+
+#[test]
+fn what_packs_say_is_shown_compared_and_listed_and_not_called_checked() {
+    let home = Home::furnished();
+    home.pack();
+    home.bp(&["pack", "run", "broken.jsonl", "--name", "worse", "--created-at", "2040-01-31T12:00:00Z"])
+        .ends(1);
+    let show = home.bp(&["pack", "show", "packs/demo"]);
+    show.tells(0, &["verdict PASS: in 1 recorded input", "Nothing was checked"]);
+    assert!(!show.stderr.contains("sidecars/step.jsonl"));
+    home.bp(&["-v", "pack", "show", "packs/demo"]).tells(0, &["sidecars/step.jsonl"]);
+    home.bp(&["--json", "pack", "show", "packs/worse"]).ends(0);
+    home.bp(&["pack", "diff", "packs/demo", "packs/demo"]).tells(0, &["verdict: all 5 equal"]);
+    home.bp(&["pack", "diff", "packs/demo", "packs/worse"])
+        .tells(1, &["verdict: PASS -> FAIL", "step sha256:", "not said -> ", "Nothing was checked"]);
+    let diff = home.bp(&["--json", "pack", "diff", "packs/demo", "packs/worse"]);
+    assert_eq!(diff.ends(1).json()["groups"][0]["changes"][0]["what"], "inputs failed");
+
+    // What is not the file that the manifest names is not compared, and no equality is claimed.
+    copy(&home.at("packs/demo"), &home.at("packs/edited"));
+    home.put("packs/edited/results/final_verdict.json", b"{}");
+    home.bp(&["pack", "diff", "packs/demo", "packs/edited"]).tells(1, &["not compared:"]);
+    home.bp(&["pack", "show", "packs/edited"]).tells(0, &["unread", "no sentence can be read"]);
+
+    fs::create_dir(home.at("packs/empty")).unwrap();
+    fs::create_dir(home.at("packs/odd")).unwrap();
+    home.put("packs/odd/manifest.json", b"{}");
+    let list = home.bp(&["pack", "list", "packs"]);
+    let lines: Vec<&str> = list.ends(0).stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{list:#?}");
+    assert!(lines[0].starts_with("PASS") && lines[0].ends_with("demo"), "{list:#?}");
+    assert!(lines[2].starts_with("FAIL") && lines[2].ends_with("worse"), "{list:#?}");
+    assert!(list.stderr.contains("odd"), "{list:#?}");
+    let listed = home.bp(&["--json", "pack", "list", "packs"]).ends(0).json();
+    assert_eq!(listed["packs"].as_array().unwrap().len(), 4);
+    home.bp(&["pack", "list", "none"]).ends(2);
+    home.bp(&["pack", "show", "packs/empty"]).ends(2);
+    home.bp(&["--json", "pack", "diff", "packs/demo", "packs/odd"]).ends(2);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use std::process::Command;
 use bp::digest::Digest;
 use bp::pack::check::{self, Limits};
 use bp::pack::manifest::{Artifact, ClockSource, FileRole, Producer, Subject};
-use bp::pack::text;
-use bp::pack::{BuildError, Options, Pin, Stage, Statement, Terms};
+use bp::pack::{BuildError, Only, Options, Pin, Stage, Statement, Terms};
+use bp::pack::{junit, sarif, text};
 use bp::report::Outcome;
 use bp::trust::{Role, Signer, SigningKey, TrustPolicy, seal};
 use packs::{
@@ -843,6 +843,80 @@ fn the_text_ends_in_the_verdict_and_says_proof_grade_only_when_it_is() {
     );
     assert!(!text.contains("compliant") && !text.contains("certified"));
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+// A part.
+
+fn part(globs: &[&str]) -> Option<Only> {
+    Only::parse(&globs.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn a_part_is_partial_never_a_pass_and_a_finding_where_the_whole_is_demanded() {
+    let place = Place::sealed();
+    let only = |globs: &[&str], options: Options| place.check(&Options { only: part(globs), ..options });
+    let result = only(&["receipts/*", "*.md"], lax());
+    assert_eq!((broken(&result), result.exit_code(), result.verdict), (vec![], 0, None));
+    let [named, text] = [serde_json::to_string(&result).unwrap(), text::render(&result)];
+    assert!(
+        text.ends_with("PARTIAL: 2 of 9 sealed files have their digests; the rest was not read.\n"),
+        "{text}"
+    );
+    for view in [named, text, sarif::log(&result).to_string(), junit::document(&result)] {
+        assert!(view.contains("PARTIAL") && !view.contains("PASS"), "{view}");
+    }
+    let how = |name: &str| json!(result.checks.iter().find(|check| check.name == name).unwrap());
+    assert_eq!(how("digests"), json!({ "name": "digests", "how": "checked", "ok": true, "count": 2 }));
+    for name in ["receipts", "verdicts", "run", "results", "pages"] {
+        assert_eq!((&how(name)["how"], &how(name)["ok"]), (&json!("not_checked"), &json!(null)), "{name}");
+    }
+    let result = only(&["receipts/*"], strict());
+    assert_eq!((broken(&result), result.exit_code()), (vec!["PART_NOT_WHOLE .".to_owned()], 1));
+    assert!(!result.proof_grade && !text::render(&result).contains("PASS"));
+    let result = only(&["receipt/*"], lax());
+    assert_eq!((broken(&result), result.exit_code()), (vec!["PART_MATCHES_NOTHING .".to_owned()], 2));
+    // What lies outside the part is not read, and what lies in it is.
+    place.flip("README.md", 5);
+    assert_eq!(broken(&only(&["receipts/*"], lax())), Vec::<String>::new());
+    assert_eq!(broken(&only(&["*.md"], lax())), ["FILE_DIGEST_MISMATCH README.md"]);
+}
+
+// The views.
+
+#[test]
+fn every_view_fails_exactly_where_the_exit_status_does() {
+    let honest = Place::sealed();
+    let [broken, beyond] = [Place::sealed(), Place::sealed()];
+    broken.flip("README.md", 5);
+    broken.put("a b<&\"'>.txt", b"");
+    let mut small = strict();
+    small.limits.file_bytes = 30_000;
+    for (place, options, findings) in [
+        (&honest, strict(), 0),
+        (&honest, lax(), 0),
+        (&broken, strict(), 2),
+        (&beyond, small, 2),
+        (&honest, Options { only: part(&["*"]), ..strict() }, 1),
+    ] {
+        let result = place.check(&options);
+        let log = sarif::log(&result);
+        let run = &log["runs"][0];
+        assert_eq!(run["invocations"][0]["exitCode"], json!(result.exit_code()));
+        let results = run["results"].as_array().unwrap();
+        let errors = results.iter().filter(|one| one["level"] != "warning").count();
+        assert_eq!((errors, results.len() - errors), (findings, result.warnings.len()), "{log:#}");
+        for one in results {
+            let rule =
+                &run["tool"]["driver"]["rules"][usize::try_from(one["ruleIndex"].as_u64().unwrap()).unwrap()];
+            assert_eq!(rule["id"], one["ruleId"]);
+        }
+        let document = junit::document(&result);
+        let count = |tag: &str| document.matches(&format!("<{tag} ")).count();
+        assert_eq!(count("failure") + count("error"), findings, "{document}");
+        assert_eq!(findings > 0, result.exit_code() != 0);
+        assert_eq!(document.matches("<testcase").count(), count("testcase"));
+        assert!(!document.contains("a b<&"), "{document}");
+    }
 }
 
 #[test]

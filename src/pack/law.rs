@@ -338,6 +338,16 @@ laws! {
     "The manifest calls a file something that it is not."
     "Ask the maker."
 
+    PART_MATCHES_NOTHING CannotJudge
+    "A part that is to be checked holds a sealed file."
+    "No sealed file has a path that the globs match, so nothing was compared."
+    "Name another part: `bp pack show PACK` lists the paths."
+
+    PART_NOT_WHOLE Broken
+    "Strict verification looks at the whole pack."
+    "The check was held to a part; what lies outside it was not read, and no verdict was computed again."
+    "Leave out --only, or --strict."
+
     VERDICT_NOT_PASS Broken
     "In strict verification the verdict is PASS."
     "The pack is evidence of a check that did not pass."

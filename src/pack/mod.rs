@@ -9,15 +9,21 @@
 
 pub mod build;
 pub mod check;
+pub mod diff;
 pub mod files;
+pub mod junit;
 pub mod law;
 pub mod layout;
 pub mod ledger;
 pub mod manifest;
+pub mod only;
 pub mod path;
 pub mod plan;
 pub mod result;
+pub mod said;
+pub mod sarif;
 pub mod suite;
+mod template;
 pub mod text;
 mod walk;
 
@@ -25,6 +31,7 @@ pub use build::{BuildError, Pack, Stage};
 pub use check::{Limits, OpenError, Options, Pin};
 pub use ledger::Ledger;
 pub use manifest::{Manifest, Moment, Statement, Unsealed};
+pub use only::Only;
 pub use path::PackPath;
 pub use plan::{Demand, Evidence, InputKind, Judging, Stem, Terms};
 pub use result::{Check, Finding, VerifyResult};

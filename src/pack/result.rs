@@ -105,6 +105,16 @@ pub struct JudgeFacts {
     pub version: String,
 }
 
+/// How much of a pack was put to its laws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Scope {
+    /// All of it.
+    Whole,
+    /// What the recipient named with globs; there is no verdict then.
+    Partial,
+}
+
 /// What checking a pack came to: `bp-pack-verify/1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerifyResult {
@@ -114,6 +124,10 @@ pub struct VerifyResult {
     pub ok: bool,
     /// Whether it was checked strictly.
     pub strict: bool,
+    /// How much of it was checked.
+    pub scope: Scope,
+    /// The globs that name the part; none for the whole.
+    pub only: Vec<String>,
     /// Strict, no finding, the signer pinned, and the verdict PASS.
     pub proof_grade: bool,
     /// What the manifest says; null when there is none to read.

@@ -1,6 +1,6 @@
 //! What checking a pack came to, as plain text of 80 columns.
 
-use crate::pack::result::{Check, Finding, How, SignerStatus, VerifyResult};
+use crate::pack::result::{Check, Finding, How, Scope, SignerStatus, VerifyResult};
 use crate::report::{Long, Outcome, fold};
 
 /// The text. Its last line is the verdict sentence.
@@ -75,7 +75,12 @@ fn check_line(check: &Check) -> String {
     format!("{:<10} {mark:<7} {how:<11} {:>7}", check.name, check.count)
 }
 
-fn sentence(result: &VerifyResult) -> String {
+/// What the check came to, in one sentence. Of a part it never says that anything passed.
+#[must_use]
+pub fn sentence(result: &VerifyResult) -> String {
+    if result.scope == Scope::Partial {
+        return partial(result);
+    }
     let verdict = result.verdict.map_or("none", Outcome::name);
     if result.proof_grade {
         return "PASS, proof grade: every law holds, and the signer is one that you named.".to_owned();
@@ -86,6 +91,16 @@ fn sentence(result: &VerifyResult) -> String {
         (0, false) => format!("Every law that was put holds; the verdict is {verdict}. Not a strict check."),
         (1, _) => format!("Refused: {count} finding{}.", if count == 1 { "" } else { "s" }),
         _ => "Not judged: part of the pack was not read.".to_owned(),
+    }
+}
+
+fn partial(result: &VerifyResult) -> String {
+    let read = result.checks.iter().find(|check| check.name == "digests").map_or(0, |check| check.count);
+    let files = result.checks.iter().find(|check| check.name == "files").map_or(0, |check| check.count);
+    match result.findings.len() {
+        0 => format!("PARTIAL: {read} of {files} sealed files have their digests; the rest was not read."),
+        1 => "PARTIAL, and refused: 1 finding.".to_owned(),
+        count => format!("PARTIAL, and refused: {count} findings."),
     }
 }
 

@@ -95,6 +95,7 @@ pub(crate) fn lax() -> Options {
         allow_fail_verdict: true,
         pins: vec![],
         policy: TrustPolicy::default(),
+        only: None,
         limits: Limits::default(),
         producer: producer(),
         judge: judge(),

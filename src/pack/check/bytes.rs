@@ -180,7 +180,7 @@ impl Checker<'_> {
     }
 
     /// The sealed files that are there at their sealed length, within the limits.
-    fn readable<'a>(
+    pub(super) fn readable<'a>(
         &mut self,
         walk: &Walk,
         expected: &'a BTreeMap<PackPath, Artifact>,

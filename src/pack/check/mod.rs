@@ -9,6 +9,7 @@
 
 mod bytes;
 mod derive;
+mod part;
 mod seal;
 mod source;
 
@@ -19,9 +20,12 @@ use cap_std::fs::Dir;
 
 use crate::pack::law::{self, Law};
 use crate::pack::manifest::{Judge, Manifest, Producer, Statement, Unsealed};
+use crate::pack::only::Only;
 use crate::pack::path::PackPath;
 use crate::pack::plan::Conclusion;
-use crate::pack::result::{Check, FORMAT, Finding, How, PackFacts, SignerFacts, SignerStatus, VerifyResult};
+use crate::pack::result::{
+    Check, FORMAT, Finding, How, PackFacts, Scope, SignerFacts, SignerStatus, VerifyResult,
+};
 use crate::pack::walk::{Entry, shown};
 use crate::report::Outcome;
 use crate::trust::{KeyId, TrustPolicy, VerifyingKey};
@@ -89,6 +93,8 @@ pub struct Options {
     pub pins: Vec<Pin>,
     /// The recipient's trust list.
     pub policy: TrustPolicy,
+    /// The part that is looked at; all of the pack without one.
+    pub only: Option<Only>,
     /// How much is looked at.
     pub limits: Limits,
     /// The program that checks, as it would sign itself as producer.
@@ -217,10 +223,14 @@ impl Checker<'_> {
             return;
         };
         let statement = standing.statement();
-        self.verdict = Some(statement.verdict);
-        self.verdict_how = How::Recorded;
         let ledger = self.ledger(&walk, Some(statement));
         let expected = self.files(&walk, statement, ledger.as_ref());
+        if let Some(only) = &self.options.only {
+            self.part(&walk, statement, &expected, only);
+            return;
+        }
+        self.verdict = Some(statement.verdict);
+        self.verdict_how = How::Recorded;
         let intact = self.digests(&walk, statement, &expected);
         let derived = self.derive(statement, &expected, intact);
         self.identity(statement, &expected, derived.as_ref());
@@ -243,8 +253,11 @@ impl Checker<'_> {
             format: FORMAT,
             ok,
             strict: self.options.strict,
+            scope: if self.options.only.is_some() { Scope::Partial } else { Scope::Whole },
+            only: self.options.only.iter().flat_map(Only::globs).map(str::to_owned).collect(),
             proof_grade: ok
                 && self.options.strict
+                && self.options.only.is_none()
                 && self.derived
                 && self.signer.status == SignerStatus::Pinned
                 && self.verdict == Some(Outcome::Pass),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 mod pack;
 
-pub(crate) use pack::{Pack, PackRun, PackSuite, PackVerify};
+pub(crate) use pack::{Format, Pack, PackRun, PackShow, PackSuite, PackVerify};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::RunSaid;
 
@@ -18,8 +18,35 @@ pub(crate) enum Pack {
     /// Check a pack: every byte, the seal, and every verdict again.
     #[command(after_help = "Examples:
   bp pack verify --strict packs/nightly
-  bp pack verify --strict --signer seal.pub.pem packs/nightly")]
+  bp pack verify --strict --signer seal.pub.pem packs/nightly
+  bp pack verify --strict --format sarif packs/nightly > pack.sarif
+  bp pack verify --only 'receipts/*' packs/nightly")]
     Verify(PackVerify),
+    /// Tell what a pack says, without checking it.
+    #[command(after_help = "Example:
+  bp pack show packs/nightly")]
+    Show(PackShow),
+    /// Tell what changed from one pack to another: verdict, rules, settings, artifacts, environment, Annex IV.
+    #[command(after_help = "Exit status: 0 nothing changed but identity and time, 1 something did
+
+Example:
+  bp pack diff packs/monday packs/tuesday")]
+    Diff {
+        /// The first pack's folder.
+        #[arg(value_name = "A")]
+        a: PathBuf,
+        /// The second pack's folder.
+        #[arg(value_name = "B")]
+        b: PathBuf,
+    },
+    /// List the packs of a folder, the oldest first: verdict, time, id, key, name.
+    #[command(after_help = "Example:
+  bp pack list packs")]
+    List {
+        /// The folder that holds packs.
+        #[arg(value_name = "DIR", default_value = "packs")]
+        folder: PathBuf,
+    },
     /// Suites: scenarios with the outcome that each is to have.
     #[command(subcommand)]
     Suite(PackSuite),
@@ -33,6 +60,13 @@ pub(crate) enum PackSuite {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackShow {
+    /// The pack's folder.
+    #[arg(value_name = "PACK")]
+    pub(crate) pack: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -80,6 +114,19 @@ pub(crate) struct PackRun {
     pub(crate) command: Vec<OsString>,
 }
 
+/// A view of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Words, on standard error.
+    Text,
+    /// As with --json.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// `JUnit` XML.
+    Junit,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PackVerify {
     /// The pack's folder.
@@ -97,7 +144,13 @@ pub(crate) struct PackVerify {
     /// Accept a pack whose sealed verdict is not PASS, as evidence of that.
     #[arg(long)]
     pub(crate) allow_fail_verdict: bool,
-    /// Also write the result here.
+    /// Check the files of a part alone, by their paths: `receipts/*`, `**/*.json` (repeatable). There is no verdict then.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+    /// How the result is told; the exit status is the same.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+    /// Also write the result here, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json_out: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 mod bundled;
 mod inputs;
 mod job;
+mod look;
 mod run;
 mod suite;
 pub(crate) mod verify;
@@ -18,6 +19,9 @@ pub(crate) fn pack(command: Pack, output: &Output) -> Run {
     match command {
         Pack::Run(arguments) => run::run(&arguments, output),
         Pack::Verify(arguments) => verify::verify(&arguments, output),
+        Pack::Show(arguments) => look::show(&arguments, output),
+        Pack::Diff { a, b } => look::diff(&a, &b, output),
+        Pack::List { folder } => look::list(&folder, output),
         Pack::Suite(command) => suite::suite(&command, output),
     }
 }

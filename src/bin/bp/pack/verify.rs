@@ -4,12 +4,12 @@ use std::path::Path;
 
 use bp::error::{self, Failure};
 use bp::pack::check::{self, Limits, Options, Pin};
-use bp::pack::text;
+use bp::pack::{Only, VerifyResult, junit, sarif, text};
 use bp::trust::key::{KeyId, VerifyingKey};
 use bp::trust::policy::TrustPolicy;
 
 use super::{judge, producer};
-use crate::cli::PackVerify;
+use crate::cli::{Format, PackVerify};
 use crate::output::Output;
 use crate::{Run, trust};
 
@@ -19,6 +19,7 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
         allow_fail_verdict: arguments.allow_fail_verdict,
         pins: arguments.signer.iter().map(|signer| pin(signer)).collect::<Result<_, _>>()?,
         policy: policy(arguments)?,
+        only: Only::parse(&arguments.only).map_err(|error| Failure::of(&error::INVALID_FLAG, &error))?,
         limits: Limits::default(),
         producer: producer(),
         judge: judge(),
@@ -33,12 +34,21 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
         bytes.push(b'\n');
         output.file_or_data(Some(file), &bytes)?;
     }
-    if output.json {
-        output.envelope(&result)?;
-    } else {
-        output.say(&text::render(&result));
-    }
+    tell(&result, if output.json { Format::Json } else { arguments.format }, output)?;
     Ok(result.exit_code())
+}
+
+/// The result in one of its views.
+fn tell(result: &VerifyResult, format: Format, output: &Output) -> Result<(), Failure> {
+    match format {
+        Format::Text => {
+            output.say(&text::render(result));
+            Ok(())
+        }
+        Format::Json => output.envelope(result),
+        Format::Sarif => output.envelope(&sarif::log(result)),
+        Format::Junit => output.data(junit::document(result).as_bytes()),
+    }
 }
 
 /// A signer as the recipient names it: the id of a key, or a file with its public half.

@@ -3,9 +3,6 @@
 mod readme;
 mod report;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
 pub(super) use readme::readme;
@@ -15,6 +12,7 @@ use super::results::{FinalVerdict, Job};
 use super::{Assessed, Stem, Summary, Terms};
 use crate::pack::files::Files;
 use crate::pack::manifest::{ClockSource, Moment, PackId, Subject};
+use crate::pack::template::render;
 use crate::report::{Coverage, Outcome};
 use crate::run::RunRecord;
 use crate::trust::KeyId;
@@ -95,18 +93,6 @@ impl Inside<'_> {
         points.push("No independent time stamp and no sign-off is part of this pack.".to_owned());
         points
     }
-}
-
-/// A template rendered with its page. HTML escapes what it is given; in Markdown, [`plain`] does.
-fn render(name: &str, template: &str, page: impl Serialize) -> String {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let syntax =
-        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
-    environment.set_syntax(syntax.expect("the default delimiters differ"));
-    environment
-        .render_named_str(name, template, Serde(page))
-        .expect("the template names members of its page only")
 }
 
 /// Text from outside, cut to what can neither end a code span nor a table cell.
