@@ -27,6 +27,12 @@ impl Moment {
         self.to_string().as_bytes().get(4) == Some(&b'-')
     }
 
+    /// The same as a time to reckon with.
+    #[must_use]
+    pub const fn timestamp(&self) -> jiff::Timestamp {
+        self.0
+    }
+
     /// The seconds since 1970-01-01T00:00:00Z, fractions cut.
     #[must_use]
     pub fn unix_seconds(&self) -> i64 {

@@ -71,7 +71,6 @@ fn pack() -> Facts {
         ],
         run: Run {
             hyper_parameters: true,
-            loss_history: true,
             datasets: vec![
                 Named { name: "train.parquet".to_owned(), sha256: digest('2') },
                 Named { name: "test.parquet".to_owned(), sha256: digest('3') },
@@ -946,7 +945,7 @@ fn an_edited_an_incomplete_and_a_dangling_answer_are_found() {
     // A facet taken out.
     let short = edited(&|value| drop(value["entries"][0]["facets"].as_array_mut().unwrap().remove(1)));
     let found = faults(&short, &markdown, &html, &known);
-    assert_eq!(found[0].0, FaultKind::Unreadable);
+    assert_eq!(found[0].0, FaultKind::Incomplete);
     assert_eq!(found[1], (FaultKind::NotDerived, "annex/annex-iv.json", "/entries/0/facets".to_owned()));
     let incomplete = check::read(&short, catalogue()).unwrap_err();
     assert_eq!(incomplete, ReadError::Incomplete { id: "IV.1.a#provider_name".to_owned() });

@@ -335,17 +335,24 @@ impl Catalogue {
         self.roles.iter().find(|role| role.id == id).map_or(id, |role| &role.title)
     }
 
-    /// The first banned word in a text, whole words only, in any case.
+    /// The banned words in a text, whole words only, in any case.
+    pub fn banned_words_in<'c>(&'c self, text: &str) -> impl Iterator<Item = &'c str> + use<'c> {
+        let text = text.to_lowercase();
+        self.banned_words.iter().map(String::as_str).filter(move |word| holds_word(&text, word))
+    }
+
+    /// The first of [`Catalogue::banned_words_in`].
     #[must_use]
     pub fn banned_word(&self, text: &str) -> Option<&str> {
-        let text = text.to_lowercase();
-        let bounded = |place: usize, word: &str| {
-            let before = text[..place].chars().next_back();
-            let after = text[place + word.len()..].chars().next();
-            ![before, after].into_iter().flatten().any(char::is_alphanumeric)
-        };
-        let found =
-            |word: &&String| text.match_indices(word.as_str()).any(|(place, word)| bounded(place, word));
-        self.banned_words.iter().find(found).map(String::as_str)
+        self.banned_words_in(text).next()
     }
+}
+
+/// Whether a word, or words, stand in a text by themselves.
+fn holds_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(place, _)| {
+        let before = text[..place].chars().next_back();
+        let after = text[place + word.len()..].chars().next();
+        ![before, after].into_iter().flatten().any(char::is_alphanumeric)
+    })
 }

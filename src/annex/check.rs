@@ -163,8 +163,10 @@ pub fn read(bytes: &[u8], catalogue: &Catalogue) -> Result<Annex, ReadError> {
 /// How a stored answer is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// It cannot be read as an answer to the catalogue: also when a facet is not in it.
+    /// It cannot be read as an answer to the catalogue.
     Unreadable,
+    /// A clause is not in it, is there twice, or is out of order.
+    Incomplete,
     /// It differs from what follows from the provider's file and the facts.
     NotDerived,
     /// The Markdown or HTML differs from what follows from the answer.
@@ -173,6 +175,12 @@ pub enum FaultKind {
     Dangling,
     /// It names another digest than the file has.
     Digest,
+    /// A template does not render, or not within what a template may use.
+    Template,
+    /// A clause, or something that is open in it, is not printed.
+    NotPrinted,
+    /// A word is printed that judges, and that nobody outside said.
+    Banned,
 }
 
 /// One way in which a stored answer is wrong.
@@ -186,6 +194,60 @@ pub struct Fault {
     pub at: String,
     /// What is seen there.
     pub message: String,
+}
+
+impl Fault {
+    /// A rendering that a template does not give.
+    #[must_use]
+    pub fn template(path: &'static str, error: &render::RenderError) -> Self {
+        Self {
+            kind: FaultKind::Template,
+            path,
+            at: error.template.to_owned(),
+            message: error.message.clone(),
+        }
+    }
+}
+
+/// What keeps a rendering from being one: each clause is printed with its id, each open item with `OPEN:` and its field,
+/// and no word is in it that judges, unless someone outside is quoted with it.
+#[must_use]
+pub fn printed(path: &'static str, text: &str, annex: &Annex, catalogue: &Catalogue) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut add = |kind, at: &str, message: String| {
+        faults.push(Fault { kind, path, at: at.to_owned(), message });
+    };
+    // What stands in a comment is not printed.
+    let seen = without_comments(text);
+    for facet in annex.facets() {
+        if !seen.contains(facet.id.as_str()) {
+            add(FaultKind::NotPrinted, &facet.id, "the clause is not printed".to_owned());
+        }
+    }
+    let open: usize = annex.facets().map(|facet| facet.open.len()).sum();
+    let told = seen.matches("OPEN: ").count();
+    if told < open {
+        add(FaultKind::NotPrinted, "", format!("{open} items are open, and {told} are printed as `OPEN: `"));
+    }
+    let quoted = serde_json::to_string(annex).expect("an answer is JSON");
+    for word in catalogue.banned_words_in(text) {
+        if !catalogue.banned_words_in(&quoted).any(|other| other == word) {
+            add(FaultKind::Banned, "", format!("{word:?} judges, and nobody outside is quoted with it"));
+        }
+    }
+    faults
+}
+
+/// A text without HTML comments; one that does not end takes the rest with it.
+fn without_comments(text: &str) -> String {
+    let mut seen = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("<!--") {
+        seen.push_str(before);
+        rest = after.split_once("-->").map_or("", |(_, after)| after);
+    }
+    seen.push_str(rest);
+    seen
 }
 
 /// The files of a pack's annex, as they are stored; none for a file that is not there.
@@ -220,20 +282,18 @@ pub fn verify(
     };
     let json = stored.json.unwrap_or_default();
     match read(json, catalogue) {
-        Err(error) => add(FaultKind::Unreadable, ANNEX_JSON, "", error.to_string()),
-        Ok(annex) => {
-            for (path, sha256) in files(&annex) {
-                match digest_of(&path) {
-                    None => add(FaultKind::Dangling, ANNEX_JSON, &path, "not a file of the pack".to_owned()),
-                    Some(found) if found != sha256 => {
-                        let message = format!("the file has {found}, the annex says {sha256}");
-                        add(FaultKind::Digest, ANNEX_JSON, &path, message);
-                    }
-                    Some(_) => {}
-                }
-            }
+        Err(error) => {
+            let kind = match error {
+                ReadError::Incomplete { .. } => FaultKind::Incomplete,
+                _ => FaultKind::Unreadable,
+            };
+            add(kind, ANNEX_JSON, "", error.to_string());
         }
+        Ok(annex) => faults.extend(dangling(&annex, digest_of)),
     }
+    let mut add = |kind, path, at: &str, message: String| {
+        faults.push(Fault { kind, path, at: at.to_owned(), message });
+    };
     let wanted = derived.bytes();
     if json != wanted {
         let wanted = json::parse(&wanted).expect("what we wrote is JSON");
@@ -257,7 +317,7 @@ pub fn verify(
     ];
     for (path, found, wanted) in renderings {
         match wanted {
-            Err(error) => add(FaultKind::NotRendered, path, "", error.to_string()),
+            Err(error) => add(FaultKind::Template, path, error.template, error.message),
             Ok(wanted) if found != Some(wanted.as_bytes()) => {
                 let line = found.map_or(1, |found| first_line_that_differs(found, wanted.as_bytes()));
                 let message = "not what follows from annex-iv.json".to_owned();
@@ -267,6 +327,22 @@ pub fn verify(
         }
     }
     faults
+}
+
+/// Files that an answer names and that are not in the pack, or are others.
+#[must_use]
+pub fn dangling(annex: &Annex, digest_of: &dyn Fn(&str) -> Option<Digest>) -> Vec<Fault> {
+    let fault = |(path, sha256): (String, Digest)| {
+        let (kind, message) = match digest_of(&path) {
+            None => (FaultKind::Dangling, "not a file of the pack".to_owned()),
+            Some(found) if found != sha256 => {
+                (FaultKind::Digest, format!("the file has {found}, the annex says {sha256}"))
+            }
+            Some(_) => return None,
+        };
+        Some(Fault { kind, path: ANNEX_JSON, at: path, message })
+    };
+    files(annex).into_iter().filter_map(fault).collect()
 }
 
 /// Every file that an answer names, with its digest; sign-offs too.

@@ -55,8 +55,6 @@ pub struct Named {
 pub struct Run {
     /// Whether it recorded its hyper-parameters.
     pub hyper_parameters: bool,
-    /// Whether it recorded its losses over time.
-    pub loss_history: bool,
     /// Data sets, by digest.
     pub datasets: Vec<Named>,
     /// Models, by digest.
@@ -78,8 +76,10 @@ pub struct Parent {
 /// What a pack shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// The pack's id and manifest digest: none while the pack is being built, since both hang on the annex's bytes.
-    pub pack: Option<(String, Digest)>,
+    /// The pack's id.
+    pub pack_id: Option<String>,
+    /// The digest of its manifest: none inside the pack, since the manifest binds the annex's own bytes.
+    pub manifest_sha256: Option<Digest>,
     /// When the pack is made.
     pub created_at: Timestamp,
     /// Where that time comes from.
@@ -108,7 +108,8 @@ impl Facts {
     #[must_use]
     pub fn at(created_at: Timestamp, clock: Clock, verdict: Verdict) -> Self {
         Self {
-            pack: None,
+            pack_id: None,
+            manifest_sha256: None,
             created_at,
             clock,
             seal_key_id: None,

@@ -259,12 +259,12 @@ pub enum Clock {
 
 /// The pack that holds the answer.
 ///
-/// `id` and `root_sha256` are null in the file inside a pack: both are digests over this very file, so they stand in
-/// `manifest.json` beside it. A rendering made later from a sealed pack may carry them.
+/// `root_sha256` is null in the file inside a pack: the manifest binds this very file, so its digest cannot stand here. A
+/// rendering made later from a sealed pack carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackRef {
-    /// Its id.
+    /// Its id; null where no pack is made.
     pub id: Option<String>,
     /// The digest of its manifest.
     pub root_sha256: Option<Digest>,

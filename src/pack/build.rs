@@ -3,7 +3,7 @@
 //! The rename is `renameat2(RENAME_NOREPLACE)`. On file systems without it, a plain rename follows a check that the name
 //! is free; `rename` itself never replaces a directory that holds anything, so no pack is overwritten either way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -14,8 +14,12 @@ use super::files::{Files, Sink};
 use super::layout::{Folder, Place};
 use super::manifest::{Algorithm, FORMAT, PackId, Signing, SigningRole, Statement};
 use super::path::PackPath;
-use super::plan::{self, Assessment, Conclusion, Evidence, FinalVerdict, InputKind, Judging, Stem, Terms};
+use super::plan::{
+    self, Assessment, Conclusion, Evidence, FinalVerdict, InputKind, Judging, Paper, Papers, PapersError,
+    Stem, Terms,
+};
 use super::{LEDGER, Ledger, MANIFEST, SEAL};
+use crate::annex::check::Fault;
 use crate::digest::Digest;
 use crate::persist;
 use crate::run;
@@ -35,6 +39,12 @@ pub enum BuildError {
     /// The final name is taken.
     #[error("{path}: exists already, and a pack is never overwritten", path = .0.display())]
     Exists(PathBuf),
+    /// What people put beside the evidence cannot be read.
+    #[error(transparent)]
+    Papers(#[from] PapersError),
+    /// The answer to Annex IV cannot be printed as it should be.
+    #[error("{path}{}: {}", if .0.at.is_empty() { String::new() } else { format!(", {}", .0.at) }, .0.message, path = .0.path)]
+    Annex(Fault),
     /// The system refused.
     #[error("{path}: {source}", path = path.display())]
     Io {
@@ -118,6 +128,18 @@ impl Stage {
         Ok(files)
     }
 
+    /// Writes what people put beside the evidence: files under `annex/`, by their paths.
+    ///
+    /// # Errors
+    /// [`BuildError::Papers`] when they mean nothing certain, [`BuildError::Io`] when the system refuses.
+    pub fn papers(&self, files: &BTreeMap<PackPath, Vec<u8>>) -> Result<Papers, BuildError> {
+        let papers = Papers::parse(files.iter().map(|(path, bytes)| (path, Paper::of(bytes))))?;
+        for (path, bytes) in files {
+            self.put(path, bytes)?;
+        }
+        Ok(papers)
+    }
+
     /// Writes what a training job left, and what follows from it.
     ///
     /// # Errors
@@ -149,7 +171,11 @@ impl Stage {
         let artifacts = conclusion.files().artifacts();
         let lines = artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.sha256));
         let ledger = lines.collect::<Ledger>().write();
-        let Conclusion { pack_id, subject, verdict, suite, .. } = conclusion;
+        if let Some(fault) = conclusion.faults.first() {
+            return Err(BuildError::Annex(fault.clone()));
+        }
+        let Conclusion { pack_id, subject, verdict, suite, annex_facts, parent_manifest_sha256, .. } =
+            conclusion;
         let statement = Statement {
             format: FORMAT.to_owned(),
             pack_id: pack_id.clone(),
@@ -158,8 +184,9 @@ impl Stage {
             producer: terms.producer.clone(),
             judge: terms.judge.clone(),
             subject,
-            parent_manifest_sha256: terms.parent_manifest_sha256,
+            parent_manifest_sha256,
             suite,
+            annex: annex_facts,
             verdict: verdict.verdict,
             counts: verdict.counts,
             checksums_sha256_digest: Digest::of(&ledger),

@@ -293,6 +293,46 @@ laws! {
     "A summary says something else than the evidence."
     "Believe the result computed here; ask the maker."
 
+    ANNEX_PAPERS_UNSOUND Broken
+    "What people put beside the evidence can be read: the provider's file, and what is known of the pack before."
+    "What they say cannot be told, so the answer to Annex IV follows without it."
+    "Ask the maker for a pack with sound files under annex/."
+
+    ANNEX_NOT_REDERIVED Broken
+    "The answer to Annex IV and its renderings are what the evidence, the provider's file and the catalogue give."
+    "A status, a statement or a page of it was edited before sealing."
+    "Rely on the answer that `bp annex check PACK` derives; ask the maker."
+
+    ANNEX_FACET_MISSING Broken
+    "The answer to Annex IV has every clause of the catalogue, in order, and prints each with what is open in it."
+    "Something that is open could be overlooked."
+    "Rely on the answer that `bp annex check PACK` derives; ask the maker."
+
+    ANNEX_EVIDENCE_DANGLING Broken
+    "Every file that the answer to Annex IV names lies in the pack, with the digest that is named."
+    "A claim rests on a file that is not there, or is another."
+    "Do not rely on the claim; ask the maker."
+
+    ANNEX_BANNED_WORD Broken
+    "No rendering of the answer to Annex IV uses a word that judges, unless someone outside is quoted with it."
+    "A pack shows evidence; whether the law is kept is for others to say."
+    "Ask the maker for a pack with other templates."
+
+    ANNEX_TEMPLATE_BROKEN Broken
+    "The templates of a pack render, within what a template may use."
+    "The pages of the answer to Annex IV cannot be derived from it."
+    "Ask the maker for a pack with other templates."
+
+    MANIFEST_ANNEX_MISMATCH Broken
+    "The manifest names the catalogue and the templates by which the answer to Annex IV follows."
+    "A template was changed, or the answer is to another catalogue than stated."
+    "Ask the maker which templates are theirs."
+
+    MANIFEST_PARENT_MISMATCH Broken
+    "The manifest names the pack before it that the answer to Annex IV compares with, and none when there is none."
+    "Whoever reads the manifest alone takes the pack to follow another."
+    "Ask the maker which pack came before."
+
     PAGE_NOT_REDERIVED Broken
     "README.md and report.html are what the evidence gives."
     "Its text was edited before sealing."

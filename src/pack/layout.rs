@@ -3,7 +3,9 @@
 use super::law::{self, Law};
 use super::manifest::FileRole;
 use super::path::PackPath;
-use super::{README, REPORT, SELECTION, SIGNER, SUITE};
+use super::{PARENT, README, REPORT, SELECTION, SIGNER, SUITE};
+use crate::annex::provider::{self, Syntax};
+use crate::annex::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN};
 
 /// A group of sealed files that are held against the evidence together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,13 +18,16 @@ pub enum Group {
     Run,
     /// What the inputs come to together.
     Results,
+    /// The answer to Annex IV, and what people put beside the evidence for it.
+    Annex,
     /// What the pack says to people.
     Pages,
 }
 
 impl Group {
     /// Every group, in the order of the checks.
-    pub const ALL: [Self; 5] = [Self::Receipts, Self::Verdicts, Self::Run, Self::Results, Self::Pages];
+    pub const ALL: [Self; 6] =
+        [Self::Receipts, Self::Verdicts, Self::Run, Self::Results, Self::Annex, Self::Pages];
 
     /// The name in results.
     #[must_use]
@@ -32,6 +37,7 @@ impl Group {
             Self::Verdicts => "verdicts",
             Self::Run => "run",
             Self::Results => "results",
+            Self::Annex => "annex",
             Self::Pages => "pages",
         }
     }
@@ -97,6 +103,14 @@ pub enum Place<'a> {
     Verdict(&'a str),
     /// `results/...`.
     Result,
+    /// `annex/provider.toml` or `annex/provider.json`: what the provider says; evidence.
+    Provider(Syntax),
+    /// `annex/attachments/NAME`: a file that the provider names; evidence.
+    Attachment(&'a str),
+    /// `annex/parent.json`: what is known of the pack before this one; evidence.
+    Parent,
+    /// `annex/annex-iv.json` and its renderings.
+    Annex,
     /// `README.md`.
     Readme,
     /// `report.html`.
@@ -115,7 +129,16 @@ impl<'a> Place<'a> {
             SIGNER => return Some(Self::Signer),
             SUITE => return Some(Self::Suite),
             SELECTION => return Some(Self::Selection),
+            PARENT => return Some(Self::Parent),
+            ANNEX_JSON | ANNEX_MARKDOWN | ANNEX_HTML => return Some(Self::Annex),
             _ => {}
+        }
+        let stored = |syntax: &Syntax| path.as_str() == syntax.stored_at();
+        if let Some(syntax) = [Syntax::Toml, Syntax::Json].into_iter().find(stored) {
+            return Some(Self::Provider(syntax));
+        }
+        if let Some(inside) = path.as_str().strip_prefix(provider::ATTACHMENTS) {
+            return inside.strip_prefix('/').map(Self::Attachment);
         }
         if let Some((folder, inside)) = Folder::of(path.as_str()) {
             let is_record = inside == Folder::RECORD;
@@ -140,6 +163,10 @@ impl<'a> Place<'a> {
             Self::RunEvidence(folder) => PackPath::known(folder.0),
             Self::RunRecord(folder) => PackPath::known(&format!("{}/{}", folder.0, Folder::RECORD)),
             Self::Result => PackPath::known("results"),
+            Self::Provider(syntax) => PackPath::known(syntax.stored_at()),
+            Self::Attachment(name) => PackPath::known(&format!("{}/{name}", provider::ATTACHMENTS)),
+            Self::Parent => PackPath::known(PARENT),
+            Self::Annex => PackPath::known("annex"),
             Self::Readme => PackPath::known(README),
             Self::Report => PackPath::known(REPORT),
             Self::Signer => PackPath::known(SIGNER),
@@ -157,6 +184,10 @@ impl<'a> Place<'a> {
             Self::RunEvidence(_) => FileRole::RunEvidence,
             Self::RunRecord(_) => FileRole::RunRecord,
             Self::Result => FileRole::Result,
+            Self::Provider(_) => FileRole::Provider,
+            Self::Attachment(_) => FileRole::Attachment,
+            Self::Parent => FileRole::Parent,
+            Self::Annex => FileRole::Annex,
             Self::Readme => FileRole::Readme,
             Self::Report => FileRole::Report,
             Self::Signer => FileRole::SignerKey,
@@ -171,6 +202,7 @@ impl<'a> Place<'a> {
             Self::Verdict(_) => Group::Verdicts,
             Self::Suite | Self::Selection | Self::Result | Self::Signer => Group::Results,
             Self::RunEvidence(_) | Self::RunRecord(_) => Group::Run,
+            Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Annex => Group::Annex,
             Self::Readme | Self::Report => Group::Pages,
         }
     }
@@ -183,6 +215,7 @@ impl<'a> Place<'a> {
             Self::Verdict(_) => &law::VERDICT_NOT_REDERIVED,
             Self::Suite | Self::Selection | Self::Result => &law::RESULT_NOT_REDERIVED,
             Self::RunEvidence(_) | Self::RunRecord(_) => &law::RUN_NOT_REDERIVED,
+            Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Annex => &law::ANNEX_NOT_REDERIVED,
             Self::Readme | Self::Report => &law::PAGE_NOT_REDERIVED,
             Self::Signer => &law::SIGNER_FILE_MISMATCH,
         }
@@ -198,6 +231,9 @@ pub fn media_type(path: &PackPath) -> &'static str {
         Some("md") => "text/markdown",
         Some("html") => "text/html",
         Some("pem") => "application/x-pem-file",
+        Some("pdf") => "application/pdf",
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
         _ => "text/plain",
     }
 }

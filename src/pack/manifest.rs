@@ -150,6 +150,16 @@ pub struct SuiteFacts {
     pub scenarios_sha256: Option<Digest>,
 }
 
+/// What the answer to Annex IV is made with, beside the evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnnexFacts {
+    /// The digest of the catalogue of what the annex asks for.
+    pub catalogue_sha256: Digest,
+    /// The digest of the templates of its renderings.
+    pub templates_sha256: Digest,
+}
+
 /// How many inputs came to what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +192,14 @@ pub enum FileRole {
     Verdict,
     /// What all inputs together came to.
     Result,
+    /// What the provider says.
+    Provider,
+    /// A file that the provider names.
+    Attachment,
+    /// What is known of the pack before.
+    Parent,
+    /// The answer to Annex IV.
+    Annex,
     /// Page one.
     Readme,
     /// The pack as a page.
@@ -258,6 +276,8 @@ pub struct Statement {
     /// The suite that the inputs answer to, where there is one.
     #[serde(deserialize_with = "stated")]
     pub suite: Option<SuiteFacts>,
+    /// What the answer to Annex IV is made with.
+    pub annex: AnnexFacts,
     /// What the inputs came to.
     pub verdict: Outcome,
     /// How many came to what.

@@ -33,7 +33,7 @@ pub use ledger::Ledger;
 pub use manifest::{Manifest, Moment, Statement, Unsealed};
 pub use only::Only;
 pub use path::PackPath;
-pub use plan::{Demand, Evidence, InputKind, Judging, Stem, Terms};
+pub use plan::{Demand, Evidence, InputKind, Judging, Paper, Papers, PapersError, Stem, Terms};
 pub use result::{Check, Finding, VerifyResult};
 pub use suite::{Selection, Suite};
 
@@ -53,5 +53,7 @@ pub const REPORT: &str = "report.html";
 pub const FINAL_VERDICT: &str = "results/final_verdict.json";
 /// The suite that the inputs answer to.
 pub const SUITE: &str = "suite/suite.json";
+/// What is known of the pack before.
+pub const PARENT: &str = "annex/parent.json";
 /// What of the suite was judged.
 pub const SELECTION: &str = "suite/selection.json";

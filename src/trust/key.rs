@@ -26,6 +26,14 @@ const MAX_FILE_BYTES: u64 = 16 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(Digest);
 
+impl KeyId {
+    /// The digest that it is.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.0
+    }
+}
+
 impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

@@ -18,8 +18,11 @@ use bp::trust::{SigningKey, TrustPolicy, seal};
 use serde_json::Value;
 
 pub(crate) const SIDECAR: &[u8] = include_bytes!("../../fixtures/good/jax-sgd-step.sidecar.jsonl");
-pub(crate) const FILES: [&str; 12] = [
+pub(crate) const FILES: [&str; 15] = [
     "README.md",
+    "annex/annex-iv.html",
+    "annex/annex-iv.json",
+    "annex/annex-iv.md",
     "checksums.sha256",
     "manifest.json",
     "manifest.json.sig",
@@ -61,7 +64,6 @@ pub(crate) fn terms() -> Terms {
         producer: producer(),
         judge: judge(),
         subject: Subject::default(),
-        parent_manifest_sha256: None,
     }
 }
 
@@ -77,7 +79,18 @@ pub(crate) fn iris() -> Input {
 }
 
 /// A sealed pack of these inputs, staged in a directory.
-pub(crate) fn build(parent: &Path, mut inputs: Vec<Input>, terms: &Terms, key: Option<&SigningKey>) -> Pack {
+pub(crate) fn build(parent: &Path, inputs: Vec<Input>, terms: &Terms, key: Option<&SigningKey>) -> Pack {
+    build_with(parent, inputs, &[], terms, key)
+}
+
+/// The same with what people put beside the evidence.
+pub(crate) fn build_with(
+    parent: &Path,
+    mut inputs: Vec<Input>,
+    papers: &[(&str, &[u8])],
+    terms: &Terms,
+    key: Option<&SigningKey>,
+) -> Pack {
     inputs.sort_by(|one, other| one.name.cmp(&other.name));
     let stage = Stage::open(parent).unwrap();
     let judging = Judging { created_at: terms.created_at, repeats: 1 };
@@ -85,6 +98,8 @@ pub(crate) fn build(parent: &Path, mut inputs: Vec<Input>, terms: &Terms, key: O
     for (stem, input) in Stem::all(inputs.iter().map(|input| input.name.as_str())).into_iter().zip(&inputs) {
         evidence.add(stage.take(stem, InputKind::of(&input.bytes), &input.bytes, judging).unwrap());
     }
+    let papers = papers.iter().map(|(path, bytes)| (path.parse().unwrap(), bytes.to_vec()));
+    evidence.papers(stage.papers(&papers.collect()).unwrap());
     stage.seal(evidence, terms, key).unwrap()
 }
 
@@ -117,6 +132,14 @@ impl Place {
     pub(crate) fn of(inputs: Vec<Input>, terms: &Terms, key: Option<&SigningKey>) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let pack = build(scratch.path(), inputs, terms, key).publish("demo").unwrap();
+        Self { scratch, pack }
+    }
+
+    /// The built-in step with what people put beside it, sealed by Alice.
+    pub(crate) fn with(papers: &[(&str, &[u8])]) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let pack = build_with(scratch.path(), vec![iris()], papers, &terms(), Some(&alice()));
+        let pack = pack.publish("demo").unwrap();
         Self { scratch, pack }
     }
 
@@ -202,7 +225,9 @@ impl Place {
         let signing = statement.signing.as_ref().unwrap();
         statement.signing = Some(Signing { key_id: key.id(), ..signing.clone() });
         let files = statement.artifacts.iter();
-        let evidence = files.filter(|artifact| artifact.path.as_str().starts_with("sidecars/"));
+        let folders = ["sidecars/", "annex/provider.", "annex/attachments/", "annex/parent.json"];
+        let evidence =
+            files.filter(|artifact| folders.iter().any(|folder| artifact.path.as_str().starts_with(folder)));
         let files = evidence.map(|artifact| (&artifact.path, &artifact.sha256));
         statement.pack_id = PackId::of(&statement.created_at, Some(&key.id()), files);
         // A forger would write the page with the new id too.

@@ -54,7 +54,6 @@ pub fn derive(catalogue: &Catalogue, provider: Option<&Provider>, facts: &Facts)
     let limits = catalogue.limits.iter().filter(|limit| cited.contains(&limit.id));
     let limits: BTreeMap<_, _> = limits.map(|limit| (limit.id.clone(), limit.text.clone())).collect();
     let system = derivation.system();
-    let (id, root_sha256) = facts.pack.clone().map_or((None, None), |(id, root)| (Some(id), Some(root)));
     Annex {
         schema: FORMAT.to_owned(),
         catalogue: CatalogueRef {
@@ -63,7 +62,12 @@ pub fn derive(catalogue: &Catalogue, provider: Option<&Provider>, facts: &Facts)
             law: catalogue.source.celex.clone(),
             law_as_of: catalogue.as_of.clone(),
         },
-        pack: PackRef { id, root_sha256, created_at: facts.created_at.to_string(), clock: facts.clock },
+        pack: PackRef {
+            id: facts.pack_id.clone(),
+            root_sha256: facts.manifest_sha256,
+            created_at: facts.created_at.to_string(),
+            clock: facts.clock,
+        },
         applicability: derivation.applicability(&system),
         system,
         verdict: facts.verdict.clone(),

@@ -47,6 +47,14 @@ impl Notices {
         for warning in reader.provider.warnings() {
             self.add(&warning.at, warning.message);
         }
+        let told = entries.iter().flat_map(|entry| &entry.facets).flat_map(|facet| &facet.statements);
+        let mut quoted: Vec<_> =
+            told.filter_map(|said| Some((said.field.as_str(), catalogue.banned_word(&said.text)?))).collect();
+        quoted.sort_unstable();
+        quoted.dedup();
+        for (field, word) in quoted {
+            self.add(field, format!("{word:?} is the provider's word: nothing here shows it"));
+        }
         for path in reader.kinds.keys().filter(|path| reader.attachment(path).is_none()) {
             self.add(path.as_str(), "named by the provider, and not in the pack: it does not count");
         }

@@ -230,7 +230,17 @@ fn is_demand(path: &PackPath) -> bool {
 
 /// Whether a path is evidence by its place alone.
 fn is_evidence(path: &PackPath) -> bool {
-    matches!(Place::of(path), Some(Place::Suite | Place::Selection | Place::RunEvidence(_)))
+    matches!(
+        Place::of(path),
+        Some(
+            Place::Suite
+                | Place::Selection
+                | Place::RunEvidence(_)
+                | Place::Provider(_)
+                | Place::Attachment(_)
+                | Place::Parent
+        )
+    )
 }
 
 /// Every path of the evidence among the sealed files.

@@ -73,6 +73,7 @@ impl Checker<'_> {
             assessed.demand(demand, files);
         }
         self.runs(&mut assessed, &kept);
+        self.papers(&mut assessed, expected, &kept);
         let terms = Terms::of(statement);
         let Ok(conclusion) = assessed.conclude(&terms, statement.key_id(), self.key.as_ref(), &Unkept);
         self.derived = true;
@@ -142,7 +143,7 @@ impl Checker<'_> {
         let files = derived.conclusion.files();
         for group in Group::ALL {
             let before = self.findings.len();
-            let (mut count, mut damaged) = (0, false);
+            let (mut count, mut damaged, mut annex_differs) = (0, false, false);
             for (path, sealed) in files.iter().filter(|(path, _)| group_of(path) == group) {
                 if !expected.contains_key(path) {
                     let message = "follows from the evidence, and is not among the sealed files";
@@ -156,13 +157,18 @@ impl Checker<'_> {
                     } else {
                         same_outcome(path, bytes, &derived.conclusion.verdict)
                     };
-                    if let (false, Some(place)) = (equal, Place::of(path)) {
+                    if !equal && matches!(Place::of(path), Some(Place::Annex)) {
+                        annex_differs = true;
+                    } else if let (false, Some(place)) = (equal, Place::of(path)) {
                         let message = "not what the evidence gives when it is judged here";
                         self.find(place.law(), path.as_str(), message);
                     }
                 } else {
                     damaged = true;
                 }
+            }
+            if group == Group::Annex {
+                self.annex(derived, expected, kept, annex_differs);
             }
             // Without a key there is nothing that signer.pub.pem could follow from; the seal says so already.
             let keyless = |path: &PackPath| {
@@ -218,6 +224,15 @@ impl Checker<'_> {
         if statement.subject != derived.conclusion.subject {
             let message = "it names another run, or other artifacts, than the evidence";
             self.find(&law::MANIFEST_SUBJECT_MISMATCH, MANIFEST, message);
+        }
+        if statement.parent_manifest_sha256 != derived.conclusion.parent_manifest_sha256 {
+            let message = "it names another pack before it than the answer to Annex IV";
+            self.find(&law::MANIFEST_PARENT_MISMATCH, MANIFEST, message);
+        }
+        if derived.same_tool && statement.annex != derived.conclusion.annex_facts {
+            let message =
+                "it names another catalogue, or other templates, than the answer to Annex IV follows by";
+            self.find(&law::MANIFEST_ANNEX_MISMATCH, MANIFEST, message);
         }
         if derived.same_tool && statement.judge != self.options.judge {
             let message = format!("judge {} has other rules or another policy", statement.judge.version);

@@ -7,6 +7,7 @@
 //! A file is read once: it is hashed, judged and compared from the same bytes. With a signer that the recipient named,
 //! nothing beyond manifest, seal and ledger is read until the seal holds.
 
+mod annex;
 mod bytes;
 mod derive;
 mod part;
@@ -114,7 +115,7 @@ pub struct OpenError {
 }
 
 /// The groups of laws, in the order of the checks.
-const CHECKS: [&str; 13] = [
+const CHECKS: [&str; 14] = [
     "structure",
     "manifest",
     "seal",
@@ -126,6 +127,7 @@ const CHECKS: [&str; 13] = [
     "verdicts",
     "run",
     "results",
+    "annex",
     "pages",
     "identity",
 ];

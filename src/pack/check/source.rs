@@ -53,7 +53,14 @@ impl Task {
     /// Whether more is asked of a file than its digest.
     pub(super) fn keeps(&self, path: &PackPath) -> bool {
         match Place::of(path) {
-            Some(Place::Suite | Place::Selection | Place::RunEvidence(_)) => true,
+            Some(
+                Place::Suite
+                | Place::Selection
+                | Place::RunEvidence(_)
+                | Place::Provider(_)
+                | Place::Parent
+                | Place::Annex,
+            ) => true,
             place => {
                 let outcome = matches!(place, Some(Place::Verdict(_))) || path.as_str() == FINAL_VERDICT;
                 self.inputs.contains_key(path) || (outcome && !self.same_tool)

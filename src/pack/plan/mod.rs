@@ -7,6 +7,7 @@
 //!        every derived file goes to the sink, once  <-----+
 //! ```
 
+mod annex;
 mod input;
 mod page;
 mod results;
@@ -14,6 +15,7 @@ mod scenario;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use annex::{Paper, Papers, PapersError};
 pub use input::{InputKind, InvalidStem, Stem};
 use results::{Determinism, RuleCoverage};
 pub use results::{FINAL_VERDICT_FORMAT, FinalVerdict, Judged as JudgedInput};
@@ -23,10 +25,12 @@ pub use scenario::{Counts as ScenarioCounts, Standing};
 use super::files::{Files, Sealed, Sink};
 use super::layout::{Folder, Place};
 use super::manifest::{
-    ClockSource, Judge, Moment, PackId, Producer, Statement, Subject, SubjectArtifact, SuiteFacts,
+    AnnexFacts, ClockSource, Judge, Moment, PackId, Producer, Statement, Subject, SubjectArtifact, SuiteFacts,
 };
 use super::path::PackPath;
 use super::suite::{Selection, Suite};
+use crate::annex::Annex;
+use crate::annex::check::Fault;
 use crate::digest::Digest;
 use crate::import::Options;
 use crate::json;
@@ -52,8 +56,6 @@ pub struct Terms {
     pub judge: Judge,
     /// What it is about.
     pub subject: Subject,
-    /// The manifest digest of the pack before it.
-    pub parent_manifest_sha256: Option<Digest>,
 }
 
 impl Terms {
@@ -66,7 +68,6 @@ impl Terms {
             producer: statement.producer.clone(),
             judge: statement.judge.clone(),
             subject: statement.subject.clone(),
-            parent_manifest_sha256: statement.parent_manifest_sha256,
         }
     }
 }
@@ -190,6 +191,7 @@ pub struct Evidence {
     demand: Option<Demand>,
     /// By folder.
     runs: BTreeMap<String, RunRecord>,
+    papers: Papers,
 }
 
 /// A suite, and what of it was judged.
@@ -249,6 +251,12 @@ impl Evidence {
         Ok(())
     }
 
+    /// Adds what people put beside the evidence, whose files are part of it.
+    pub fn papers(&mut self, papers: Papers) {
+        self.files.extend(papers.files().clone());
+        self.papers = papers;
+    }
+
     /// The files of the evidence itself.
     #[must_use]
     pub fn files(&self) -> &Files {
@@ -273,7 +281,7 @@ impl Evidence {
         sink: &S,
     ) -> Result<Conclusion, S::Error> {
         let pack_id = self.pack_id(&terms.created_at, key_id);
-        let Self { assessed, files, mut derived, demand, runs } = self;
+        let Self { assessed, files, mut derived, demand, runs, papers } = self;
         let subject = subject(&runs).unwrap_or_else(|| terms.subject.clone());
         let mut result = |name: &str, bytes: &[u8]| {
             let path = PackPath::known(&format!("results/{name}"));
@@ -304,6 +312,21 @@ impl Evidence {
         if let Some(signer) = signer {
             derived.put(Place::Signer, signer.to_pem().as_bytes(), sink)?;
         }
+        let shown = annex::Shown {
+            terms,
+            key_id,
+            pack_id: &pack_id,
+            verdict: &verdict,
+            coverage: &coverage,
+            assessed: &assessed,
+            runs: &runs,
+            evidence: &files,
+            derived: &derived,
+        };
+        let answer = papers.answer(&shown);
+        for (name, bytes) in answer.files() {
+            derived.put_at(PackPath::known(name), Place::Annex, bytes, sink)?;
+        }
         let inside = Inside {
             terms,
             subject: &subject,
@@ -315,6 +338,7 @@ impl Evidence {
             coverage: &coverage,
             assessed: &assessed,
             evidence: &files,
+            annex: &answer.annex,
         };
         derived.put(Place::Readme, page::readme(&inside).as_bytes(), sink)?;
         derived.put(Place::Report, page::report(&inside).as_bytes(), sink)?;
@@ -323,7 +347,20 @@ impl Evidence {
             name: Some(suite.name().to_owned()),
             scenarios_sha256: Some(suite.sha256()),
         });
-        Ok(Conclusion { pack_id, subject, verdict, suite, evidence: files, derived })
+        let annex::Answer { annex, faults, .. } = answer;
+        let parent_manifest_sha256 = annex.parent_manifest_sha256;
+        Ok(Conclusion {
+            pack_id,
+            subject,
+            verdict,
+            suite,
+            annex_facts: papers.facts(),
+            annex,
+            faults,
+            parent_manifest_sha256,
+            evidence: files,
+            derived,
+        })
     }
 }
 
@@ -357,6 +394,14 @@ pub struct Conclusion {
     pub subject: Subject,
     /// The suite that the inputs answer to.
     pub suite: Option<SuiteFacts>,
+    /// The answer to Annex IV.
+    pub annex: Annex,
+    /// What it is made with.
+    pub annex_facts: AnnexFacts,
+    /// What keeps the answer from being printed as it should be.
+    pub faults: Vec<Fault>,
+    /// The manifest digest of the pack before it.
+    pub parent_manifest_sha256: Option<Digest>,
     /// The evidence.
     pub evidence: Files,
     /// What follows from it.

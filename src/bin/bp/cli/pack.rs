@@ -14,7 +14,7 @@ pub(crate) enum Pack {
   bp pack run
   bp pack run trace.jsonl --out packs --name nightly
   bp pack run receipts/ --key seal.pem --created-at 2026-01-31T12:00:00Z")]
-    Run(PackRun),
+    Run(Box<PackRun>),
     /// Check a pack: every byte, the seal, and every verdict again.
     #[command(after_help = "Examples:
   bp pack verify --strict packs/nightly
@@ -94,6 +94,9 @@ pub(crate) struct PackRun {
     /// How often each input of the suite is judged, to record whether the bytes are equal every time.
     #[arg(long, value_name = "N", requires = "suite", default_value_t = 1)]
     pub(crate) repeats: u32,
+    /// What people say for the Annex IV mapping, TOML or JSON: `bp annex init`. The files that it names go into the pack.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) provider: Option<PathBuf>,
     /// Folder in which the pack is made.
     #[arg(long, value_name = "DIR", default_value = "packs")]
     pub(crate) out: PathBuf,

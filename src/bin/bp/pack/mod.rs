@@ -4,6 +4,7 @@ mod bundled;
 mod inputs;
 mod job;
 mod look;
+mod papers;
 mod run;
 mod suite;
 pub(crate) mod verify;

@@ -1,10 +1,12 @@
 //! `pack run`: judge, then write one sealed folder.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use bp::digest::Digest;
 use bp::error::{self, Failure};
+use bp::pack::PackPath;
 use bp::pack::build::{self, BuildError, Pack, Stage};
 use bp::pack::layout::{Folder, MAX_RUNS};
 use bp::pack::manifest::Subject;
@@ -18,7 +20,7 @@ use serde_json::json;
 
 use super::inputs::{self, Demanded, Input};
 use super::job::{self, Watched};
-use super::{judge, producer};
+use super::{judge, papers, producer};
 use crate::cli::PackRun;
 use crate::output::Output;
 use crate::{Run, clock, source, trust};
@@ -41,19 +43,30 @@ pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
     if let Some(name) = &arguments.name {
         build::free(&arguments.out, name).map_err(|error| failure(&error))?;
     }
+    // Before the training command: what cannot be packed is said before it has run for a day.
+    let papers = match &arguments.provider {
+        Some(file) => papers::given(file, output)?,
+        None => BTreeMap::new(),
+    };
     let given = crate::run::given(&arguments.said);
     let watched = match arguments.command.as_slice() {
         [] => None,
         command => Some(job::watch(command, given.names)?),
     };
     let exit_code = watched.as_ref().map_or(0, |watched| watched.exit_code);
-    let status = pack(arguments, watched, key.as_ref(), output)?;
+    let status = pack(arguments, watched, &papers, key.as_ref(), output)?;
     // What a shell shows of a status is its last byte.
     Ok(if exit_code == 0 { status } else { u8::try_from(exit_code & 0xff).unwrap_or(1).max(1) })
 }
 
 /// Packs what there is to pack, the training command having ended.
-fn pack(arguments: &PackRun, watched: Option<Watched>, key: Option<&SigningKey>, output: &Output) -> Run {
+fn pack(
+    arguments: &PackRun,
+    watched: Option<Watched>,
+    papers: &BTreeMap<PackPath, Vec<u8>>,
+    key: Option<&SigningKey>,
+    output: &Output,
+) -> Run {
     let (created_at, created_at_source) = clock::moment(arguments.created_at.as_deref())?;
     let demanded = match &arguments.suite {
         Some(file) => Some(inputs::demanded(file, arguments.scenario.as_deref(), arguments.repeats)?),
@@ -74,7 +87,6 @@ fn pack(arguments: &PackRun, watched: Option<Watched>, key: Option<&SigningKey>,
         producer: producer(),
         judge: judge(),
         subject: Subject::default(),
-        parent_manifest_sha256: None,
     };
     let stage = Stage::open(&arguments.out).map_err(|error| failure(&error))?;
     let mut evidence = Evidence::default();
@@ -100,6 +112,9 @@ fn pack(arguments: &PackRun, watched: Option<Watched>, key: Option<&SigningKey>,
     if let Some(Demanded { bytes, demand, .. }) = demanded {
         let files = stage.demand(&bytes, &demand.selection.to_bytes()).map_err(|error| failure(&error))?;
         evidence.demand(demand, files);
+    }
+    if !papers.is_empty() {
+        evidence.papers(stage.papers(papers).map_err(|error| failure(&error))?);
     }
     let pack = stage.seal(evidence, &terms, key).map_err(|error| failure(&error))?;
     let name = arguments.name.clone().unwrap_or_else(|| {
@@ -145,7 +160,7 @@ fn runs(arguments: &PackRun, watched: Option<Watched>) -> Result<Vec<run::Eviden
 }
 
 /// Refuses what looks like a secret, with its places and the values masked.
-fn refuse_secrets<'a>(found: impl Iterator<Item = (&'a str, Secret)>) -> Result<(), Failure> {
+pub(super) fn refuse_secrets<'a>(found: impl Iterator<Item = (&'a str, Secret)>) -> Result<(), Failure> {
     let places: Vec<String> =
         found.map(|(path, secret)| format!("{path}, line {}: {}", secret.line, secret.masked)).collect();
     let (told, more) = (places.iter().take(TOLD), places.len().saturating_sub(TOLD));
@@ -170,6 +185,8 @@ fn failure(error: &BuildError) -> Failure {
     let code = match error {
         BuildError::Exists { .. } => &error::PACK_EXISTS,
         BuildError::Name { .. } => &error::INVALID_FLAG,
+        BuildError::Papers(_) => &error::PROVIDER_ERROR,
+        BuildError::Annex(_) => &error::TEMPLATE_ERROR,
         BuildError::Io { .. } => &error::PACK_NOT_WRITTEN,
         BuildError::Sign(_) => &error::KEY_ERROR,
     };

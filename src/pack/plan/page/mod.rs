@@ -10,6 +10,8 @@ pub(super) use report::report;
 
 use super::results::{FinalVerdict, Job};
 use super::{Assessed, Stem, Summary, Terms};
+use crate::annex::check::todo;
+use crate::annex::{Annex, catalogue};
 use crate::pack::files::Files;
 use crate::pack::manifest::{ClockSource, Moment, PackId, Subject};
 use crate::pack::template::render;
@@ -30,6 +32,7 @@ pub(super) struct Inside<'a> {
     pub(super) coverage: &'a Coverage,
     pub(super) assessed: &'a BTreeMap<Stem, Assessed>,
     pub(super) evidence: &'a Files,
+    pub(super) annex: &'a Annex,
 }
 
 /// What stands at the top of every page: identity, verdict, scope, open points.
@@ -47,6 +50,14 @@ struct Head<'a> {
     verdict: &'static str,
     verdict_sentence: String,
     open_points: Vec<String>,
+    annex: Open<'a>,
+}
+
+/// What of Annex IV is open, and whose it is.
+#[derive(Serialize)]
+struct Open<'a> {
+    items: usize,
+    owners: Vec<(&'a str, usize)>,
 }
 
 impl Inside<'_> {
@@ -72,7 +83,15 @@ impl Inside<'_> {
             verdict: self.verdict.verdict.name(),
             verdict_sentence: self.verdict.sentence(),
             open_points: self.open_points(),
+            annex: self.annex(),
         }
+    }
+
+    fn annex(&self) -> Open<'_> {
+        let todos = todo(self.annex);
+        let owners: Vec<_> =
+            todos.iter().map(|todo| (catalogue().role(todo.owner), todo.items.len())).collect();
+        Open { items: owners.iter().map(|(_, count)| count).sum(), owners }
     }
 
     fn open_points(&self) -> Vec<String> {

@@ -1,0 +1,64 @@
+//! What people put beside the evidence: the provider's file, and the files that it names beside it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bp::annex::provider::{self, MAX_BYTES, stored_at};
+use bp::error::{self, Failure};
+use bp::handle;
+use bp::pack::PackPath;
+use bp::run::secrets;
+use cap_std::fs::Dir;
+
+use super::run::refuse_secrets;
+use crate::output::Output;
+use crate::source;
+
+/// An attachment is no longer than this.
+const MAX_ATTACHMENT_BYTES: u64 = 256 << 20;
+
+/// The provider's file and what it names, by their paths in the pack.
+pub(super) fn given(file: &Path, output: &Output) -> Result<BTreeMap<PackPath, Vec<u8>>, Failure> {
+    let bytes = source::whole(file)?;
+    let refused =
+        |message: String| Failure::new(&error::PROVIDER_ERROR, format!("{}: {message}", file.display()));
+    if bytes.len() > MAX_BYTES {
+        return Err(refused(format!("more than {MAX_BYTES} bytes")));
+    }
+    let provider = provider::parse(&bytes).map_err(|error| refused(error.to_string()))?;
+    for warning in provider.warnings() {
+        output.say(&format!("[WARN] {}: {}", warning.at, warning.message));
+    }
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (name.as_str(), secret)))?;
+    let folder = bp::persist::parent_of(file);
+    let dir = Dir::open_ambient_dir(folder, cap_std::ambient_authority())
+        .map_err(|error| source::failure(folder, &error))?;
+    let mut files = BTreeMap::new();
+    for (name, _) in provider.attachments() {
+        let bytes = attachment(&dir, &name).map_err(|reason| refused(format!("{name}: {reason}")))?;
+        refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (name.as_str(), secret)))?;
+        files.insert(place(&stored_at(&name))?, bytes);
+    }
+    files.insert(place(provider.syntax().stored_at())?, bytes);
+    Ok(files)
+}
+
+/// The bytes of a file that the provider names. Nothing above the provider's folder is reached, and no link is followed.
+fn attachment(dir: &Dir, name: &PackPath) -> Result<Vec<u8>, String> {
+    let (mut file, metadata) = handle::open(dir, name.as_str()).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    if metadata.len() > MAX_ATTACHMENT_BYTES {
+        return Err(format!("more than {MAX_ATTACHMENT_BYTES} bytes"));
+    }
+    let mut bytes = Vec::new();
+    handle::drain(&mut file, metadata.len(), |chunk| bytes.extend_from_slice(chunk))
+        .map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+fn place(path: &str) -> Result<PackPath, Failure> {
+    path.parse().map_err(|error| Failure::new(&error::PROVIDER_ERROR, format!("{path}: {error}")))
+}

@@ -1,0 +1,316 @@
+//! The answer to Annex IV: what the evidence shows of it, with what people put beside the evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Assessed, FinalVerdict, Stem, Terms};
+use crate::annex::check::{self, Fault};
+use crate::annex::facts::{self, Attachment, Facts, Named};
+use crate::annex::model::{Annex, Assurance, Clock, Evidence, Kind, Verdict};
+use crate::annex::provider::{self, Provider, ProviderError};
+use crate::annex::render::{self, Templates};
+use crate::annex::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN, Catalogue, catalogue, derive};
+use crate::digest::Digest;
+use crate::pack::files::{Files, Sealed};
+use crate::pack::layout::{Folder, Place};
+use crate::pack::manifest::AnnexFacts;
+use crate::pack::path::PackPath;
+use crate::report::Coverage;
+use crate::run::RunRecord;
+use crate::run::evidence as left;
+use crate::run::record::Agreement;
+use crate::trust::KeyId;
+
+/// A file that people put beside the evidence. Of an attachment, length and digest are enough.
+#[derive(Debug, Clone, Copy)]
+pub struct Paper<'a> {
+    /// Its length.
+    pub size_bytes: u64,
+    /// Its digest.
+    pub sha256: Digest,
+    /// Its bytes, where they are at hand.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Paper<'a> {
+    /// The file with these bytes.
+    #[must_use]
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { size_bytes: bytes.len() as u64, sha256: Digest::of(bytes), bytes }
+    }
+}
+
+/// Files under `annex/` that mean nothing certain.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PapersError {
+    /// The provider's file cannot be read.
+    #[error("{path}: {source}")]
+    Provider {
+        /// Where it lies.
+        path: PackPath,
+        /// What is wrong with it.
+        source: ProviderError,
+    },
+    /// There are two provider's files, or one under the name of another syntax.
+    #[error("{0}: a second provider's file, or one that is not written as its name says")]
+    Syntax(PackPath),
+}
+
+impl PapersError {
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Provider { path, .. } | Self::Syntax(path) => path.as_str(),
+        }
+    }
+}
+
+/// What people put beside the evidence: what the provider says, and the files that it names.
+#[derive(Debug, Clone, Default)]
+pub struct Papers {
+    provider: Option<Provider>,
+    attachments: Vec<Attachment>,
+    templates: Templates<'static>,
+    files: Files,
+}
+
+impl Papers {
+    /// The papers among files of a pack. A file that nothing names is none.
+    ///
+    /// # Errors
+    /// [`PapersError`].
+    pub fn parse<'a>(
+        files: impl IntoIterator<Item = (&'a PackPath, Paper<'a>)>,
+    ) -> Result<Self, PapersError> {
+        let mut papers = Self::default();
+        let mut carried = BTreeMap::new();
+        for (path, paper) in files {
+            match Place::of(path) {
+                Some(Place::Provider(syntax)) => {
+                    let of = |source| PapersError::Provider { path: path.clone(), source };
+                    let provider = provider::parse(paper.bytes).map_err(of)?;
+                    if papers.provider.is_some() || provider.syntax() != syntax {
+                        return Err(PapersError::Syntax(path.clone()));
+                    }
+                    papers.provider = Some(provider);
+                    papers.note(path, paper);
+                }
+                Some(Place::Attachment(_)) => {
+                    carried.insert(path, paper);
+                }
+                _ => {}
+            }
+        }
+        let named = papers.provider.as_ref().map(Provider::attachments).unwrap_or_default();
+        for (name, _) in named {
+            let stored: Result<PackPath, _> = provider::stored_at(&name).parse();
+            let Some((path, paper)) = stored.ok().and_then(|path| carried.get_key_value(&path)) else {
+                continue;
+            };
+            let attachment =
+                Attachment { name: name.to_string(), path: path.to_string(), sha256: paper.sha256 };
+            papers.attachments.push(attachment);
+            papers.note(path, *paper);
+        }
+        Ok(papers)
+    }
+
+    fn note(&mut self, path: &PackPath, paper: Paper<'_>) {
+        if let Some(place) = Place::of(path) {
+            let Paper { size_bytes, sha256, .. } = paper;
+            self.files.note(path.clone(), Sealed { size_bytes, sha256, role: place.role() });
+        }
+    }
+
+    /// The files, all part of the evidence.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// What the provider says.
+    #[must_use]
+    pub fn provider(&self) -> Option<&Provider> {
+        self.provider.as_ref()
+    }
+
+    /// What the answer is made with, as the manifest states it.
+    pub(super) fn facts(&self) -> AnnexFacts {
+        AnnexFacts { catalogue_sha256: Catalogue::sha256(), templates_sha256: self.templates.digest() }
+    }
+
+    /// The answer, and its renderings.
+    pub(super) fn answer(&self, shown: &Shown<'_>) -> Answer {
+        let facts = Facts { attachments: self.attachments.clone(), ..shown.facts() };
+        let annex = derive(catalogue(), self.provider.as_ref(), &facts);
+        let mut faults = Vec::new();
+        let mut files = vec![(ANNEX_JSON, annex.bytes())];
+        for (name, render) in [(ANNEX_MARKDOWN, render::markdown as Render), (ANNEX_HTML, render::html)] {
+            match render(&annex, catalogue(), &self.templates) {
+                Ok(text) => {
+                    faults.extend(check::printed(name, &text, &annex, catalogue()));
+                    files.push((name, text.into_bytes()));
+                }
+                Err(error) => faults.push(Fault::template(name, &error)),
+            }
+        }
+        Answer { annex, files, faults }
+    }
+}
+
+type Render = fn(&Annex, &Catalogue, &Templates<'_>) -> Result<String, render::RenderError>;
+
+/// The answer to Annex IV, as it lies in a pack.
+pub(super) struct Answer {
+    pub(super) annex: Annex,
+    files: Vec<(&'static str, Vec<u8>)>,
+    pub(super) faults: Vec<Fault>,
+}
+
+impl Answer {
+    /// Its files, by their paths.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        self.files.iter().map(|(name, bytes)| (*name, bytes.as_slice()))
+    }
+}
+
+/// What the answer is given of the evidence.
+pub(super) struct Shown<'a> {
+    pub(super) terms: &'a Terms,
+    pub(super) key_id: Option<&'a KeyId>,
+    pub(super) pack_id: &'a super::PackId,
+    pub(super) verdict: &'a FinalVerdict,
+    pub(super) coverage: &'a Coverage,
+    pub(super) assessed: &'a BTreeMap<Stem, Assessed>,
+    pub(super) runs: &'a BTreeMap<String, RunRecord>,
+    pub(super) evidence: &'a Files,
+    pub(super) derived: &'a Files,
+}
+
+impl Shown<'_> {
+    fn facts(&self) -> Facts {
+        let created_at = self.terms.created_at.timestamp();
+        let mut evidence = self.records();
+        for (folder, run) in self.runs {
+            evidence.extend(self.of_run(folder, run));
+        }
+        evidence.sort();
+        evidence.dedup();
+        Facts {
+            pack_id: Some(self.pack_id.to_string()),
+            seal_key_id: self.key_id.map(KeyId::digest),
+            evidence,
+            run: self.run(),
+            ..Facts::at(created_at, Clock::Local, self.verdict())
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        let counts = self.verdict.counts;
+        let records: u64 = self.verdict.inputs.iter().map(|input| input.records).sum();
+        let decided = self.coverage.decided();
+        let rules = |wanted: bool| {
+            let rows = self.coverage.rows().map(|(id, _, _)| id.to_string());
+            rows.filter(|id| decided.contains(id) == wanted).collect()
+        };
+        // How long a run was is known when each of the runs says so.
+        let taken: Option<Vec<u64>> = self.runs.values().map(|run| run.steps.taken).collect();
+        Verdict {
+            outcome: self.verdict.verdict.name().to_owned(),
+            receipts: counts.receipts,
+            passed: counts.passed,
+            failed: counts.failed,
+            insufficient: counts.insufficient,
+            steps_checked: records.saturating_sub(self.coverage.unjudged),
+            steps_total: taken.filter(|taken| !taken.is_empty()).map(|taken| taken.iter().sum()),
+            rules_evaluated: rules(true),
+            rules_not_evaluated: rules(false),
+        }
+    }
+
+    /// Records and their verdicts. A file that no rule decided anything about is no record of a step.
+    fn records(&self) -> Vec<Evidence> {
+        let judge = format!("{} {}", self.terms.judge.name, self.terms.judge.version);
+        let mut records = Vec::new();
+        for (stem, _) in self.assessed.iter().filter(|(_, input)| !input.decided.is_empty()) {
+            let stem = stem.as_str();
+            let recorder = "the recorder of the training job";
+            records.extend(self.file(
+                &Place::Receipt(stem).path(),
+                Kind::Receipt,
+                recorder,
+                Assurance::Recomputed,
+            ));
+            records.extend(self.file(
+                &Place::Verdict(stem).path(),
+                Kind::VerificationResult,
+                &judge,
+                Assurance::Recomputed,
+            ));
+        }
+        records
+    }
+
+    /// What a run shows: its record, derived again, and the files that the record names, each read as what it is.
+    fn of_run(&self, folder: &str, run: &RunRecord) -> Vec<Evidence> {
+        let mut shown = Vec::new();
+        let record = Place::RunRecord(Folder::named(folder)).path();
+        let producer = format!("{} {}", self.terms.producer.name, self.terms.producer.version);
+        let inside = |name: &str| format!("{folder}/{name}").parse::<PackPath>().ok();
+        let series = run.series.iter().map(|series| &series.path).chain(&run.steps.path);
+        let groups: [(Kind, BTreeSet<&String>); 3] = [
+            (Kind::RunHistory, series.collect()),
+            (Kind::Config, run.settings.recorded.iter().map(|setting| &setting.path).collect()),
+            (Kind::Environment, run.environment.iter().map(|setting| &setting.path).collect()),
+        ];
+        for (kind, paths) in groups {
+            if !paths.is_empty() {
+                shown.extend(self.file(&record, kind, &producer, Assurance::Recomputed));
+            }
+            let texts = paths.into_iter().filter_map(|path| inside(&format!("{}{path}", left::HISTORY)));
+            shown
+                .extend(texts.filter_map(|path| self.file(&path, kind, run.kind.name(), Assurance::Checked)));
+        }
+        let given = |agreement: Agreement| matches!(agreement, Agreement::Agrees | Agreement::NotRecorded);
+        let data = run.datasets.iter().filter(|claim| claim.given_sha256.is_some());
+        // Data that is not what the run recorded identifies nothing.
+        let sound = data.clone().count() > 0 && data.clone().all(|claim| given(claim.agreement));
+        let tables = [
+            (sound, Kind::DatasetDigest, left::DATASETS),
+            (!run.weights.is_empty(), Kind::ModelDigest, left::ARTIFACTS),
+        ];
+        for (there, kind, name) in tables {
+            let path = there.then(|| inside(name)).flatten();
+            shown.extend(path.and_then(|path| self.file(&path, kind, &producer, Assurance::Checked)));
+        }
+        shown
+    }
+
+    fn run(&self) -> facts::Run {
+        let recorded = |run: &RunRecord| {
+            let missing = &run.settings.not_recorded;
+            !missing.contains(&"learning rate") && !missing.contains(&"optimizer")
+        };
+        // A receipt states the loss, the optimizer and its settings, or it is none.
+        let by_receipt = self.assessed.values().any(|input| !input.decided.is_empty());
+        let datasets = self.runs.values().flat_map(|run| &run.datasets).filter_map(|claim| {
+            let name = claim.recorded_name.clone().unwrap_or_else(|| "data".to_owned());
+            Some(Named { name, sha256: claim.given_sha256? })
+        });
+        let models = self.runs.values().flat_map(|run| &run.weights).map(|weights| {
+            let name = weights.paths.first().cloned().unwrap_or_default();
+            Named { name, sha256: weights.sha256 }
+        });
+        facts::Run {
+            hyper_parameters: by_receipt || self.runs.values().any(recorded),
+            datasets: datasets.collect(),
+            models: models.collect(),
+        }
+    }
+
+    fn file(&self, path: &PackPath, kind: Kind, produced_by: &str, assurance: Assurance) -> Option<Evidence> {
+        let sealed = self.evidence.at(path).or_else(|| self.derived.at(path))?;
+        let (path, produced_by) = (path.to_string(), produced_by.to_owned());
+        Some(Evidence { path, sha256: sealed.sha256, kind, produced_by, assurance })
+    }
+}
