@@ -152,6 +152,15 @@ codes! {
     INVALID_TIME 3 false
         "A time is not RFC 3339, or `SOURCE_DATE_EPOCH` is not a number of seconds."
         "Write it like 2026-01-31T12:00:00Z.";
+    STATEMENT_ERROR 2 false
+        "A file holds no statement that could be read, or its signature does not hold."
+        "Get it again from whoever signed it.";
+    SELF_SIGNED 2 false
+        "The key sealed the pack, so it cannot vouch for it a second time."
+        "Use a key of the one who signs: `bp keys new` makes one.";
+    BUDGET_SPENT 2 true
+        "Checking took longer than was allowed, so nothing is said of the pack."
+        "Raise --budget if you expect a pack this large.";
     JSON_OUT_IN_PACK 3 false
         "The result would be written into the pack that is being checked."
         "Name a file outside the pack.";

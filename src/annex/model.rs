@@ -356,6 +356,19 @@ pub enum Act {
     Rejected,
 }
 
+impl Act {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Performed => "performed",
+            Self::Reviewed => "reviewed",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
 /// A sign-off, whether it counts or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

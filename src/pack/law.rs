@@ -388,6 +388,107 @@ laws! {
     "The check was held to a part; what lies outside it was not read, and no verdict was computed again."
     "Leave out --only, or --strict."
 
+    // Beside the seal.
+    SIGNER_REVOKED Broken
+    "No key seals that the recipient has revoked."
+    "Your trust list says that this key is not to be believed any more."
+    "Ask the maker for a pack sealed by another key."
+
+    SIGNER_NOT_VALID Broken
+    "A key seals only within the time for which it is believed."
+    "Your trust list believes this key for another time, or what time it is was not said."
+    "Ask the maker for a pack sealed by a key that is valid."
+
+    SIGNER_IN_ANOTHER_ROLE Broken
+    "A pack is sealed by a key that is listed for sealing."
+    "Your trust list has this key for something else."
+    "Ask the maker which key seals."
+
+    ADDITION_UNSOUND Broken
+    "What was added is one statement in one canonical DSSE envelope, with one signature by the key that it names."
+    "Somebody put something else there, or wrote it again in another way."
+    "Remove the file, or get it again from whoever signed it."
+
+    ADDITION_SIGNATURE_BROKEN Broken
+    "The signature of each added statement holds."
+    "What it says is not what was signed."
+    "Remove the file, or get it again from whoever signed it."
+
+    ADDITION_OF_ANOTHER_PACK Broken
+    "Each added statement names this pack, and files that were sealed in it."
+    "It was signed for something else."
+    "Remove it; it belongs to the pack that it names."
+
+    ADDITION_BY_UNKNOWN_KEY Broken
+    "Each added statement is signed by a key on the recipient's list."
+    "Anyone can sign and add a statement; this one counts for nothing."
+    "`bp trust add` the key once you know whose it is, or remove the file."
+
+    ADDITION_KEY_NOT_BELIEVED Broken
+    "A listed key signs in its role, in its time, and unless it is revoked."
+    "Your list has the key, and not for this."
+    "Ask whoever signed for a statement by a key that is believed."
+
+    ADDITION_FILE_MISMATCH Broken
+    "Each file beside a sign-off is named by one, by its digest, and is there."
+    "It is not what was signed for."
+    "Remove it, or get the sign-off again with its files."
+
+    ATTESTATION_CONTRADICTED Broken
+    "An attested verdict is the one that the evidence gives."
+    "Whoever attested saw another verdict than the one computed here."
+    "Ask them; believe what is computed from the evidence."
+
+    SIGNERS_SHARE_A_KEY Broken
+    "Whoever seals, verifies and signs off does so under a key of their own."
+    "A seal that vouches for itself is one signature and not two."
+    "Have the pack checked, or signed off, under another key."
+
+    SIGNOFF_REJECTS Broken
+    "No sign-off rejects what the pack shows."
+    "A person looked and said no."
+    "Read the sign-off."
+
+    TIME_ORDER Broken
+    "What is signed was there before it was signed."
+    "By the words of those who signed, the order of times is impossible."
+    "Ask whose clock was wrong."
+
+    PACK_NOT_EXPECTED Broken
+    "The pack is the one that the recipient named."
+    "It may be an honest pack, and it is another one."
+    "Get the pack that you asked for."
+
+    SUBJECT_NOT_EXPECTED Broken
+    "The pack is about each artifact that the recipient named."
+    "What it shows was shown of something else."
+    "Get the pack for your artifact, or ask why it differs."
+
+    INPUT_NOT_EXPECTED Broken
+    "The pack rests on each input that the recipient named."
+    "It rests on something else."
+    "Ask the maker what it rests on."
+
+    PACK_TOO_OLD Broken
+    "The pack is no older than the recipient allows, by its own word."
+    "It may have been followed by another."
+    "Ask for a new pack."
+
+    JUDGE_TOO_OLD Broken
+    "The verdict is by a judge that is new enough for the recipient."
+    "Later judges may have learnt to see more."
+    "Ask for a pack by a later version."
+
+    POLICY_THRESHOLD Broken
+    "There are as many attestations and sign-offs as the recipient's policy asks for."
+    "Too few of those whom you believe have signed."
+    "`bp signoff list` shows who has."
+
+    POLICY_PREDICATE Broken
+    "There is each kind of statement that the recipient's policy asks for."
+    "Nobody whom you believe has stated it."
+    "Ask for it."
+
     VERDICT_NOT_PASS Broken
     "In strict verification the verdict is PASS."
     "The pack is evidence of a check that did not pass."

@@ -6,6 +6,7 @@ use super::path::PackPath;
 use super::{PARENT, README, REPORT, SELECTION, SIGNER, SUITE};
 use crate::annex::provider::{self, Syntax};
 use crate::annex::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN};
+use crate::digest::Digest;
 
 /// A group of sealed files that are held against the evidence together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -219,6 +220,53 @@ impl<'a> Place<'a> {
             Self::Readme | Self::Report => &law::PAGE_NOT_REDERIVED,
             Self::Signer => &law::SIGNER_FILE_MISMATCH,
         }
+    }
+}
+
+/// What may be added to a pack after it was sealed: each file is verified on its own, and no ledger has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// `attestations/NAME.dsse.json`: what a check came to.
+    Attestation,
+    /// `signoffs/NAME.dsse.json`: what a person signed.
+    SignOff,
+    /// `signoffs/files/SHA256`: a file that belongs to a sign-off.
+    SignOffFile,
+}
+
+impl Added {
+    /// What a path is, where something may be added there.
+    #[must_use]
+    pub fn of(path: &PackPath) -> Option<Self> {
+        let name = |folder: &str| {
+            let name = path.as_str().strip_prefix(folder)?.strip_prefix('/')?;
+            (!name.contains('/')).then_some(name)
+        };
+        let envelope = |folder: &str| name(folder).and_then(|name| name.strip_suffix(".dsse.json")).is_some();
+        let digest = || name("signoffs/files").is_some_and(|name| name.parse::<Digest>().is_ok());
+        match () {
+            () if envelope("attestations") => Some(Self::Attestation),
+            () if envelope("signoffs") => Some(Self::SignOff),
+            () if digest() => Some(Self::SignOffFile),
+            () => None,
+        }
+    }
+
+    /// Where an envelope of this kind and name lies. None where that is no name of a file, or no envelope lies there.
+    #[must_use]
+    pub fn envelope(self, name: &str) -> Option<PackPath> {
+        let folder = match self {
+            Self::Attestation => "attestations",
+            Self::SignOff => "signoffs",
+            Self::SignOffFile => return None,
+        };
+        format!("{folder}/{name}.dsse.json").parse().ok().filter(|path| Self::of(path) == Some(self))
+    }
+
+    /// Where a file that belongs to a sign-off lies.
+    #[must_use]
+    pub fn file(sha256: &Digest) -> PackPath {
+        PackPath::known(&format!("signoffs/files/{sha256}"))
     }
 }
 

@@ -7,6 +7,8 @@
 //!             +---- the checker takes the evidence from the pack, and the same way -----------------------+
 //! ```
 
+pub mod add;
+pub mod attestation;
 pub mod build;
 pub mod check;
 pub mod diff;
@@ -22,13 +24,14 @@ pub mod plan;
 pub mod result;
 pub mod said;
 pub mod sarif;
+pub mod signoff;
 pub mod suite;
 mod template;
 pub mod text;
 mod walk;
 
 pub use build::{BuildError, Pack, Stage};
-pub use check::{Limits, OpenError, Options, Pin};
+pub use check::{Demands, Expected, Limits, OpenError, Options, Pin};
 pub use ledger::Ledger;
 pub use manifest::{Manifest, Moment, Statement, Unsealed};
 pub use only::Only;

@@ -1,9 +1,12 @@
 //! What checking a pack came to, as data: `bp-pack-verify/1`, whose shape `contracts/pack_verify.schema.json` freezes.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::attestation::TestResult;
 use super::law::{Effect, Law};
-use super::manifest::{ClockSource, Moment, PackId, Producer, Subject};
+use super::manifest::{ClockSource, Counts, Moment, PackId, Producer, Subject};
+use super::path::PackPath;
+use crate::annex::model::Act;
 use crate::digest::Digest;
 use crate::report::Outcome;
 use crate::trust::KeyId;
@@ -12,7 +15,7 @@ use crate::trust::KeyId;
 pub const FORMAT: &str = "bp-pack-verify/1";
 
 /// How a result was obtained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// Re-derived here from the evidence.
@@ -51,7 +54,7 @@ pub struct Finding {
 }
 
 /// Whom the recipient can take for the signer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignerStatus {
     /// The seal holds under a key that the recipient named.
@@ -73,6 +76,58 @@ pub struct SignerFacts {
     pub status: SignerStatus,
     /// The name in the recipient's trust list.
     pub name: Option<String>,
+}
+
+/// A statement of what a check came to, added to the pack: a program's run, signed by whoever ran it. Its signature holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AttestationFacts {
+    /// Where it lies.
+    pub path: PackPath,
+    /// The key that signed it.
+    pub key_id: KeyId,
+    /// The name of that key in the recipient's trust list.
+    pub listed: Option<String>,
+    /// Whether the recipient's list has the key as a verifier's, and it did not seal the pack.
+    pub believed: bool,
+    /// What the check came to, by their word.
+    pub result: TestResult,
+    /// Whether it was strict.
+    pub strict: bool,
+    /// The program that checked.
+    pub verifier: String,
+    /// When, by their clock.
+    pub verified_at: Moment,
+}
+
+/// A sign-off: a person's signature. It holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignOffFacts {
+    /// Where it lies.
+    pub path: PackPath,
+    /// The key that signed it.
+    pub key_id: KeyId,
+    /// The name of that key in the recipient's trust list.
+    pub listed: Option<String>,
+    /// Whether the recipient's list has the key as a person's, and it did not seal the pack.
+    pub believed: bool,
+    /// The person's short name, by the statement.
+    pub person: String,
+    /// The person's name, by the statement.
+    pub name: String,
+    /// Their function.
+    pub function: String,
+    /// For whom.
+    pub on_behalf_of: Option<String>,
+    /// Whether they developed what the pack is about, by their own word.
+    pub developer_of_run: bool,
+    /// What they did.
+    pub act: Act,
+    /// Points of Annex IV.
+    pub scope: Vec<String>,
+    /// When, by their own clock.
+    pub signed_at: Moment,
+    /// Files that belong to it.
+    pub attached: u64,
 }
 
 /// What the manifest says of the pack. The pack's word, except the digest.
@@ -138,6 +193,16 @@ pub struct VerifyResult {
     pub verdict: Option<Outcome>,
     /// How the verdict was obtained.
     pub verdict_how: How,
+    /// Statements of what a check came to: programs' runs, each with its own signature.
+    pub attestations: Vec<AttestationFacts>,
+    /// Sign-offs: persons' signatures.
+    pub sign_offs: Vec<SignOffFacts>,
+    /// How many inputs came to what, where that was computed again.
+    #[serde(skip)]
+    pub counts: Option<Counts>,
+    /// The digest of the manifest as it was read, whatever it says.
+    #[serde(skip)]
+    pub manifest_sha256: Option<Digest>,
     /// Every group of laws, in order.
     pub checks: Vec<Check>,
     /// Every broken law.

@@ -1,7 +1,9 @@
 //! What checking a pack came to, as plain text of 80 columns.
 
+use crate::pack::attestation::TestResult;
 use crate::pack::result::{Check, Finding, How, Scope, SignerStatus, VerifyResult};
 use crate::report::{Long, Outcome, fold};
+use crate::trust::KeyId;
 
 /// The text. Its last line is the verdict sentence.
 #[must_use]
@@ -21,6 +23,7 @@ pub fn render(result: &VerifyResult) -> String {
     if let Some(verdict) = result.verdict {
         lines.wrap("verdict  ", &format!("{} ({how})", verdict.name()));
     }
+    signatures(&mut lines, result);
     lines.blank();
     for check in &result.checks {
         lines.wrap("", &check_line(check));
@@ -44,6 +47,68 @@ pub fn render(result: &VerifyResult) -> String {
     lines.blank();
     lines.wrap("", &sentence(result));
     lines.0
+}
+
+/// Who signed what: the seal, what programs found, and persons, each under its own title.
+#[must_use]
+pub fn who_signed(result: &VerifyResult) -> String {
+    let mut lines = Lines::default();
+    lines.wrap("", "seal (the key of an organisation or a machine; it binds the bytes, and no person)");
+    let (signer, key) = signer(result);
+    lines.wrap("  ", &signer);
+    if let Some(key) = key {
+        lines.wrap("    ", &format!("key {key}"));
+    }
+    signatures(&mut lines, result);
+    if result.sign_offs.is_empty() {
+        lines.blank();
+        lines.wrap("", "sign-offs: none. No person has signed this pack.");
+    }
+    for finding in &result.findings {
+        lines.finding(finding);
+    }
+    lines.0
+}
+
+/// What was signed beside the seal. An attestation is a program's run, a sign-off a person's word: each under its own title.
+fn signatures(lines: &mut Lines, result: &VerifyResult) {
+    let key = |listed: &Option<String>, believed: bool, key_id: &KeyId| match (listed, believed) {
+        (Some(name), true) => format!("key of {} (on your trust list)", name.escape_debug()),
+        (Some(name), false) => format!("key of {}, not believed here", name.escape_debug()),
+        (None, _) => format!("key {key_id}, not on your trust list: counts for nothing"),
+    };
+    if !result.attestations.is_empty() {
+        lines.blank();
+        lines.wrap("", "attestations (what a program found, signed by whoever ran it; not a person's word)");
+        for said in &result.attestations {
+            let word = match said.result {
+                TestResult::Passed => "passed",
+                TestResult::Warned => "warned",
+                TestResult::Failed => "failed",
+            };
+            let strict = if said.strict { "strict check" } else { "check" };
+            let text = format!("{word}, a {strict} by {} at {}", said.verifier, said.verified_at);
+            lines.wrap("  ", &text);
+            lines.wrap("    ", &key(&said.listed, said.believed, &said.key_id));
+        }
+    }
+    if !result.sign_offs.is_empty() {
+        lines.blank();
+        lines.wrap("", "sign-offs (persons, by their own word and clock)");
+        for said in &result.sign_offs {
+            let whom = said.on_behalf_of.as_ref().map(|whom| format!(", for {whom}")).unwrap_or_default();
+            let text =
+                format!("{}: {} ({}){whom}, {}", said.act.name(), said.name, said.function, said.signed_at);
+            lines.wrap("  ", &text);
+            lines.wrap("    ", &key(&said.listed, said.believed, &said.key_id));
+            if said.developer_of_run {
+                lines.wrap("    ", "developed what this pack is about, by their own word");
+            }
+            if !said.scope.is_empty() {
+                lines.wrap("    scope ", &said.scope.join(", "));
+            }
+        }
+    }
 }
 
 /// Who sealed the pack, as far as the recipient can tell, and the key id.

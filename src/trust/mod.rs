@@ -4,11 +4,13 @@
 pub mod envelope;
 pub mod key;
 pub mod policy;
+pub mod rotation;
 pub mod seal;
 pub mod statement;
 
 pub use envelope::{Envelope, EnvelopeError};
 pub use key::{KeyError, KeyId, SignError, SigningKey, VerifyingKey};
-pub use policy::{PolicyError, Role, Signer, TrustPolicy};
+pub use policy::{PolicyError, Revocation, Role, Signer, TrustPolicy};
+pub use rotation::Rotation;
 pub use seal::{SEAL_BYTES, SealError};
 pub use statement::{StatementError, Subject};

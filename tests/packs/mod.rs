@@ -12,7 +12,8 @@ use bp::digest::Digest;
 use bp::pack::check::{self, Limits};
 use bp::pack::manifest::{ClockSource, Judge, PackId, Producer, Signing, Subject};
 use bp::pack::{
-    Evidence, InputKind, Judging, Ledger, Options, Pack, Pin, Stage, Statement, Stem, Terms, VerifyResult,
+    Demands, Evidence, InputKind, Judging, Ledger, Options, Pack, Pin, Stage, Statement, Stem, Terms,
+    VerifyResult,
 };
 use bp::trust::{SigningKey, TrustPolicy, seal};
 use serde_json::Value;
@@ -111,6 +112,7 @@ pub(crate) fn lax() -> Options {
         pins: vec![],
         policy: TrustPolicy::default(),
         only: None,
+        demands: Demands::default(),
         limits: Limits::default(),
         producer: producer(),
         judge: judge(),

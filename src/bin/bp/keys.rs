@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use bp::error::{self, Failure};
-use bp::trust::key::{KeyId, SigningKey, VerifyingKey, public_path};
+use bp::trust::Rotation;
+use bp::trust::key::{KeyId, VerifyingKey, public_path};
 use serde_json::json;
 
 use crate::Run;
 use crate::cli::Keys;
 use crate::output::Output;
-use crate::{source, trust};
+use crate::{clock, source, trust};
 
 pub(crate) fn keys(command: Keys, output: &Output) -> Run {
     match command {
@@ -20,6 +21,26 @@ pub(crate) fn keys(command: Keys, output: &Output) -> Run {
         Keys::Show { file } => {
             let id = id(&file)?;
             tell(&file, None, &id, output)
+        }
+        Keys::Rotate { key, new, from, out } => {
+            let (from, _) = clock::moment(from.as_deref())?;
+            let (key, new) =
+                (trust::load(&key)?, VerifyingKey::read(&new).map_err(|error| trust::key_failure(&error))?);
+            let envelope = Rotation::sign(&key, &new, from).map_err(|error| trust::sign_failure(&error))?;
+            let bytes = envelope.to_bytes();
+            source::create(&out, &bytes)?;
+            if output.json {
+                output.envelope(&json!({
+                    "ok": true,
+                    "out": source::shown(&out),
+                    "old_key_id": key.id().to_string(),
+                    "new_key_id": new.id().to_string(),
+                    "valid_from": from.to_string(),
+                }))?;
+            } else {
+                output.say(&format!("wrote {}: key {} names key {}", out.display(), key.id(), new.id()));
+            }
+            Ok(0)
         }
         Keys::Default => {
             let path = trust::default_key()?;
@@ -38,7 +59,7 @@ pub(crate) fn keys(command: Keys, output: &Output) -> Run {
 fn id(file: &Path) -> Result<KeyId, Failure> {
     let text = source::bytes(file)?;
     if text.windows(11).any(|window| window == b"PRIVATE KEY") {
-        return SigningKey::read(file).map(|key| key.id()).map_err(|error| trust::key_failure(&error));
+        return trust::load(file).map(|key| key.id());
     }
     VerifyingKey::read(file).map(|key| key.id()).map_err(|error| trust::key_failure(&error))
 }

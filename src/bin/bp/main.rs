@@ -1,6 +1,7 @@
 //! The command line of `bp`: parse arguments, open files, call the library, choose a view.
 
 mod annex;
+mod attest;
 mod cli;
 mod clock;
 mod examples;
@@ -17,8 +18,11 @@ mod receipt;
 mod rules;
 mod run;
 mod scaffold;
+mod signoff;
 mod source;
 mod trust;
+mod trust_list;
+mod trusting;
 mod validate;
 
 use std::process::ExitCode;
@@ -53,6 +57,10 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::Explain { code } => explain::explain(&code, output),
         Command::Run(command) => run::run(&command, output),
         Command::Keys(command) => keys::keys(command, output),
+        Command::Trust(command) => trust_list::trust(command, output),
+        Command::Attest(arguments) => attest::attest(&arguments, output),
+        Command::Signoff(command) => signoff::signoff(command, output),
+        Command::Receipt(command) => attest::receipt(command, output),
         Command::Pack(command) => pack::pack(command, output),
         Command::Annex(command) => annex::annex(&command, output),
         Command::VerifyPack(arguments) => pack::verify::verify(&arguments, output),

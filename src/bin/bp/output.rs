@@ -25,7 +25,7 @@ pub(crate) enum Colour {
 }
 
 /// How this run speaks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Output {
     pub(crate) json: bool,
     pub(crate) verbose: bool,

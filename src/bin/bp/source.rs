@@ -44,6 +44,16 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+/// Writes a new file, whole or not at all; one that is there is never replaced.
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    bp::persist::create(path, bytes, 0o644).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Failure::new(&error::FILE_EXISTS, format!("{}: exists already", path.display()))
+        }
+        _ => failure(path, &error),
+    })
+}
+
 /// A path as text, for documents: what is not Unicode in it is replaced.
 pub(crate) fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()

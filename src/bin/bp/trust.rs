@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
 use bp::pack::manifest::Moment;
-use bp::trust::key::{KeyError, SigningKey};
+use bp::trust::key::{KeyError, SignError, SigningKey};
 use bp::trust::policy::{Role, Signer, TrustPolicy};
 
 use crate::source;
@@ -29,6 +29,16 @@ pub(crate) fn key_failure(error: &KeyError) -> Failure {
     }
 }
 
+/// What was not signed.
+pub(crate) fn sign_failure(error: &SignError) -> Failure {
+    Failure::of(&error::KEY_ERROR, error)
+}
+
+/// A private key that is named.
+pub(crate) fn load(path: &Path) -> Result<SigningKey, Failure> {
+    SigningKey::read(path).map_err(|error| key_failure(&error))
+}
+
 fn drawn_key() -> Result<SigningKey, Failure> {
     let mut seed = zeroize::Zeroizing::new([0_u8; 32]);
     getrandom::fill(seed.as_mut()).map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
@@ -50,25 +60,18 @@ pub(crate) fn signing_key(
 ) -> Result<(SigningKey, Option<String>), Failure> {
     let from_environment = source::variable("BP_SIGNING_KEY").map(PathBuf::from);
     if let Some(path) = named.map(Path::to_owned).or(from_environment) {
-        let key = SigningKey::read(&path).map_err(|error| key_failure(&error))?;
-        return Ok((key, None));
+        return Ok((load(&path)?, None));
     }
     let path = default_key()?;
     if path.exists() {
-        let key = SigningKey::read(&path).map_err(|error| key_failure(&error))?;
-        return Ok((key, None));
+        return Ok((load(&path)?, None));
     }
     let home = source::home()?;
     std::fs::create_dir_all(&home).map_err(|error| source::failure(&home, &error))?;
     let key = drawn_key()?;
     let list = list()?;
     let trust = |key: &SigningKey| {
-        let signer = Signer {
-            name: "local default key".to_owned(),
-            role: Role::Seal,
-            public_key: key.verifying_key(),
-            added_at: now.to_string(),
-        };
+        let signer = Signer::new("local default key", Role::Seal, key.verifying_key(), &now.to_string());
         TrustPolicy::add(&list, signer).map_err(|error| Failure::of(&error::TRUST_ERROR, &error))
     };
     // The list first: a key that is there is trusted here, also when a run ends in between.
@@ -77,7 +80,7 @@ pub(crate) fn signing_key(
         Ok(_) => {}
         // Another run made it in the meantime.
         Err(KeyError::Exists(_)) => {
-            let key = SigningKey::read(&path).map_err(|error| key_failure(&error))?;
+            let key = load(&path)?;
             trust(&key)?;
             return Ok((key, None));
         }

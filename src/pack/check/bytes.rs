@@ -6,7 +6,7 @@ use super::Checker;
 use super::source::{Read, Task};
 use crate::digest::Digest;
 use crate::pack::law;
-use crate::pack::layout::Place;
+use crate::pack::layout::{Added, Place};
 use crate::pack::ledger::{Defect, Ledger, MAX_PROBLEMS};
 use crate::pack::manifest::{Artifact, Statement};
 use crate::pack::path::PackPath;
@@ -74,7 +74,8 @@ impl Checker<'_> {
             let sealed =
                 expected.contains_key(path) || ledger.is_some_and(|ledger| ledger.digest(path).is_some());
             // What is no regular file has its finding from the structure.
-            if !sealed && !root_files.contains(path) && walk.entries[path].regular {
+            let added = Added::of(path).is_some();
+            if !sealed && !added && !root_files.contains(path) && walk.entries[path].regular {
                 self.find(&law::FILE_UNEXPECTED, path.as_str(), "not among the sealed files; not read");
             }
         }

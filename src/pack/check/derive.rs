@@ -79,6 +79,7 @@ impl Checker<'_> {
         self.derived = true;
         self.verdict = Some(conclusion.verdict.verdict);
         self.verdict_how = How::Recomputed;
+        self.counts = Some(conclusion.verdict.counts);
         let same_tool = self.made_by_this(statement);
         if !same_tool {
             self.skip(format!(
@@ -113,6 +114,7 @@ impl Checker<'_> {
                         let size_bytes = bytes.len() as u64;
                         files.note(path.clone(), Sealed { size_bytes, sha256: *sha256, role });
                     }
+                    self.datasets.extend(left.datasets.iter().map(|dataset| dataset.sha256));
                     let Ok(()) = evidence.run(folder.as_str(), &left, files, &Unkept);
                     self.skip(format!(
                         "{}/artifacts.json: digests of files that are not in the pack are the maker's word",

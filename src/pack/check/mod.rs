@@ -7,29 +7,37 @@
 //! A file is read once: it is hashed, judged and compared from the same bytes. With a signer that the recipient named,
 //! nothing beyond manifest, seal and ledger is read until the seal holds.
 
+mod additions;
 mod annex;
 mod bytes;
 mod derive;
 mod part;
+mod policy;
 mod seal;
 mod source;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
+pub use policy::{Demands, Expected};
+
+use crate::digest::Digest;
 use crate::pack::law::{self, Law};
-use crate::pack::manifest::{Judge, Manifest, Producer, Statement, Unsealed};
+use crate::pack::manifest::{Counts, Judge, Manifest, Producer, Statement, Unsealed};
 use crate::pack::only::Only;
 use crate::pack::path::PackPath;
 use crate::pack::plan::Conclusion;
 use crate::pack::result::{
-    Check, FORMAT, Finding, How, PackFacts, Scope, SignerFacts, SignerStatus, VerifyResult,
+    AttestationFacts, Check, FORMAT, Finding, How, PackFacts, Scope, SignOffFacts, SignerFacts, SignerStatus,
+    VerifyResult,
 };
 use crate::pack::walk::{Entry, shown};
 use crate::report::Outcome;
 use crate::trust::{KeyId, TrustPolicy, VerifyingKey};
+use additions::Counted;
 use source::Source;
 
 /// A public key file is no longer than this.
@@ -96,6 +104,8 @@ pub struct Options {
     pub policy: TrustPolicy,
     /// The part that is looked at; all of the pack without one.
     pub only: Option<Only>,
+    /// What the recipient demands of this pack.
+    pub demands: Demands,
     /// How much is looked at.
     pub limits: Limits,
     /// The program that checks, as it would sign itself as producer.
@@ -115,7 +125,7 @@ pub struct OpenError {
 }
 
 /// The groups of laws, in the order of the checks.
-const CHECKS: [&str; 14] = [
+const CHECKS: [&str; 16] = [
     "structure",
     "manifest",
     "seal",
@@ -130,6 +140,8 @@ const CHECKS: [&str; 14] = [
     "annex",
     "pages",
     "identity",
+    "additions",
+    "policy",
 ];
 
 /// Checks the pack in a directory.
@@ -153,6 +165,11 @@ fn checked(source: &mut dyn Source, options: &Options) -> VerifyResult {
         key: None,
         verdict: None,
         verdict_how: How::NotChecked,
+        counts: None,
+        manifest_sha256: None,
+        datasets: BTreeSet::new(),
+        attestations: Vec::new(),
+        sign_offs: Vec::new(),
         derived: false,
         checks: Vec::new(),
         findings: Vec::new(),
@@ -194,6 +211,14 @@ struct Checker<'a> {
     key: Option<VerifyingKey>,
     verdict: Option<Outcome>,
     verdict_how: How,
+    /// How many inputs came to what, where that was computed again.
+    counts: Option<Counts>,
+    /// The digest of the manifest as it was read, whatever it says.
+    manifest_sha256: Option<Digest>,
+    /// The data sets that the evidence of runs names.
+    datasets: BTreeSet<Digest>,
+    attestations: Vec<AttestationFacts>,
+    sign_offs: Vec<SignOffFacts>,
     /// Whether the evidence was judged again.
     derived: bool,
     checks: Vec<Check>,
@@ -229,6 +254,8 @@ impl Checker<'_> {
         let expected = self.files(&walk, statement, ledger.as_ref());
         if let Some(only) = &self.options.only {
             self.part(&walk, statement, &expected, only);
+            self.skip("what was added after sealing was not looked at");
+            self.demands(statement, &expected, &Counted::default());
             return;
         }
         self.verdict = Some(statement.verdict);
@@ -236,6 +263,8 @@ impl Checker<'_> {
         let intact = self.digests(&walk, statement, &expected);
         let derived = self.derive(statement, &expected, intact);
         self.identity(statement, &expected, derived.as_ref());
+        let counted = self.additions(&walk, statement, &expected);
+        self.demands(statement, &expected, &counted);
         if self.verdict != Some(Outcome::Pass) && self.options.strict && !self.options.allow_fail_verdict {
             let verdict = self.verdict.map_or("none", Outcome::name);
             self.find(&law::VERDICT_NOT_PASS, ".", format!("the verdict is {verdict}"));
@@ -268,6 +297,10 @@ impl Checker<'_> {
             signer: self.signer,
             verdict: self.verdict,
             verdict_how: self.verdict_how,
+            attestations: self.attestations,
+            sign_offs: self.sign_offs,
+            counts: self.counts,
+            manifest_sha256: self.manifest_sha256,
             findings: self.findings,
             warnings: self.warnings,
             not_checked: self.not_checked,

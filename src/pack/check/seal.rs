@@ -1,6 +1,7 @@
 //! The manifest, its seal, and who made it.
 
 use super::{Checker, MAX_SIGNER_BYTES, Pin, Standing};
+use crate::digest::Digest;
 use crate::pack::law;
 use std::collections::BTreeSet;
 
@@ -11,7 +12,8 @@ use crate::pack::path::PackPath;
 use crate::pack::result::{Check, How, JudgeFacts, PackFacts, SignerStatus};
 use crate::pack::walk::Walk;
 use crate::pack::{MANIFEST, SEAL, SIGNER};
-use crate::trust::{KeyId, SEAL_BYTES, SealError, VerifyingKey};
+use crate::trust::policy::Unbelieved;
+use crate::trust::{KeyId, Role, SEAL_BYTES, SealError, VerifyingKey};
 
 impl Checker<'_> {
     pub(super) fn manifest(&mut self, walk: &Walk) -> Option<Unsealed> {
@@ -22,6 +24,7 @@ impl Checker<'_> {
             return None;
         };
         let bytes = self.root(entry, MANIFEST, self.options.limits.index_bytes)?;
+        self.manifest_sha256 = Some(Digest::of(&bytes));
         let unsealed = match Unsealed::parse(bytes) {
             Ok(unsealed) => unsealed,
             Err(error) => {
@@ -63,7 +66,7 @@ impl Checker<'_> {
     pub(super) fn seal(&mut self, walk: &Walk, unsealed: Unsealed) -> Option<Standing> {
         let before = self.findings.len();
         let named = !self.options.pins.is_empty()
-            || (self.options.strict && !self.options.policy.signers().is_empty());
+            || (self.options.strict && self.options.policy.in_role(Role::Seal).next().is_some());
         let standing = self.open(walk, unsealed, named);
         let sealed = matches!(standing, Standing::Sealed(_));
         let how = if self.signer.status == SignerStatus::Unsigned { How::NotChecked } else { How::Checked };
@@ -163,7 +166,7 @@ impl Checker<'_> {
             Pin::Key(key) => Some(*key),
             Pin::Id(_) => None,
         });
-        pinned.chain(self.options.policy.signers().iter().map(|signer| signer.public_key))
+        pinned.chain(self.options.policy.in_role(Role::Seal).map(|signer| signer.public_key))
     }
 
     pub(super) fn recipient_key(&self, key_id: &KeyId) -> Option<VerifyingKey> {
@@ -193,6 +196,16 @@ impl Checker<'_> {
         let pinned = self.options.pins.iter().any(|pin| pin.id() == key_id);
         // Where signers are named for this check, the list does not add to them.
         let trusted = pinned || (self.options.pins.is_empty() && listed.is_some());
+        if let Some(Err(error)) = listed.map(|signer| signer.believed(Role::Seal, self.options.demands.now)) {
+            let law = match error {
+                Unbelieved::Revoked(_) => &law::SIGNER_REVOKED,
+                Unbelieved::Role(..) => &law::SIGNER_IN_ANOTHER_ROLE,
+                _ => &law::SIGNER_NOT_VALID,
+            };
+            self.find(law, SEAL, format!("sealed by key {key_id}: {error}"));
+            self.signer.status = SignerStatus::Unpinned;
+            return;
+        }
         self.signer.status = if trusted { SignerStatus::Pinned } else { SignerStatus::Unpinned };
         if trusted {
             return;

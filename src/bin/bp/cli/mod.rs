@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 
 mod pack;
+mod trust;
 
 pub(crate) use pack::{Format, Pack, PackRun, PackShow, PackSuite, PackVerify};
+pub(crate) use trust::{
+    Attest, Demanded, Keys, Receipt, ReceiptCheck, Signoff, SignoffAdd, Trust, TrustAdd, TrustList, Trusting,
+};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -125,6 +129,20 @@ pub(crate) enum Command {
     /// Make and show signing keys (Ed25519, PKCS#8 PEM).
     #[command(subcommand)]
     Keys(Keys),
+    /// Whom you believe, and for what: your own list.
+    #[command(subcommand)]
+    Trust(Trust),
+    /// State what checking a pack came to: an in-toto statement beside the seal.
+    #[command(after_help = "Examples:
+  bp attest packs/nightly --strict --key verifier.pem    check, sign, add
+  bp attest packs/nightly                                print what is attested")]
+    Attest(Attest),
+    /// Sign a pack off as a person, or show who signed what.
+    #[command(subcommand)]
+    Signoff(Signoff),
+    /// Receipts of checks.
+    #[command(subcommand)]
+    Receipt(Receipt),
     /// Look at what a training job left behind.
     #[command(subcommand)]
     Run(TrainingRun),
@@ -136,7 +154,7 @@ pub(crate) enum Command {
     Annex(Annex),
     /// The same as `pack verify`.
     #[command(after_help = "Example:\n  bp verify-pack --strict packs/nightly")]
-    VerifyPack(PackVerify),
+    VerifyPack(Box<PackVerify>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -307,26 +325,6 @@ impl From<FrameworkName> for Framework {
             FrameworkName::Tensorflow => Self::Tensorflow,
         }
     }
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Keys {
-    /// Make a key: private half 0600, public half beside it.
-    #[command(after_help = "Example:\n  bp keys new --out seal.pem    the public half is seal.pub.pem")]
-    New {
-        /// Where to write the private half.
-        #[arg(long, value_name = "FILE", default_value = "bp-signing-key.pem")]
-        out: PathBuf,
-    },
-    /// The id of a key, public or private.
-    #[command(after_help = "Example:\n  bp keys show seal.pub.pem")]
-    Show {
-        /// The key, PEM.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
-    /// The local default key: where it is and its id.
-    Default,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::RunSaid;
+use super::{Demanded, RunSaid, Trusting};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Pack {
@@ -21,7 +21,7 @@ pub(crate) enum Pack {
   bp pack verify --strict --signer seal.pub.pem packs/nightly
   bp pack verify --strict --format sarif packs/nightly > pack.sarif
   bp pack verify --only 'receipts/*' packs/nightly")]
-    Verify(PackVerify),
+    Verify(Box<PackVerify>),
     /// Tell what a pack says, without checking it.
     #[command(after_help = "Example:
   bp pack show packs/nightly")]
@@ -138,12 +138,10 @@ pub(crate) struct PackVerify {
     /// Demand a pass, a seal by a signer you trust, and no warning.
     #[arg(long)]
     pub(crate) strict: bool,
-    /// A signer you trust: a public key in PEM, or a key id (repeatable).
-    #[arg(long, value_name = "KEY|ID")]
-    pub(crate) signer: Vec<String>,
-    /// Whom you trust; by default the local trust list.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) trust_policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) trusting: Trusting,
+    #[command(flatten)]
+    pub(crate) demanded: Demanded,
     /// Accept a pack whose sealed verdict is not PASS, as evidence of that.
     #[arg(long)]
     pub(crate) allow_fail_verdict: bool,
@@ -156,4 +154,10 @@ pub(crate) struct PackVerify {
     /// Also write the result here, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json_out: Option<PathBuf>,
+    /// Also write a signed statement of what was checked and what came of it, also when that is a rejection.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) receipt: Option<PathBuf>,
+    /// The key that signs the receipt; not the one that sealed.
+    #[arg(long, value_name = "FILE", requires = "receipt")]
+    pub(crate) key: Option<PathBuf>,
 }

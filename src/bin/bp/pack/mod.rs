@@ -28,7 +28,7 @@ pub(crate) fn pack(command: Pack, output: &Output) -> Run {
 }
 
 /// This program, as it signs itself.
-fn producer() -> Producer {
+pub(crate) fn producer() -> Producer {
     Producer {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -37,7 +37,7 @@ fn producer() -> Producer {
 }
 
 /// This judge, as manifests name it.
-fn judge() -> Judge {
+pub(crate) fn judge() -> Judge {
     let judge = verdict::Judge::this();
     Judge {
         name: judge.name.to_owned(),

@@ -3,27 +3,28 @@
 use std::path::Path;
 
 use bp::error::{self, Failure};
-use bp::pack::check::{self, Limits, Options, Pin};
+use bp::pack::check::{self, Demands, Options};
 use bp::pack::{Only, VerifyResult, junit, sarif, text};
-use bp::trust::key::{KeyId, VerifyingKey};
-use bp::trust::policy::TrustPolicy;
 
-use super::{judge, producer};
+use crate::attest::Receipt;
 use crate::cli::{Format, PackVerify};
 use crate::output::Output;
-use crate::{Run, trust};
+use crate::{Run, trusting};
 
 pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
+    let receipt = arguments.receipt.as_deref().zip(arguments.key.as_deref());
+    let receipt = receipt.map(|(file, key)| Receipt::prepare(file, key, &arguments.pack)).transpose()?;
     let options = Options {
         strict: arguments.strict,
         allow_fail_verdict: arguments.allow_fail_verdict,
-        pins: arguments.signer.iter().map(|signer| pin(signer)).collect::<Result<_, _>>()?,
-        policy: policy(arguments)?,
         only: Only::parse(&arguments.only).map_err(|error| Failure::of(&error::INVALID_FLAG, &error))?,
-        limits: Limits::default(),
-        producer: producer(),
-        judge: judge(),
+        demands: Demands {
+            verifier: receipt.as_ref().map(Receipt::key_id),
+            ..trusting::demands(&arguments.demanded)?
+        },
+        ..trusting::options(&arguments.trusting)?
     };
+    let _budget = trusting::Budget::start(&arguments.demanded, output)?;
     if let Some(file) = &arguments.json_out {
         outside(file, &arguments.pack)?;
     }
@@ -33,6 +34,9 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
         let mut bytes = serde_json::to_vec(&result).map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
         bytes.push(b'\n');
         output.file_or_data(Some(file), &bytes)?;
+    }
+    if let Some(receipt) = receipt {
+        receipt.write(&result, &options)?;
     }
     tell(&result, if output.json { Format::Json } else { arguments.format }, output)?;
     Ok(result.exit_code())
@@ -51,30 +55,8 @@ fn tell(result: &VerifyResult, format: Format, output: &Output) -> Result<(), Fa
     }
 }
 
-/// A signer as the recipient names it: the id of a key, or a file with its public half.
-fn pin(signer: &str) -> Result<Pin, Failure> {
-    if let Ok(id) = signer.parse::<KeyId>() {
-        return Ok(Pin::Id(id));
-    }
-    VerifyingKey::read(Path::new(signer)).map(Pin::Key).map_err(|error| trust::key_failure(&error))
-}
-
-/// The recipient's trust list: the one named, which must exist, else the local one, which may not. Signers that are
-/// named for this check stand alone.
-fn policy(arguments: &PackVerify) -> Result<TrustPolicy, Failure> {
-    let trusted = match &arguments.trust_policy {
-        Some(file) => TrustPolicy::load(file),
-        None if !arguments.signer.is_empty() => return Ok(TrustPolicy::default()),
-        None => match trust::list() {
-            Ok(list) => TrustPolicy::load_or_empty(&list),
-            Err(_) => return Ok(TrustPolicy::default()),
-        },
-    };
-    trusted.map_err(|error| Failure::of(&error::TRUST_ERROR, &error))
-}
-
 /// Refuses a result file inside the pack: writing it would change what is checked.
-fn outside(file: &Path, pack: &Path) -> Result<(), Failure> {
+pub(crate) fn outside(file: &Path, pack: &Path) -> Result<(), Failure> {
     let folder =
         file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let (Ok(folder), Ok(pack)) = (folder.canonicalize(), pack.canonicalize()) else { return Ok(()) };

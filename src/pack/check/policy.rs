@@ -1,0 +1,152 @@
+//! What the recipient demands of this pack beyond the laws of all packs.
+
+use std::collections::BTreeMap;
+
+use super::Checker;
+use super::additions::Counted;
+use crate::digest::Digest;
+use crate::moment::Moment;
+use crate::pack::MANIFEST;
+use crate::pack::law;
+use crate::pack::layout::Place;
+use crate::pack::manifest::{Artifact, PackId, Statement};
+use crate::pack::path::PackPath;
+use crate::pack::result::How;
+use crate::trust::KeyId;
+
+/// A pack, as the recipient names it: by the name in its manifest, or by the digest of that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// The name.
+    Id(PackId),
+    /// The digest of the manifest: no other pack has it.
+    Manifest(Digest),
+}
+
+/// What the recipient demands, for this check.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demands {
+    /// What time it is: keys and packs have an age.
+    pub now: Option<Moment>,
+    /// The one pack that is meant.
+    pub pack: Option<Expected>,
+    /// Artifacts that the pack is to be about.
+    pub subjects: Vec<Digest>,
+    /// Receipts, sidecars or data sets that it is to rest on.
+    pub inputs: Vec<Digest>,
+    /// How old it may be, in seconds.
+    pub max_age_seconds: Option<u64>,
+    /// The oldest judge whose verdict is taken.
+    pub minimum_judge: Option<semver::Version>,
+    /// The key under which the one who checks will sign what came of it.
+    pub verifier: Option<KeyId>,
+}
+
+impl Checker<'_> {
+    /// Holds the pack against what the recipient demands.
+    pub(super) fn demands(
+        &mut self,
+        statement: &Statement,
+        expected: &BTreeMap<PackPath, Artifact>,
+        counted: &Counted,
+    ) {
+        let before = self.findings.len();
+        let demands = self.options.demands.clone();
+        let requires = self.options.policy.requires().clone();
+        let mut count = 0;
+        if let Some(pack) = &demands.pack {
+            count += 1;
+            let manifest = self.pack.as_ref().map(|pack| pack.manifest_sha256);
+            let (holds, wanted) = match pack {
+                Expected::Id(id) => (statement.pack_id == *id, id.to_string()),
+                Expected::Manifest(digest) => (manifest == Some(*digest), digest.to_string()),
+            };
+            if !holds {
+                let message = format!("you named {wanted}, this is {}", statement.pack_id);
+                self.find(&law::PACK_NOT_EXPECTED, MANIFEST, message);
+            }
+        }
+        if let Some(verifier) = demands.verifier {
+            count += 1;
+            if self.signer.key_id == Some(verifier) {
+                let message =
+                    format!("key {verifier} sealed the pack, and is to sign what checking it came to");
+                self.warn(&law::SIGNERS_SHARE_A_KEY, ".", message);
+            }
+        }
+        for subject in &demands.subjects {
+            count += 1;
+            if !statement.subject.artifacts.iter().any(|artifact| artifact.sha256 == *subject) {
+                let message = format!("it is not about {subject}");
+                self.find(&law::SUBJECT_NOT_EXPECTED, MANIFEST, message);
+            }
+        }
+        for input in &demands.inputs {
+            count += 1;
+            let rests = |(path, artifact): (&PackPath, &Artifact)| {
+                artifact.sha256 == *input
+                    && matches!(Place::of(path), Some(Place::Receipt(_) | Place::Sidecar(_)))
+            };
+            if !expected.iter().any(rests) && !self.datasets.contains(input) {
+                let message = format!("no receipt, sidecar or data set of it is {input}");
+                self.find(&law::INPUT_NOT_EXPECTED, MANIFEST, message);
+            }
+        }
+        let days = requires.max_age_days.map(|days| u64::from(days) * 86_400);
+        if let Some(limit) = [demands.max_age_seconds, days].into_iter().flatten().min() {
+            count += 1;
+            self.age(statement, limit);
+        }
+        for minimum in [&demands.minimum_judge, &requires.minimum_judge].into_iter().flatten() {
+            count += 1;
+            let judge = &statement.judge;
+            if !semver::Version::parse(&judge.version).is_ok_and(|version| version >= *minimum) {
+                let message = format!("judged by {} {}, {minimum} is the least", judge.name, judge.version);
+                self.find(&law::JUDGE_TOO_OLD, MANIFEST, message);
+            }
+        }
+        for (kind, wanted, found) in [
+            ("attestations by other listed verifiers", requires.verifiers, counted.verifiers.len()),
+            ("sign-offs by other listed persons", requires.signoffs, counted.persons.len()),
+        ] {
+            if wanted > 0 {
+                count += 1;
+            }
+            if (found as u64) < u64::from(wanted) {
+                let message = format!("{found} {kind}; your policy asks for {wanted}");
+                self.find(&law::POLICY_THRESHOLD, ".", message);
+            }
+        }
+        for predicate in &requires.predicates {
+            count += 1;
+            if !counted.predicates.contains(predicate.as_str()) {
+                let message = format!("no statement of type {predicate:?} by a key that you believe");
+                self.find(&law::POLICY_PREDICATE, ".", message);
+            }
+        }
+        if count > 0 {
+            self.done("policy", How::Checked, count, before);
+        }
+    }
+
+    fn age(&mut self, statement: &Statement, limit: u64) {
+        let Some(now) = self.options.demands.now else {
+            self.find(&law::PACK_TOO_OLD, MANIFEST, "what time it is was not said, so its age is not known");
+            return;
+        };
+        let age = now.unix_seconds() - statement.created_at.unix_seconds();
+        match u64::try_from(age) {
+            Ok(age) if age <= limit => {}
+            Ok(age) => {
+                let message =
+                    format!("made at {}, {age} seconds ago; {limit} is the most", statement.created_at);
+                self.find(&law::PACK_TOO_OLD, MANIFEST, message);
+            }
+            // By its own word from the future: the word is worth nothing as an age.
+            Err(_) => {
+                let message = format!("made at {}, and it is {now} now", statement.created_at);
+                self.find(&law::PACK_TOO_OLD, MANIFEST, message);
+            }
+        }
+    }
+}
