@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Import, Refusal};
 use crate::digest::Digest;
+use crate::receipt::canonical;
 use crate::receipt::id::TraceId;
 
 /// What stands in a receipt for a digest that is not known yet.
@@ -92,12 +93,9 @@ impl Source {
     /// A receipt with the stream's marks, and without the digest of all receipts.
     #[must_use]
     pub fn unbound(&self, receipt: &[u8]) -> Vec<u8> {
-        let mut bytes = self.marked(receipt);
-        let member = bundle_member(&UNKNOWN.to_string());
-        if let Some(place) = find(&bytes, &member) {
-            bytes.drain(place..place + member.len());
-        }
-        bytes
+        let bytes = self.marked(receipt);
+        canonical::around(&bytes, "bundle_root_digest", &UNKNOWN.prefixed())
+            .map_or_else(|| bytes.clone(), |pieces| pieces.concat())
     }
 
     /// A receipt with all its marks.

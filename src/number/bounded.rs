@@ -130,9 +130,10 @@ impl Bounded {
     }
 
     /// A value that is read from nine-digit text: it stands for anything that rounds to that text.
+    #[inline]
     #[must_use]
     pub fn stored(value: f64) -> Self {
-        Self::new(value, super::half_unit(value))
+        Self { value, bound: super::half_unit(value) }
     }
 
     /// How far what is meant may lie from the value.

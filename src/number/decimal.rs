@@ -33,32 +33,78 @@ pub fn canonical(value: f64, out: &mut String) -> Result<(), OutOfRange> {
     if !value.is_finite() {
         return Err(OutOfRange { value });
     }
-    let mut text = Scientific::default();
-    write!(text, "{:.16e}", value.abs()).expect("d.dddddddddddddddde-ddd fits");
-    let (mantissa, exponent) = text.split();
-    plain(value < 0.0, mantissa, exponent, out).ok_or(OutOfRange { value })
+    let (digits, exponent) =
+        decided(value.abs()).or_else(|| exactly(value.abs())).ok_or(OutOfRange { value })?;
+    plain(value < 0.0, digits, exponent, out);
+    Ok(())
 }
 
-/// Appends `d.dddddddddddddddd` times ten to the `exponent` in nine digits; nothing where that is out of range.
-fn plain(negative: bool, mantissa: &[u8], exponent: i32, out: &mut String) -> Option<()> {
+/// Nine digits and the decimal exponent of the first, of a number that is no tie and near none; `None` where it takes
+/// exact arithmetic to say.
+///
+/// The number times a power of ten below 10^22 is one rounding away from what it is, so it is known to 2^-53 of
+/// itself, 1.2e-7 units of the ninth digit. Rounding to 17 digits first moves it by 0.5e-8 units. A remainder that is
+/// further than both from a half is rounded alike by either road.
+#[inline]
+fn decided(magnitude: f64) -> Option<([u8; DIGITS], i32)> {
+    const NEAR: f64 = 1e-6;
+    let binade = binade(magnitude)?;
+    let exponent = if magnitude >= binade.upper_from { binade.upper_exponent } else { binade.lower_exponent };
+    // 8 less an exponent of -13 to 6.
+    let scaled = magnitude * POWERS[usize::try_from(8 - exponent).ok()?];
+    if !(1e8..1e9 - 1.0).contains(&scaled) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in 1e8..1e9")]
+    let whole = scaled as u32;
+    let rest = scaled - f64::from(whole);
+    if (rest - 0.5).abs() <= NEAR {
+        return None;
+    }
+    let mut number = whole + u32::from(rest > 0.5);
+    let mut digits = [0; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).ok()?;
+        number /= 10;
+    }
+    Some((digits, exponent))
+}
+
+/// The same of any number, by exact decimal digits; `None` where it is out of range.
+#[cold]
+fn exactly(magnitude: f64) -> Option<([u8; DIGITS], i32)> {
+    let mut text = Scientific::default();
+    write!(text, "{magnitude:.16e}").expect("d.dddddddddddddddde-ddd fits");
+    let (mantissa, exponent) = text.split();
+    nine(mantissa, exponent)
+}
+
+/// Nine digits of `d.dddddddddddddddd` times ten to the `exponent`; `None` where that is out of range.
+fn nine(mantissa: &[u8], exponent: i32) -> Option<([u8; DIGITS], i32)> {
     // Before rounding as well as after: a carry cannot lift a number into the range.
     EXPONENTS.contains(&exponent).then_some(())?;
     let (digits, carried) = round(mantissa);
     let exponent = exponent + i32::from(carried);
-    EXPONENTS.contains(&exponent).then_some(())?;
+    EXPONENTS.contains(&exponent).then_some((digits, exponent))
+}
+
+/// Appends nine digits, the first of which counts ten to the `exponent`.
+fn plain(negative: bool, digits: [u8; DIGITS], exponent: i32, out: &mut String) {
     let digits = std::str::from_utf8(&digits).expect("ASCII digits");
     if negative {
         out.push('-');
     }
     if let Ok(exponent) = usize::try_from(exponent) {
         let (whole, fraction) = digits.split_at(exponent + 1);
-        out.extend([whole, ".", fraction]);
+        out.push_str(whole);
+        out.push('.');
+        out.push_str(fraction);
     } else {
+        let zeros = usize::try_from(-1 - exponent).unwrap_or(0);
         out.push_str("0.");
-        out.extend((exponent..-1).map(|_| '0'));
+        out.push_str(&"000000000000"[..zeros]);
         out.push_str(digits);
     }
-    Some(())
 }
 
 /// Rounds `d.dddddddddddddddd` to nine digits, ties to even; true where a carry makes it ten times larger.
@@ -112,42 +158,73 @@ impl Write for Scientific {
     }
 }
 
+/// Powers of ten that a double holds exactly.
+pub(crate) const POWERS: [f64; 22] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21,
+];
+
 /// The powers of ten that begin a decade of canonical numbers.
 const DECADES: [f64; 20] = [
-    1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11,
-    1e-12, 1e-13,
+    1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3,
+    1e4, 1e5, 1e6,
 ];
 
 /// The largest number below a decade is written one unit, 1e-9, below it: what lies closer rounds into it.
 const NEARLY: f64 = 1.0 - 0.6e-9;
 
-/// The binary exponents of doubles that can be canonical: 2^-44 is below 1e-13 and 2^24 above 1e7.
-const BINADES: std::ops::Range<i32> = -44..24;
+/// Half a unit of the ninth digit, over the decade: 2e-8 of it for the 17 digits, the rest for roundings.
+const HALF: f64 = 0.500_000_01e-8;
 
-/// For each of [`BINADES`], where in [`DECADES`] the largest stands that a number of the binade can be in.
-const LARGEST: [usize; 68] = {
-    let mut table = [0; 68];
-    let mut binade = 0;
-    let mut above = f64::from_bits((1023 - 43) << 52);
-    let mut place = DECADES.len() - 1;
-    while binade < table.len() {
-        while place > 0 && DECADES[place - 1] * NEARLY < above {
-            place -= 1;
+/// The biased exponents of the doubles that lie in canonical decades whole: 2^-43 is above 1e-13, 2^23 below 1e7.
+const BINADES: std::ops::Range<u64> = 1023 - 43..1023 + 23;
+
+/// The decades that the numbers of one binade are in, or are written in: two at most.
+#[derive(Clone, Copy)]
+struct Binade {
+    /// From here on numbers are written in the upper decade.
+    upper_from: f64,
+    /// Half a unit below that.
+    lower: f64,
+    /// Half a unit from there on.
+    upper: f64,
+    /// The decimal exponent below that.
+    lower_exponent: i32,
+    /// The decimal exponent from there on.
+    upper_exponent: i32,
+}
+
+/// For each of [`BINADES`].
+#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "66 binades, 20 decades")]
+static TABLE: [Binade; (BINADES.end - BINADES.start) as usize] = {
+    let none = Binade { upper_from: 0.0, lower: 0.0, upper: 0.0, lower_exponent: 0, upper_exponent: 0 };
+    let mut table = [none; (BINADES.end - BINADES.start) as usize];
+    let mut place = 0;
+    let mut decade = 0;
+    while place < table.len() {
+        let above = f64::from_bits((BINADES.start + place as u64 + 1) << 52);
+        let lower = decade;
+        // The decade of the largest number of the binade.
+        while decade + 1 < DECADES.len() && DECADES[decade + 1] * NEARLY < above {
+            decade += 1;
         }
-        table[binade] = place;
-        above *= 2.0;
-        binade += 1;
+        table[place] = Binade {
+            upper_from: DECADES[decade] * NEARLY,
+            lower: DECADES[lower] * HALF,
+            upper: DECADES[decade] * HALF,
+            lower_exponent: lower as i32 + EXPONENTS.start,
+            upper_exponent: decade as i32 + EXPONENTS.start,
+        };
+        place += 1;
     }
     table
 };
 
-/// The decade of canonical numbers that a magnitude is in, or is written in. A binade reaches into two at most.
+/// The decades of a magnitude, where it is in [`BINADES`].
 #[inline]
-fn decade(magnitude: f64) -> Option<f64> {
-    let binade = (magnitude.to_bits() >> 52) as i32 - 1023;
-    let place = LARGEST.get(usize::try_from(binade - BINADES.start).ok()?)?;
-    let candidates = DECADES.get(*place..)?.iter().take(2);
-    candidates.copied().find(|decade| magnitude >= decade * NEARLY)
+fn binade(magnitude: f64) -> Option<&'static Binade> {
+    let place = (magnitude.to_bits() >> 52).wrapping_sub(BINADES.start);
+    usize::try_from(place).ok().and_then(|place| TABLE.get(place))
 }
 
 /// How far a number may lie from the double that its canonical text parses to: half a unit in the ninth
@@ -161,20 +238,28 @@ fn decade(magnitude: f64) -> Option<f64> {
 /// - the rounding of the text to a double, 2^-53 of the number.
 ///
 /// Outside the canonical range it is 0.5e-8 of the number, which is never less; infinite where it is not finite.
+#[inline]
 #[must_use]
 pub fn half_unit(value: f64) -> f64 {
-    // 2e-8 over a half: 1e-8 for the 17 digits, the rest for the roundings of the two lines that use it.
-    const HALF: f64 = 0.500_000_01e-8;
     let magnitude = value.abs();
+    let Some(binade) = binade(magnitude) else { return half_unit_at_the_edge(magnitude) };
+    let half = if magnitude >= binade.upper_from { binade.upper } else { binade.lower };
+    (half + magnitude * f64::EPSILON).next_up()
+}
+
+/// The same of zero, of what is not finite, and of numbers outside [`BINADES`].
+#[cold]
+fn half_unit_at_the_edge(magnitude: f64) -> f64 {
     if magnitude == 0.0 {
         return 0.0;
     }
     if !magnitude.is_finite() {
         return f64::INFINITY;
     }
-    let decade = if magnitude < 1e7 { decade(magnitude).unwrap_or(magnitude) } else { magnitude };
+    let decade =
+        [1e-13, 1e6].into_iter().find(|decade| (decade * NEARLY..decade * 10.0).contains(&magnitude));
     // The last term is for numbers whose radius would underflow.
-    (decade * HALF + magnitude * f64::EPSILON).next_up()
+    (decade.unwrap_or(magnitude) * HALF + magnitude * f64::EPSILON).next_up()
 }
 
 #[cfg(test)]
@@ -259,11 +344,43 @@ mod tests {
             (b"9.9999999999999999", -14, None),
         ] {
             let mut out = String::new();
-            let text = plain(false, mantissa, exponent, &mut out).map(|()| out.as_str());
+            let text = nine(mantissa, exponent).map(|(digits, exponent)| {
+                plain(false, digits, exponent, &mut out);
+                out.as_str()
+            });
             assert_eq!(text, wanted);
         }
         // The double nearest to 9.999999995 lies below it: its 17 digits are no tie.
         assert_eq!(text(9.999_999_995).as_deref(), Some("9.99999999"));
+    }
+
+    #[test]
+    fn the_short_road_and_the_exact_one_agree() {
+        let mut random = Seeded::new(12);
+        let mut taken = 0;
+        for _ in 0..400_000 {
+            let value = random.log_uniform(-12.9, 6.9).abs();
+            if let Some(short) = decided(value) {
+                taken += 1;
+                assert_eq!(Some(short), exactly(value), "{value:e}");
+            }
+        }
+        assert!(taken > 399_900, "{taken} of 400,000 numbers went the short road");
+        // Halves of the ninth digit and what lies around them, in every decade.
+        for exponent in -13..7 {
+            for digits in [100_000_000_u32, 123_456_788, 123_456_789, 499_999_999, 999_999_998] {
+                let half: f64 = format!("{digits}.5e{}", exponent - 8).parse().unwrap();
+                let around = (0..40).flat_map(|step| {
+                    let off = half * f64::from(step) * f64::from(step) * 1e-16;
+                    [half - off, half + off]
+                });
+                for value in around {
+                    if let Some(short) = decided(value) {
+                        assert_eq!(Some(short), exactly(value), "{value:e}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]
@@ -365,14 +482,18 @@ mod tests {
 
     #[test]
     fn the_table_of_decades_agrees_with_looking_at_each() {
-        let slowly = |magnitude: f64| DECADES.into_iter().find(|decade| magnitude >= decade * NEARLY);
+        let slowly = |magnitude: f64| {
+            let decade = DECADES.into_iter().rev().find(|decade| magnitude >= decade * NEARLY);
+            let decade = decade.filter(|_| magnitude < 1e7).unwrap_or(magnitude);
+            (decade * HALF + magnitude * f64::EPSILON).next_up()
+        };
         let compare = |value: f64| {
-            if value < 1e7 {
-                assert_eq!(decade(value).map(f64::to_bits), slowly(value).map(f64::to_bits), "{value:e}");
+            if value > 0.0 && value.is_finite() {
+                assert_eq!(half_unit(value).to_bits(), slowly(value).to_bits(), "{value:e}");
             }
         };
         let edges = DECADES.into_iter().flat_map(|decade| [decade, decade * NEARLY]);
-        let binades = (-1074..30).map(|exponent| libm::exp2(f64::from(exponent)));
+        let binades = (-1074..1024).map(|exponent| libm::exp2(f64::from(exponent)));
         for edge in edges.chain(binades) {
             let (mut below, mut above) = (edge, edge);
             compare(edge);

@@ -5,6 +5,7 @@ mod decimal;
 mod tolerance;
 
 pub use bounded::{Bounded, Real};
+pub(crate) use decimal::POWERS;
 pub use decimal::{OutOfRange, canonical, half_unit};
 pub use tolerance::{InvalidTolerance, Tolerance};
 

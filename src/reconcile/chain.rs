@@ -96,8 +96,8 @@ impl Chain {
         chain
     }
 
-    /// Adds the next record; `subject` are its canonical bytes without the trace's digest, where it has any.
-    pub fn push(&mut self, entry: Entry, subject: Option<&[u8]>) {
+    /// Adds the next record; `subject` are its canonical bytes without the trace's digest in two pieces, where it has any.
+    pub fn push(&mut self, entry: Entry, subject: Option<[&[u8]; 2]>) {
         let index = self.count;
         self.count += 1;
         self.digest(&entry, subject, index);
@@ -127,7 +127,7 @@ impl Chain {
         self.hasher = None;
     }
 
-    fn digest(&mut self, entry: &Entry, subject: Option<&[u8]>, index: u64) {
+    fn digest(&mut self, entry: &Entry, subject: Option<[&[u8]; 2]>, index: u64) {
         let declared =
             entry.claims.attestor.as_ref().and_then(|attestor| attestor.bundle_root_digest.clone());
         self.bundle.is_imported |= is_imported(entry);
@@ -142,7 +142,7 @@ impl Chain {
             self.bundle.not_canonical = Some(index);
         }
         match (&mut self.hasher, subject) {
-            (Some(hasher), Some(subject)) => hasher.update(subject),
+            (Some(hasher), Some(pieces)) => pieces.into_iter().for_each(|piece| hasher.update(piece)),
             _ => self.hasher = None,
         }
     }

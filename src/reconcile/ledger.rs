@@ -90,15 +90,14 @@ impl Ledger {
         let rounding = derived.bound() + stored.bound();
         let (stored, derived) = (stored.value(), derived.value());
         let gap = (stored - derived).abs();
-        let bound = rounding.max(self.floor.width(stored, derived));
-        let scale = stored.abs().max(derived.abs());
-        let finite = stored.is_finite() && derived.is_finite();
-        if !(finite && gap <= bound) {
-            let evidence = Evidence::Gap { stored, derived, gap, bound, rounding };
+        let used = if gap <= rounding { rounding } else { rounding.max(self.floor.width(stored, derived)) };
+        // A gap is finite only where both numbers are.
+        if !(gap.is_finite() && gap <= used) {
+            let evidence = Evidence::Gap { stored, derived, gap, bound: used, rounding };
             self.enter(part, at(), inputs(), evidence);
             return;
         }
-        let used = if gap <= rounding { rounding } else { bound };
+        let scale = stored.abs().max(derived.abs());
         if used >= scale && used > RESIDUE {
             self.blind += 1;
         } else {

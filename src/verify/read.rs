@@ -1,5 +1,7 @@
 //! From bytes to a record: strict JSON, then the schema of the version that the record names.
 
+use std::borrow::Cow;
+
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -147,71 +149,66 @@ pub fn receipt(bytes: &[u8]) -> Result<Read<Entry>, ReadError> {
 
 /// A receipt that may be part of a trace.
 #[derive(Debug)]
-pub struct Linked {
+pub struct Linked<'a> {
     /// The receipt.
     pub read: Read<Entry>,
     /// Its canonical bytes without the trace's digest.
-    pub subject: Subject,
+    pub subject: Option<Subject<'a>>,
 }
 
-/// What the digest of a trace (rule 17) is over, of one record: its canonical bytes without that digest.
+/// What the digest of a trace (rule 17) is over, of one record: its canonical bytes without that digest, in two pieces.
 #[derive(Debug)]
-pub enum Subject {
-    /// The bytes that were read.
-    Itself,
-    /// Others.
-    Text(String),
-    /// It has none.
-    None,
+pub struct Subject<'a> {
+    canonical: Cow<'a, [u8]>,
+    /// The digest as the record spells it.
+    bundle: Option<String>,
+}
+
+impl Subject<'_> {
+    /// The bytes; none of them belong to the digest.
+    #[must_use]
+    pub fn pieces(&self) -> Option<[&[u8]; 2]> {
+        match &self.bundle {
+            Some(bundle) => canonical::around(&self.canonical, "bundle_root_digest", bundle),
+            None => Some([&self.canonical, &[]]),
+        }
+    }
 }
 
 /// A receipt that may be part of a trace, ready to judge. Its line feed is part of its canonical bytes.
 ///
 /// # Errors
 /// [`ReadError`] where the bytes cannot be judged.
-pub fn linked(bytes: &[u8]) -> Result<Linked, ReadError> {
+pub fn linked(bytes: &[u8]) -> Result<Linked<'_>, ReadError> {
     if let Some(wire) = canonical(bytes) {
         let version = wire.schema_version.clone();
-        let (entry, subject) = lowered(wire, Subject::Itself);
+        let (entry, subject) = lowered(wire, Some(Cow::Borrowed(bytes)), true);
         return Ok(Linked { read: Read { version, record: Ok(entry) }, subject });
     }
     let Read { version, record } = general(bytes)?;
-    let mut subject = Subject::None;
+    let mut subject = None;
     let record = record.map(|wire| {
-        let own = match canonical::emit(&wire) {
-            Ok(text) if text.as_bytes() == bytes => Subject::Itself,
-            Ok(text) => Subject::Text(text),
-            Err(_) => Subject::None,
-        };
-        let (entry, of_trace) = lowered(wire, own);
+        let own = canonical::emit(&wire).ok().map(String::into_bytes);
+        let is_canonical = own.as_deref() == Some(bytes);
+        let (entry, of_trace) = lowered(wire, own.map(Cow::Owned), is_canonical);
         subject = of_trace;
         entry
     });
     Ok(Linked { read: Read { version, record }, subject })
 }
 
-/// A receipt, and what of it the digest of a trace is over; `own` are its canonical bytes as they stand.
-fn lowered(mut wire: Receipt, own: Subject) -> (Entry, Subject) {
-    let canonical = matches!(own, Subject::Itself);
-    let subject_digest = subject_digest(&wire);
-    let bundle = wire.attestor.as_mut().and_then(|attestor| attestor.bundle_root_digest.take());
-    let subject = match bundle {
-        None => own,
-        Some(bundle) => {
-            let text = canonical::emit(&wire).map_or(Subject::None, Subject::Text);
-            wire.attestor.iter_mut().for_each(|attestor| attestor.bundle_root_digest = Some(bundle.clone()));
-            text
-        }
-    };
-    (lower::receipt(wire, ByteFacts { canonical, subject_digest }), subject)
+/// A receipt, and what of it the digest of a trace is over; `own` are its canonical bytes, where it has any.
+fn lowered(wire: Receipt, own: Option<Cow<'_, [u8]>>, is_canonical: bool) -> (Entry, Option<Subject<'_>>) {
+    let subject_digest = own.as_deref().and_then(|own| subject_digest(&wire, own));
+    let bundle = wire.attestor.as_ref().and_then(|attestor| attestor.bundle_root_digest.clone());
+    let subject = own.map(|canonical| Subject { canonical, bundle });
+    (lower::receipt(wire, ByteFacts { canonical: is_canonical, subject_digest }), subject)
 }
 
 /// The digest that rule 16 asks for: over the canonical bytes without the field that holds it.
-fn subject_digest(wire: &Receipt) -> Option<Digest> {
-    wire.attestor.as_ref()?.signed_subject_digest.as_ref()?;
-    let mut subject = wire.clone();
-    subject.attestor.as_mut()?.signed_subject_digest = None;
-    canonical::emit(&subject).ok().map(|text| Digest::of(text.as_bytes()))
+fn subject_digest(wire: &Receipt, canonical: &[u8]) -> Option<Digest> {
+    let stored = wire.attestor.as_ref()?.signed_subject_digest.as_ref()?;
+    canonical::around(canonical, "signed_subject_digest", stored).map(Digest::of_pieces)
 }
 
 /// A topology input, ready to author from.

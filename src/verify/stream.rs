@@ -1,7 +1,7 @@
 //! A trace of records: each judged by itself, in parallel if the caller likes, then linked in order.
 
 use super::read::{self, Read, ReadError, Subject};
-use super::{Found, Kind, Outcome, Section, Source, WriteError, outcome, section, written};
+use super::{Found, Kind, Outcome, Section, WriteError, outcome, section, written};
 use crate::import::stream::{Facts, unknown_trace};
 use crate::import::{Framework, Options, Standing};
 use crate::receipt::lower;
@@ -18,7 +18,7 @@ pub const MAX_TOLD: usize = 1000;
 pub struct Judged<'a> {
     section: Section<'a>,
     entry: Option<Entry>,
-    subject: Subject,
+    subject: Option<Subject<'a>>,
 }
 
 impl<'a> Judged<'a> {
@@ -84,7 +84,7 @@ pub fn sidecar<'a>(
     let judged = |found, entry| Judged {
         section: section(Kind::Sidecar, bytes, Some(version), found),
         entry,
-        subject: Subject::None,
+        subject: None,
     };
     let import = match record {
         Err(violations) => {
@@ -152,11 +152,6 @@ impl Tracing {
     /// Adds the next record.
     pub fn push(&mut self, judged: Judged<'_>) {
         let Judged { section, entry, subject } = judged;
-        let subject = match (&subject, section.source) {
-            (Subject::Itself, Source::Bytes(bytes)) => Some(bytes),
-            (Subject::Text(text), _) => Some(text.as_bytes()),
-            _ => None,
-        };
         let outcome = match &section.found {
             Found::Judged { report, .. } => outcome(report),
             _ => Outcome::Fail,
@@ -172,7 +167,7 @@ impl Tracing {
         }
         self.records += 1;
         match entry {
-            Some(entry) => self.chain.push(entry, subject),
+            Some(entry) => self.chain.push(entry, subject.as_ref().and_then(Subject::pieces)),
             None => self.chain.gap(),
         }
     }

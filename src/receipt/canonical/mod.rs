@@ -54,6 +54,17 @@ pub fn emit(receipt: &Receipt) -> Result<String, EmitError> {
     Ok(writer.out)
 }
 
+/// Canonical bytes before and after the member of the attestor that holds a digest: put together, they are the
+/// canonical bytes of the record without that member. `None` where it does not stand there.
+///
+/// Inside a JSON string every quotation mark is escaped, so no text of a receipt can pass for the member.
+#[must_use]
+pub fn around<'a>(bytes: &'a [u8], key: &str, digest: &str) -> Option<[&'a [u8]; 2]> {
+    let member = format!(",\"{key}\":\"{digest}\"");
+    let place = bytes.windows(member.len()).position(|window| window == member.as_bytes())?;
+    Some([&bytes[..place], &bytes[place + member.len()..]])
+}
+
 type Emit = Result<(), EmitError>;
 
 /// Names of units and of parameters in the order in which maps are written.

@@ -1,29 +1,25 @@
 //! The tokens of canonical bytes: a literal, a text without escapes, a number in its one spelling.
 
+use crate::number::POWERS;
+
 /// `Some` where a condition holds: the reader's way to refuse.
 pub(super) fn require(holds: bool) -> Option<()> {
     holds.then_some(())
 }
-
-/// Powers of ten that a double holds exactly.
-const POWERS: [f64; 22] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-    1e19, 1e20, 1e21,
-];
 
 /// The same byte eight times.
 const fn eight(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// The bytes that are still to be read.
+/// The text that is still to be read.
 pub(super) struct Scanner<'a> {
-    rest: &'a [u8],
+    rest: &'a str,
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { rest: text }
     }
 
     pub(super) fn is_at_end(&self) -> bool {
@@ -31,13 +27,13 @@ impl<'a> Scanner<'a> {
     }
 
     pub(super) fn peek(&self) -> Option<u8> {
-        self.rest.first().copied()
+        self.rest.as_bytes().first().copied()
     }
 
     /// Takes the text of a literal, which must follow.
     #[inline]
     pub(super) fn literal(&mut self, literal: &str) -> Option<()> {
-        self.rest = self.rest.strip_prefix(literal.as_bytes())?;
+        self.rest = self.rest.strip_prefix(literal)?;
         Some(())
     }
 
@@ -49,8 +45,8 @@ impl<'a> Scanner<'a> {
 
     /// Takes two literals if both follow.
     pub(super) fn follows_both(&mut self, first: &str, second: &str) -> bool {
-        let rest = self.rest.strip_prefix(first.as_bytes());
-        let rest = rest.and_then(|rest| rest.strip_prefix(second.as_bytes()));
+        let rest = self.rest.strip_prefix(first);
+        let rest = rest.and_then(|rest| rest.strip_prefix(second));
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }
@@ -58,18 +54,18 @@ impl<'a> Scanner<'a> {
     /// Takes a name as a member's key. A name has nothing to escape.
     #[inline]
     pub(super) fn key(&mut self, name: &str) -> Option<()> {
-        let rest = self.rest.strip_prefix(b"\"")?.strip_prefix(name.as_bytes())?;
-        self.rest = rest.strip_prefix(b"\":")?;
+        let rest = self.rest.strip_prefix('"')?.strip_prefix(name)?;
+        self.rest = rest.strip_prefix("\":")?;
         Some(())
     }
 
     /// A text in which nothing is escaped, and nothing is that the writer escapes.
     #[inline]
     pub(super) fn text(&mut self) -> Option<&'a str> {
-        let rest = self.rest.strip_prefix(b"\"")?;
-        let (text, after) = rest.split_at_checked(plain(rest))?;
-        self.rest = after.strip_prefix(b"\"")?;
-        std::str::from_utf8(text).ok()
+        let rest = self.rest.strip_prefix('"')?;
+        let (text, after) = rest.split_at_checked(plain(rest.as_bytes()))?;
+        self.rest = after.strip_prefix('"')?;
+        Some(text)
     }
 
     /// A text that can name something: a letter, then letters, digits and underscores.
@@ -91,11 +87,11 @@ impl<'a> Scanner<'a> {
 
     /// A whole number below 10^15, as the writer spells it.
     pub(super) fn integer(&mut self) -> Option<u64> {
-        let length = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (digits, rest) = self.rest.split_at(length);
-        require((1..=15).contains(&length) && (length == 1 || digits[0] != b'0'))?;
+        let length = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.rest.split_at_checked(length)?;
+        require((1..=15).contains(&length) && (length == 1 || !digits.starts_with('0')))?;
         self.rest = rest;
-        Some(digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+        Some(digits.bytes().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
     }
 
     /// A number in its canonical text: nine significant digits, at most seven of them before the point, at most twelve
@@ -106,10 +102,11 @@ impl<'a> Scanner<'a> {
     /// digits and the power of ten that they are divided by are exact, so the division is the only rounding.
     #[inline]
     pub(super) fn number(&mut self) -> Option<f64> {
-        let (negative, bytes) = match self.rest.strip_prefix(b"-") {
-            Some(bytes) => (true, bytes),
+        let (negative, text) = match self.rest.strip_prefix('-') {
+            Some(text) => (true, text),
             None => (false, self.rest),
         };
+        let bytes = text.as_bytes();
         let (first, second) = (*bytes.first()?, *bytes.get(1)?);
         let (digits, decimals, length) = if first == b'0' {
             require(second == b'.')?;
@@ -127,16 +124,16 @@ impl<'a> Scanner<'a> {
             require(first.is_ascii_digit())?;
             (nine(first, bytes.get(2..10)?)?, 8, 10)
         } else {
-            let text: &[u8; 10] = bytes.first_chunk()?;
-            let whole = text.iter().position(|byte| *byte == b'.')?;
+            let spelled: &[u8; 10] = bytes.first_chunk()?;
+            let whole = spelled.iter().position(|byte| *byte == b'.')?;
             require(whole <= 7)?;
             let mut digits = [0; 9];
-            digits[..whole].copy_from_slice(&text[..whole]);
-            digits[whole..].copy_from_slice(&text[whole + 1..]);
+            digits[..whole].copy_from_slice(&spelled[..whole]);
+            digits[whole..].copy_from_slice(&spelled[whole + 1..]);
             require(first.is_ascii_digit())?;
             (nine(first, &digits[1..])?, 9 - whole, 10)
         };
-        self.rest = &bytes[length..];
+        self.rest = text.get(length..)?;
         let magnitude = f64::from(digits) / POWERS[decimals];
         Some(if negative { -magnitude } else { magnitude })
     }
@@ -187,7 +184,7 @@ mod tests {
     use crate::number::oracle::Seeded;
 
     fn number(text: &str) -> Option<f64> {
-        let mut scanner = Scanner::new(text.as_bytes());
+        let mut scanner = Scanner::new(text);
         scanner.number().filter(|_| scanner.is_at_end())
     }
 

@@ -18,15 +18,15 @@ use super::Order;
 use super::scanner::{Scanner, require};
 use crate::receipt::id::UnitId;
 use crate::receipt::version::{Block, ReceiptVersion};
-use crate::receipt::wire::{Backward, Ordered, Receipt, Unit};
+use crate::receipt::wire::{Backward, Ordered, Receipt, Text, Unit};
 
 /// The receipt that canonical bytes hold; `None` where they are not canonical, or it takes more to say.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<Receipt> {
-    let mut scanner = Scanner::new(bytes);
+    let mut scanner = Scanner::new(std::str::from_utf8(bytes).ok()?);
     scanner.literal("{\"schema_version\":")?;
     let version = scanner.text()?.parse().ok()?;
-    let mut reader = Reader { scanner, version };
+    let mut reader = Reader { scanner, version, sources: Sources::default() };
     let receipt = reader.receipt()?;
     reader.scanner.literal("}\n")?;
     reader.scanner.is_at_end().then_some(receipt)
@@ -35,6 +35,35 @@ pub fn read(bytes: &[u8]) -> Option<Receipt> {
 struct Reader<'a> {
     scanner: Scanner<'a>,
     version: ReceiptVersion,
+    sources: Sources,
+}
+
+/// The long texts that name where factors come from. There are as many as units, and they come round unit by unit or
+/// each several times on end, so one of them is held for all that say the same.
+#[derive(Default)]
+struct Sources {
+    texts: Vec<Text>,
+    last: usize,
+}
+
+impl Sources {
+    /// Texts that are held; a layer has at most half as many units.
+    const MOST: usize = 1024;
+
+    fn text(&mut self, text: &str) -> Text {
+        for place in [self.last, self.last + 1, 0] {
+            if let Some(known) = self.texts.get(place).filter(|known| known.as_str() == text) {
+                self.last = place;
+                return known.clone();
+            }
+        }
+        let new = Text::new(text);
+        if new.is_heap_allocated() && self.texts.len() < Self::MOST {
+            self.last = self.texts.len();
+            self.texts.push(new.clone());
+        }
+        new
+    }
 }
 
 impl<'a> Reader<'a> {

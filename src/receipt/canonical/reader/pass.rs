@@ -124,7 +124,10 @@ impl Reader<'_> {
         let factors = self.list(2, |reader| {
             reader.scanner.literal("{\"name\":")?;
             let name = Text::new(reader.scanner.text()?);
-            let from = reader.member(",\"from\":", |reader| Some(Text::new(reader.scanner.text()?)))?;
+            let from = reader.member(",\"from\":", |reader| {
+                let text = reader.scanner.text()?;
+                Some(reader.sources.text(text))
+            })?;
             reader.scanner.literal(",\"value\":")?;
             let value = reader.scanner.number()?;
             reader.scanner.literal("}")?;
