@@ -192,7 +192,8 @@ enum Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn of(mut names: impl Iterator<Item = &'a str>) -> Self {
+    /// At most `most` names.
+    fn of(most: usize, mut names: impl Iterator<Item = &'a str>) -> Self {
         let mut few = [""; FEW];
         for (count, place) in few.iter_mut().enumerate() {
             match names.next() {
@@ -200,7 +201,7 @@ impl<'a> Index<'a> {
                 None => return Self::Few(few, count),
             }
         }
-        let mut table = HashMap::with_hasher(RandomState::default());
+        let mut table = HashMap::with_capacity_and_hasher(most, RandomState::default());
         for (index, name) in few.into_iter().chain(names).enumerate() {
             table.entry(name).or_insert(index);
         }
@@ -304,7 +305,11 @@ impl<'a> Resolver<'a> {
             hidden: hidden.clone(),
             outputs: outputs.clone(),
             parameters: names.clone(),
-            places: places.into_iter().flatten().collect(),
+            places: {
+                let mut known = Vec::with_capacity(places.len());
+                known.extend(places.into_iter().flatten());
+                known
+            },
             hidden_weights,
             output_weights,
             hidden_biases,
@@ -320,7 +325,8 @@ impl<'a> Resolver<'a> {
     fn unit_names(&mut self) {
         let Some(order) = &self.topology.unit_order else { return };
         let all = order.input.iter().chain(&order.hidden).chain(&order.output);
-        let names = Index::of(all.map(UnitId::as_str));
+        let count = order.input.len() + order.hidden.len() + order.output.len();
+        let names = Index::of(count, all.map(UnitId::as_str));
         let mut place = 0;
         for (layer, units) in [("input", &order.input), ("hidden", &order.hidden), ("output", &order.output)]
         {
@@ -341,7 +347,7 @@ impl<'a> Resolver<'a> {
             self.flaws.push(Flaw { law: TopologyLaw::ParameterOrder, at, counts });
         }
         let agreeing = names.iter().zip(parameters).filter(|(name, parameter)| **name == parameter.id);
-        let known = Index::of(agreeing.map(|(name, _)| name.as_str()));
+        let known = Index::of(names.len(), agreeing.map(|(name, _)| name.as_str()));
         let mut agreed = 0;
         for (index, (name, parameter)) in names.iter().zip(parameters).enumerate() {
             let is_own = *name == parameter.id;
@@ -359,26 +365,30 @@ impl<'a> Resolver<'a> {
     /// Each parameter's place, `None` where it has none.
     fn places(&mut self, parameters: &[Parameter], sharing: BiasSharing) -> Vec<Option<Place>> {
         let Some(order) = &self.topology.unit_order else { return Vec::new() };
-        let index_of = |units: &'a [UnitId]| Index::of(units.iter().map(UnitId::as_str));
+        let index_of = |units: &'a [UnitId]| Index::of(units.len(), units.iter().map(UnitId::as_str));
         let (inputs, hidden, outputs) =
             (index_of(&order.input), index_of(&order.hidden), index_of(&order.output));
         let mut places = Vec::with_capacity(parameters.len());
+        // Weights come row by row: an end is mostly the one before, or the next.
+        let mut last = (0, 0);
         for (index, parameter) in parameters.iter().enumerate() {
-            let ends = |from: &Index<'_>, to: &Index<'_>| {
+            let mut ends = |from: (&[UnitId], &Index<'_>), to: (&[UnitId], &Index<'_>)| {
                 if parameter.applies_to_units.is_some() {
                     return None;
                 }
-                let from = parameter.from_unit.as_ref().and_then(|unit| from.get(unit))?;
-                let to = parameter.to_unit.as_ref().and_then(|unit| to.get(unit))?;
-                Some((from, to))
+                let near = |(units, index): (&[UnitId], &Index<'_>), last: usize, unit: &UnitId| {
+                    let mut likely = [last, last + 1, 0].into_iter();
+                    likely.find(|place| units.get(*place) == Some(unit)).or_else(|| index.get(unit))
+                };
+                last.0 = near(from, last.0, parameter.from_unit.as_ref()?)?;
+                last.1 = near(to, last.1, parameter.to_unit.as_ref()?)?;
+                Some(last)
             };
             let place = match parameter.role {
-                Role::InputToHiddenWeight => {
-                    ends(&inputs, &hidden).map(|(input, hidden)| Place::HiddenWeight { input, hidden })
-                }
-                Role::HiddenToOutputWeight => {
-                    ends(&hidden, &outputs).map(|(hidden, output)| Place::OutputWeight { hidden, output })
-                }
+                Role::InputToHiddenWeight => ends((&order.input, &inputs), (&order.hidden, &hidden))
+                    .map(|(input, hidden)| Place::HiddenWeight { input, hidden }),
+                Role::HiddenToOutputWeight => ends((&order.hidden, &hidden), (&order.output, &outputs))
+                    .map(|(hidden, output)| Place::OutputWeight { hidden, output }),
                 Role::HiddenBias => {
                     self.bias_unit(index, parameter, &hidden, sharing).map(|unit| Place::HiddenBias { unit })
                 }

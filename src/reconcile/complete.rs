@@ -170,24 +170,30 @@ fn values<K: std::hash::Hash + Eq, V: Copy>(
     before: usize,
     map: &Ordered<K, V>,
 ) -> Option<Vec<V>> {
-    names.iter().enumerate().map(|(index, name)| near(map, before + index, name).copied()).collect()
+    let found = names.iter().enumerate().map(|(index, name)| near(map, before + index, name).copied());
+    every(names.len(), found)
+}
+
+/// All items, if none is missing, in one allocation.
+fn every<T>(count: usize, items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let mut all = Vec::with_capacity(count);
+    for item in items {
+        all.push(item?);
+    }
+    Some(all)
 }
 
 fn references<'a, V>(names: &[UnitId], map: &'a Ordered<UnitId, V>) -> Option<Vec<&'a V>> {
-    names.iter().enumerate().map(|(index, name)| near(map, index, name)).collect()
+    every(names.len(), names.iter().enumerate().map(|(index, name)| near(map, index, name)))
 }
 
 fn updates<'a>(step: &'a Step, net: &Net) -> Option<Vec<Option<(usize, &'a Update)>>> {
     let mut stated = step.updates.iter().enumerate();
-    let updates = net
-        .parameters
-        .iter()
-        .enumerate()
-        .map(|(parameter, name)| match learns(step, net, parameter) {
-            false => Some(None),
-            true => stated.next().filter(|(_, update)| update.parameter_id == *name).map(Some),
-        })
-        .collect::<Option<Vec<_>>>()?;
+    let own = net.parameters.iter().enumerate().map(|(parameter, name)| match learns(step, net, parameter) {
+        false => Some(None),
+        true => stated.next().filter(|(_, update)| update.parameter_id == *name).map(Some),
+    });
+    let updates = every(net.parameters.len(), own)?;
     stated.next().is_none().then_some(updates)
 }
 
@@ -207,7 +213,7 @@ fn states(method: &Method<f64>, updates: &[Option<(usize, &Update)>]) -> Option<
         None => Some(State::None),
         Some((_, update)) => state_of(method, update.optimizer.state_before.as_ref()),
     };
-    updates.iter().map(state).collect()
+    every(updates.len(), updates.iter().map(state))
 }
 
 /// A state on the wire, if it is of the kind that the optimizer has.

@@ -166,15 +166,13 @@ impl Ledger {
         expected: &[&str],
     ) {
         self.registered(part);
-        let rest =
-            stored.map(|stored| expected.iter().try_fold(stored, |rest, piece| rest.strip_prefix(piece)));
-        match (stored, rest) {
-            (_, Some(Some(""))) => self.compared += 1,
-            (Some(stored), _) => {
-                let evidence = Evidence::Text { stored: stored.to_owned(), expected: expected.concat() };
-                self.enter(part, at(), Vec::new(), evidence);
-            }
-            (None, _) => self.enter(part, at(), Vec::new(), Evidence::Missing),
+        let Some(stored) = stored else { return self.enter(part, at(), Vec::new(), Evidence::Missing) };
+        let rest = expected.iter().try_fold(stored, |rest, piece| rest.strip_prefix(piece));
+        if rest == Some("") {
+            self.compared += 1;
+        } else {
+            let evidence = Evidence::Text { stored: stored.to_owned(), expected: expected.concat() };
+            self.enter(part, at(), Vec::new(), evidence);
         }
     }
 
