@@ -14,10 +14,6 @@ use bp::verify::Outcome;
 use bp::verify::{self, read, stream};
 use divan::{Bencher, counter::BytesCount};
 
-/// The program's own.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     divan::main();
 }

@@ -197,6 +197,7 @@ pub struct Computed<R> {
 pub fn step<R: Real>(net: &Net, given: &Given<R>) -> Option<Computed<R>> {
     let first = given.samples.first()?;
     let passes: Vec<Pass<R>> = given.samples.iter().map(|sample| pass(net, sample, &given.before)).collect();
+    let corrections = given.method.corrections();
     let changes: Vec<Option<Change<R>>> = net
         .places
         .iter()
@@ -209,7 +210,7 @@ pub fn step<R: Real>(net: &Net, given: &Given<R>) -> Option<Computed<R>> {
                 given.samples.iter().zip(&passes).map(|(sample, pass)| gradient(*place, sample, pass));
             let gradient = given.reduction.of(gradients);
             let (before, state) = (given.before[parameter], given.states[parameter]);
-            Some(given.method.change(given.learning_rate, gradient, before, state))
+            Some(given.method.change(corrections, given.learning_rate, gradient, before, state))
         })
         .collect();
     let after: Vec<R> = given

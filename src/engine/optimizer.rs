@@ -175,11 +175,18 @@ impl<R: Real> Method<R> {
         Some((one - beta1.power(timestep), one - beta2.power(timestep)))
     }
 
-    /// The update from the state after the step.
+    /// The update from the state after the step; `corrections` are this method's.
     #[must_use]
-    pub fn update(&self, learning_rate: R, gradient: R, before: R, next: State<R>) -> R {
+    pub fn update(
+        &self,
+        corrections: Option<(R, R)>,
+        learning_rate: R,
+        gradient: R,
+        before: R,
+        next: State<R>,
+    ) -> R {
         if let (Self::Adam { epsilon, .. }, State::Adam(m, v), Some((first, second))) =
-            (*self, next, self.corrections())
+            (*self, next, corrections)
         {
             let (m_hat, v_hat) = (m / first, v / second);
             return (learning_rate * m_hat) / (v_hat.sqrt() + epsilon);
@@ -199,11 +206,18 @@ impl<R: Real> Method<R> {
         }
     }
 
-    /// The whole step of one parameter.
+    /// The whole step of one parameter; `corrections` are this method's, the same for all of a step.
     #[must_use]
-    pub fn change(&self, learning_rate: R, gradient: R, before: R, state: State<R>) -> Change<R> {
+    pub fn change(
+        &self,
+        corrections: Option<(R, R)>,
+        learning_rate: R,
+        gradient: R,
+        before: R,
+        state: State<R>,
+    ) -> Change<R> {
         let next = self.next(gradient, before, state);
-        let update = self.update(learning_rate, gradient, before, next);
+        let update = self.update(corrections, learning_rate, gradient, before, next);
         Change { gradient, update, after: self.after(learning_rate, before, update), state: next }
     }
 }

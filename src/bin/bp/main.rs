@@ -31,9 +31,6 @@ use bp::error::Failure;
 use cli::{Cli, Command};
 use output::Output;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What a verb comes to: the exit status, or why it could not be done.
 type Run = Result<u8, Failure>;
 

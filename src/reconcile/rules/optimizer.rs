@@ -148,10 +148,11 @@ pub(super) fn time_step(complete: &Complete<'_>, ledger: &mut Ledger) {
 /// Rule 24: the update is lr m̂ / (√v̂ + ε), with m̂ = m / (1 - β1^t) and v̂ = v / (1 - β2^t).
 pub(super) fn adam_update(complete: &Complete<'_>, ledger: &mut Ledger) {
     let method = complete.method.map(|number| ledger.known(number));
+    let corrections = method.corrections();
     let rate = ledger.known(complete.step.learning_rate);
     for learned in learned(complete, ledger) {
         let Learned { place, update, gradient, before, next, .. } = learned;
-        let derived = method.update(rate, gradient, before, next);
+        let derived = method.update(corrections, rate, gradient, before, next);
         let state_at = |key: &'static str| place!["updates", place, "optimizer", "state_after", key];
         let inputs = places![state_at("m"), state_at("v")];
         ledger.number("", place!["updates", place, "update"], inputs, update.update, derived);

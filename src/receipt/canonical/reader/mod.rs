@@ -46,11 +46,17 @@ struct Sources {
     last: usize,
 }
 
+/// Texts up to this long are held in place.
+const INLINE: usize = 23;
+
 impl Sources {
     /// Texts that are held; a layer has at most half as many units.
     const MOST: usize = 1024;
 
     fn text(&mut self, text: &str) -> Text {
+        if text.len() <= INLINE {
+            return Text::new(text);
+        }
         for place in [self.last, self.last + 1, 0] {
             if let Some(known) = self.texts.get(place).filter(|known| known.as_str() == text) {
                 self.last = place;
@@ -58,7 +64,7 @@ impl Sources {
             }
         }
         let new = Text::new(text);
-        if new.is_heap_allocated() && self.texts.len() < Self::MOST {
+        if self.texts.len() < Self::MOST {
             self.last = self.texts.len();
             self.texts.push(new.clone());
         }

@@ -14,6 +14,20 @@ use crate::receipt::wire::{
 
 const LEFT_TO_RIGHT: Text = Text::new_static("left_to_right");
 
+/// The factors that most products have, as they are spelled and by name.
+const FACTORS: [(&str, &str); 3] = [
+    ("\"hidden_error_signal\"", "hidden_error_signal"),
+    ("\"upstream_activation\"", "upstream_activation"),
+    ("\"output_error_signal\"", "output_error_signal"),
+];
+
+/// The kinds of updates and the layers that they connect, where they are what the format has them be.
+const KINDS: [(&str, Kind, &str); 3] = [
+    ("\"weight\",\"layer_edge\":\"input_to_hidden\"", Kind::Weight, "input_to_hidden"),
+    ("\"weight\",\"layer_edge\":\"hidden_to_output\"", Kind::Weight, "hidden_to_output"),
+    ("\"bias\",\"layer_edge\":\"bias_to_layer\"", Kind::Bias, "bias_to_layer"),
+];
+
 const POST_UPDATE: [&str; 2] = ["pending_engine_first_run", "filled"];
 
 impl Reader<'_> {
@@ -123,7 +137,10 @@ impl Reader<'_> {
         self.scanner.literal("\"factors\":")?;
         let factors = self.list(2, |reader| {
             reader.scanner.literal("{\"name\":")?;
-            let name = Text::new(reader.scanner.text()?);
+            let name = match FACTORS.iter().find(|(spelled, _)| reader.scanner.follows(spelled)) {
+                Some((_, name)) => Text::new_static(name),
+                None => Text::new(reader.scanner.text()?),
+            };
             let from = reader.member(",\"from\":", |reader| {
                 let text = reader.scanner.text()?;
                 Some(reader.sources.text(text))
@@ -140,18 +157,9 @@ impl Reader<'_> {
         self.scanner.literal("{\"parameter_id\":")?;
         let parameter_id = self.scanner.text()?.into();
         self.scanner.literal(",\"kind\":")?;
-        let kind = match self.scanner.text()? {
-            "weight" => Kind::Weight,
-            "bias" => Kind::Bias,
-            _ => return None,
-        };
-        self.scanner.literal(",\"layer_edge\":")?;
-        let layer_edge = match self.scanner.text()? {
-            "input_to_hidden" => Text::new_static("input_to_hidden"),
-            "hidden_to_output" => Text::new_static("hidden_to_output"),
-            "bias_to_layer" => Text::new_static("bias_to_layer"),
-            _ => return None,
-        };
+        // A kind with another's layers is the general reader's.
+        let (_, kind, edge) = KINDS.iter().find(|(spelled, ..)| self.scanner.follows(spelled))?;
+        let (kind, layer_edge) = (*kind, Text::new_static(edge));
         self.scanner.literal(",\"parameter_role\":")?;
         let parameter_role = Text::new(self.scanner.text()?);
         self.scanner.literal(",\"from_unit\":")?;
