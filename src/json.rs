@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// Arrays and objects may lie this deep within each other.
@@ -115,11 +116,12 @@ impl<'de> Visitor<'de> for StrictVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut members = Map::new();
         while let Some(key) = access.next_key::<String>()? {
-            if members.contains_key(&key) {
-                return Err(serde::de::Error::custom(format_args!("repeated key {key:?}")));
-            }
-            let value = access.next_value_seed(StrictVisitor)?;
-            members.insert(key, value);
+            match members.entry(key) {
+                Entry::Occupied(entry) => {
+                    return Err(serde::de::Error::custom(format_args!("repeated key {:?}", entry.key())));
+                }
+                Entry::Vacant(entry) => entry.insert(access.next_value_seed(StrictVisitor)?),
+            };
         }
         Ok(Value::Object(members))
     }

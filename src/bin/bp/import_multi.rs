@@ -100,17 +100,17 @@ fn judged(
     let mut unwritten = None;
     let (mut run, mut tracing, mut count) = (Sidecars::default(), Tracing::of_sidecars(), 0_u64);
     let mut lines = Lines::open(file)?.digesting();
-    loop {
-        let batch = lines.batch(file)?;
-        if batch.is_empty() {
-            break;
-        }
+    let mut batch = lines.batch(file)?;
+    while !batch.is_empty() {
         let places: Vec<_> = (count..).zip(&batch).collect();
         count += batch.len() as u64;
-        let judged: Vec<_> = places
-            .par_iter()
-            .map(|(index, line)| stream::sidecar(&line.bytes, Some(framework), options, *index))
-            .collect();
+        let judge = || -> Vec<_> {
+            places
+                .par_iter()
+                .map(|(index, line)| stream::sidecar(&line.bytes, Some(framework), options, *index))
+                .collect()
+        };
+        let (next, judged) = rayon::join(|| lines.batch(file), judge);
         for ((index, line), imported) in places.into_iter().zip(judged) {
             let imported = imported.map_err(|error| line.failure(&error))?;
             run.admit(imported.facts.as_ref())
@@ -130,6 +130,7 @@ fn judged(
                 }
             }
         }
+        batch = next?;
     }
     if count == 0 {
         return Err(Failure::new(&error::BP_JSONL_EMPTY, format!("{}: no record in it", file.display())));
@@ -162,9 +163,8 @@ fn write(aside: Aside, out: Option<&Path>, output: &Output) -> Result<(Trace, St
         if batch.is_empty() {
             break;
         }
-        for line in &batch {
-            bundle.add(&marks.unbound(&line.bytes));
-        }
+        let unbound: Vec<Vec<u8>> = batch.par_iter().map(|line| marks.unbound(&line.bytes)).collect();
+        unbound.iter().for_each(|receipt| bundle.add(receipt));
     }
     let digest = bundle.digest();
 

@@ -34,26 +34,34 @@ impl Writer {
 
     pub(super) fn text(&mut self, text: &str) {
         self.out.push('"');
-        for character in text.chars() {
-            match character {
-                '"' => self.out.push_str("\\\""),
-                '\\' => self.out.push_str("\\\\"),
-                '\u{8}' => self.out.push_str("\\b"),
-                '\t' => self.out.push_str("\\t"),
-                '\n' => self.out.push_str("\\n"),
-                '\u{c}' => self.out.push_str("\\f"),
-                '\r' => self.out.push_str("\\r"),
-                control if control < ' ' => {
-                    self.out.push_str("\\u00");
-                    for shift in [4, 0] {
-                        let digit = (u32::from(control) >> shift) & 0xf;
-                        self.out.push(char::from_digit(digit, 16).unwrap_or('0'));
-                    }
+        let mut rest = text;
+        // Most texts have nothing to escape.
+        while let Some(place) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')) {
+            self.out.push_str(&rest[..place]);
+            self.escaped(rest.as_bytes()[place]);
+            rest = &rest[place + 1..];
+        }
+        self.out.push_str(rest);
+        self.out.push('"');
+    }
+
+    /// The escape of a quotation mark, a backslash or a control character.
+    fn escaped(&mut self, byte: u8) {
+        match byte {
+            b'"' => self.out.push_str("\\\""),
+            b'\\' => self.out.push_str("\\\\"),
+            0x08 => self.out.push_str("\\b"),
+            b'\t' => self.out.push_str("\\t"),
+            b'\n' => self.out.push_str("\\n"),
+            0x0c => self.out.push_str("\\f"),
+            b'\r' => self.out.push_str("\\r"),
+            control => {
+                self.out.push_str("\\u00");
+                for digit in [control >> 4, control & 0xf] {
+                    self.out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
                 }
-                plain => self.out.push(plain),
             }
         }
-        self.out.push('"');
     }
 
     /// The comma before every member but the first, then the member's name.
