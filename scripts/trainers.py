@@ -159,7 +159,8 @@ def pytorch():
             (value / 2 if at_fault and bug == "loss halved" else value).backward()
             if at_fault and bug == "clipping undeclared":
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 0.05)
-            chosen.step()
+            # Trainers that may have a closure hand over one that is None.
+            chosen.step(*([None] if step % 2 else []))
             if at_fault and bug == "optimizer stepped twice":
                 chosen.step()
             if at_fault and bug == "weights edited between steps":

@@ -362,7 +362,8 @@ class Recorder:
         def recorded(_, *arguments, **named_arguments):
             if not recorder.recording or recorder.watched is None:
                 return step(*arguments, **named_arguments)
-            if arguments or any(value is not None for value in named_arguments.values()):
+            # Some loops hand over a closure that is None.
+            if any(value is not None for value in (*arguments, *named_arguments.values())):
                 raise Refusal("a closure: the optimizer may run the model more than once in one step")
             given = recorder._given()
             result = step()
