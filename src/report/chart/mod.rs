@@ -74,6 +74,8 @@ fn draw_lines(
     let fineness = y.end - y.start;
     let mut chart = ChartBuilder::on(root)
         .margin(8)
+        // Half of the last mark's number stands beyond the axis.
+        .margin_right(32)
         .x_label_area_size(36)
         .y_label_area_size(70)
         .build_cartesian_2d(x, y)

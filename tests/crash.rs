@@ -1,0 +1,217 @@
+//! What is left when a build is ended at any moment, or has no room: a whole pack or none, every input as it was, and a
+//! next run that succeeds.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a skipped test must be heard")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use bp::digest::Digest;
+
+const STEP: &[u8] = include_bytes!("../fixtures/good/jax-sgd-step.sidecar.jsonl");
+const TRACE: &[u8] = include_bytes!("../fixtures/good/momentum-three-steps.trace.jsonl");
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    /// Inputs and a run directory, enough that a build takes a while.
+    fn furnished() -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        for folder in ["home", "in", "job/checkpoint-1"] {
+            fs::create_dir_all(home.at(folder)).unwrap();
+        }
+        for number in 0..40 {
+            fs::write(home.at(&format!("in/step-{number}.jsonl")), STEP).unwrap();
+            fs::write(home.at(&format!("in/trace-{number}.jsonl")), TRACE).unwrap();
+        }
+        fs::write(home.at("job/checkpoint-1/optimizer.pt"), vec![7; 3 << 20]).unwrap();
+        fs::write(home.at("job/config.json"), b"{\"learning_rate\": 0.1}").unwrap();
+        home
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn bp(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bp"));
+        command.args(arguments).current_dir(self.0.path()).env_clear();
+        command.env("HOME", self.at("home")).env("XDG_CONFIG_HOME", self.at("home/.config"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, out: &str) -> Command {
+        self.bp(&["pack", "run", "in", "--run", "job", "--out", out, "--name", "demo"])
+    }
+
+    /// Every input by its digest.
+    fn inputs(&self) -> BTreeMap<PathBuf, Digest> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.at("in"), self.at("job")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.insert(path.clone(), Digest::of(&fs::read(path).unwrap()));
+                }
+            }
+        }
+        found
+    }
+
+    /// The pack under its name verifies whole, by its maker's key.
+    #[track_caller]
+    fn is_whole(&self, pack: &str) {
+        let done = self.bp(&["pack", "verify", "--strict", "--allow-fail-verdict", pack]).output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    }
+}
+
+fn told(done: &Output) -> String {
+    // On one line: where lines are broken is not what is told.
+    String::from_utf8_lossy(&done.stderr).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What lies in a folder, by name.
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn killed_at_twenty_random_moments_a_build_leaves_a_whole_pack_or_none() {
+    let home = Home::furnished();
+    let before = home.inputs();
+    // How long a build takes; the first makes the key too, so that is not done here.
+    let timed = Home::furnished();
+    let begin = Instant::now();
+    let done = timed.run("packs").output().unwrap();
+    let length = begin.elapsed();
+    assert!([Some(0), Some(1)].contains(&done.status.code()), "{}", told(&done));
+    let (mut killed, mut finished, mut unfinished) = (0, 0, 0);
+    for round in 0..20_u32 {
+        // A moment of each twentieth of the time and some more: on a busy machine a build takes longer.
+        let part = f64::from(u32::try_from(RandomState::new().hash_one(round) % 1000).unwrap()) / 1000.0;
+        let moment = length.mul_f64((f64::from(round) + part) * 1.6 / 20.0);
+        let mut child = home.run("packs").spawn().unwrap();
+        thread::sleep(moment);
+        let ended = child.try_wait().unwrap().is_some();
+        let _ = child.kill();
+        let _ = child.wait();
+        killed += u32::from(!ended);
+        let pack = home.at("packs/demo");
+        if pack.symlink_metadata().is_ok() {
+            home.is_whole("packs/demo");
+            fs::rename(&pack, home.at(&format!("done-{round}"))).unwrap();
+            finished += 1;
+        } else {
+            unfinished +=
+                u32::from(names(&home.at("packs")).iter().any(|name| name.starts_with(".bp-partial-")));
+        }
+        assert_eq!(home.inputs(), before, "no input is touched");
+    }
+    eprintln!("{killed} of 20 killed in {length:?}: {finished} left a whole pack, {unfinished} a stage");
+    assert!(killed >= 8 && unfinished >= 5, "{killed} killed, {unfinished} left a stage");
+    let done = home.run("packs").output().unwrap();
+    assert!([Some(0), Some(1)].contains(&done.status.code()), "{}", told(&done));
+    home.is_whole("packs/demo");
+    assert_eq!(names(&home.at("packs")), ["demo"], "what the killed ones left is gone");
+    assert_eq!(home.inputs(), before);
+}
+
+/// A small file system in memory, gone with the test.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(at: PathBuf, size: &str) -> Option<Self> {
+        fs::create_dir(&at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(&at)
+            .output();
+        mounted.is_ok_and(|done| done.status.success()).then_some(Self(at))
+    }
+
+    fn resize(&self, size: &str) {
+        let done = Command::new("mount")
+            .args(["-o", &format!("remount,size={size}")])
+            .arg(&self.0)
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_no_pack_and_the_next_run_with_room_succeeds() {
+    let home = Home::furnished();
+    let before = home.inputs();
+    let Some(disk) = Disk::mount(home.at("disk"), "4k") else {
+        eprintln!("SKIPPED: a small tmpfs could not be mounted here; a full disk is NOT CHECKED");
+        return;
+    };
+    let mut full = 0;
+    // From no room at all to almost enough, so that the disk is full at many places of a build.
+    for size in [4, 16, 64, 128, 256, 512, 1024, 1536, 2048, 3072, 4096] {
+        disk.resize(&format!("{size}k"));
+        let done = home.run("disk/packs").output().unwrap();
+        if done.status.code() != Some(2) {
+            break;
+        }
+        full += 1;
+        assert!(told(&done).contains("No space left on device"), "{}", told(&done));
+        let left = names(&home.at("disk/packs"));
+        assert_eq!(left, Vec::<String>::new(), "at {size}k");
+        assert_eq!(home.inputs(), before);
+    }
+    eprintln!("{full} builds found the disk full");
+    assert!(full >= 5, "{full}");
+    disk.resize("64m");
+    if !home.at("disk/packs/demo").exists() {
+        let done = home.run("disk/packs").output().unwrap();
+        assert!([Some(0), Some(1)].contains(&done.status.code()), "{}", told(&done));
+    }
+    home.is_whole("disk/packs/demo");
+    assert_eq!((names(&home.at("disk/packs")), home.inputs()), (vec!["demo".to_owned()], before));
+}
+
+#[test]
+fn a_disk_that_fills_up_while_a_key_is_made_leaves_no_half_of_one() {
+    let home = Home::furnished();
+    let Some(disk) = Disk::mount(home.at("small"), "4k") else {
+        eprintln!("SKIPPED: a small tmpfs could not be mounted here; a full disk is NOT CHECKED");
+        return;
+    };
+    let run = || {
+        let mut command = home.run("packs");
+        command.env("HOME", home.at("small")).env("XDG_CONFIG_HOME", home.at("small"));
+        command.output().unwrap()
+    };
+    fs::write(home.at("small/filler"), vec![0; 4096]).unwrap();
+    let done = run();
+    assert_eq!(done.status.code(), Some(2), "{}", told(&done));
+    assert!(!home.at("packs/demo").exists());
+    fs::remove_file(home.at("small/filler")).unwrap();
+    disk.resize("1m");
+    let done = run();
+    assert!([Some(0), Some(1)].contains(&done.status.code()), "{}", told(&done));
+}
