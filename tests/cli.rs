@@ -1277,6 +1277,30 @@ fn what_packs_say_is_shown_compared_and_listed_and_not_called_checked() {
 }
 
 #[test]
+fn a_suite_is_frozen_before_the_job_and_the_pack_keeps_to_it() {
+    let home = Home::furnished();
+    let suite = r#"{"format":"bp-suite/1","name":"demo","scenarios":[
+        {"id":"a","category":"demo","inputs":["mazur.jsonl"],"expected":"must_pass"},
+        {"id":"b","category":"demo","inputs":["late.jsonl"],"expected":"must_pass"}]}"#;
+    home.put("suite.json", suite);
+    home.bp(&["pack", "suite", "freeze", "suite.json"])
+        .tells(0, &["late.jsonl: not there yet", "froze suite demo as it is in suite.freeze.json"]);
+    home.bp(&["pack", "suite", "freeze", "suite.json"]).tells(2, &["a freeze is not replaced"]);
+    home.bp(&["--json", "pack", "suite", "freeze", "bundled", "-o", "b.json"]).ends(0);
+    home.bp(&["generate", "xor", "--out", "late.jsonl"]).ends(0);
+    let run = ["pack", "run", "--suite", "suite.json", "--freeze", "suite.freeze.json", "--name"];
+    home.bp(&[&run[..], &["kept"]].concat()).ends(0);
+    home.bp(&["pack", "verify", "--strict", "packs/kept"]).tells(0, &["proof grade", "signer's word"]);
+    // What came later and was not there when it was frozen may be anything; what was there may not.
+    home.put("mazur.jsonl", home.text("xor.jsonl"));
+    home.bp(&[&run[..], &["other"]].concat()).tells(2, &["not as it was frozen: input mazur.jsonl:"]);
+    home.put("suite.json", suite.replace("must_pass", "informational"));
+    home.bp(&[&run[..], &["easier"]].concat()).tells(2, &["a suite with digest", "was frozen"]);
+    home.bp(&[&run[..5], &["step.jsonl", "--name", "none"]].concat()).tells(2, &["no freeze:"]);
+    assert!(!home.at("packs/easier").exists() && !home.at("packs/other").exists());
+}
+
+#[test]
 fn equal_inputs_key_and_time_make_equal_packs() {
     let home = Home::furnished();
     home.bp(&["keys", "new", "--out", "seal.pem"]).ends(0);

@@ -4,13 +4,16 @@
 
 mod packs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bp::pack::manifest::SuiteFacts;
-use bp::pack::{Demand, Evidence, InputKind, Judging, Pack, Selection, Stage, Suite};
+use bp::digest::Digest;
+use bp::pack::freeze::Frozen;
+use bp::pack::manifest::{ClockSource, SuiteFacts};
+use bp::pack::{Demand, Evidence, Freeze, InputKind, Judging, Pack, Selection, Stage, Suite};
 use bp::report::Outcome;
-use packs::{Place, alice, strict, terms};
+use bp::trust::SigningKey;
+use packs::{Place, alice, mallory, strict, terms};
 use serde_json::{Value, json};
 
 const GOOD: &[u8] = include_bytes!("../fixtures/good/mazur.receipt.jsonl");
@@ -26,6 +29,17 @@ fn suite(scenarios: &[Value]) -> Vec<u8> {
 
 /// A pack of a suite over `good.json` and `bad.json`, of which `there` can be read.
 fn pack(parent: &Path, bytes: &[u8], chosen: Option<&[&str]>, repeats: u32, there: &[&str]) -> Pack {
+    frozen_pack(parent, bytes, chosen, repeats, there, None)
+}
+
+fn frozen_pack(
+    parent: &Path,
+    bytes: &[u8],
+    chosen: Option<&[&str]>,
+    repeats: u32,
+    there: &[&str],
+    freeze: Option<&[u8]>,
+) -> Pack {
     let suite = Suite::parse(bytes).unwrap();
     let chosen = chosen.map(|ids| ids.iter().map(ToString::to_string).collect::<BTreeSet<_>>());
     let selection = Selection::of(&suite, chosen, repeats).unwrap();
@@ -36,8 +50,9 @@ fn pack(parent: &Path, bytes: &[u8], chosen: Option<&[&str]>, repeats: u32, ther
         let bytes = if path == "good.json" { GOOD } else { BAD };
         evidence.add(stage.take(stem, InputKind::Receipt, bytes, judging).unwrap());
     }
-    let files = stage.demand(bytes, &selection.to_bytes()).unwrap();
-    evidence.demand(Demand { suite, selection }, files);
+    let files = stage.demand(bytes, &selection.to_bytes(), freeze).unwrap();
+    let freeze = freeze.and_then(|bytes| Freeze::parse(bytes).ok());
+    evidence.demand(Demand { suite, selection, freeze }, files);
     stage.seal(evidence, &terms(), Some(&alice())).unwrap()
 }
 
@@ -170,4 +185,79 @@ fn a_suite_that_demands_nothing_is_put_in_its_place() {
         result.findings
     );
     assert!(!result.proof_grade && !result.not_checked.is_empty());
+}
+
+// What was frozen before anything ran.
+
+/// A freeze of a suite, in which an input may have other bytes, edited before it is signed.
+fn freeze(bytes: &[u8], key: &SigningKey, edit: impl FnOnce(&mut Frozen)) -> Vec<u8> {
+    let suite = Suite::parse(bytes).unwrap();
+    let inputs = BTreeMap::from([("good.json".to_owned(), Digest::of(GOOD))]);
+    let moment = ("2026-01-30T12:00:00Z".parse().unwrap(), ClockSource::Argument);
+    let mut frozen = Frozen::of(&suite, &inputs, terms().judge, moment);
+    edit(&mut frozen);
+    frozen.sign(key).unwrap()
+}
+
+fn frozen(freeze: &[u8]) -> Place {
+    let scratch = tempfile::tempdir().unwrap();
+    let pack = frozen_pack(scratch.path(), &demo(), None, 1, BOTH, Some(freeze)).publish("demo").unwrap();
+    Place { scratch, pack }
+}
+
+#[test]
+fn a_pack_that_kept_to_what_was_frozen_holds_and_says_whose_word_the_time_is() {
+    let place = frozen(&freeze(&demo(), &alice(), |_| {}));
+    let result = place.check(&strict());
+    assert_eq!(packs::broken(&result), Vec::<String>::new());
+    assert!(result.not_checked.iter().any(|sentence| sentence.contains("its signer's word")), "{result:?}");
+    let report = String::from_utf8(place.bytes("report.html")).unwrap();
+    assert!(report.contains("were frozen at 2026-01-30T12:00:00Z under key"), "{report}");
+    assert!(report.contains("Of the inputs, 1 were not there yet, and are not frozen."), "{report}");
+}
+
+#[test]
+fn the_demands_are_not_those_that_were_frozen() {
+    let easier = suite(&[scenario("good", "good.json", &json!("informational"))]);
+    for (found, differs) in [
+        (freeze(&easier, &alice(), |_| {}), "FREEZE_DIFFERS suite/freeze.json"),
+        (
+            freeze(&demo(), &alice(), |frozen| {
+                frozen.inputs.insert("good.json".into(), Some(Digest::of(b"other")));
+            }),
+            "FREEZE_DIFFERS suite/freeze.json",
+        ),
+        (
+            freeze(&demo(), &alice(), |frozen| frozen.judge.bounds_policy_sha256 = Digest::of(b"looser")),
+            "FREEZE_DIFFERS suite/freeze.json",
+        ),
+        (
+            freeze(&demo(), &alice(), |frozen| frozen.frozen_at = "2026-02-01T00:00:00Z".parse().unwrap()),
+            "FREEZE_DIFFERS suite/freeze.json",
+        ),
+        // Signed by someone of whom the recipient knows nothing.
+        (freeze(&demo(), &mallory(), |_| {}), "FREEZE_KEY_UNKNOWN suite/freeze.json"),
+    ] {
+        assert_eq!(frozen(&found).found(&strict()), [differs]);
+    }
+}
+
+#[test]
+fn a_freeze_that_was_edited_is_seen_and_one_that_is_none_gives_no_verdict() {
+    let signed = freeze(&demo(), &alice(), |_| {});
+    let other =
+        freeze(&demo(), &alice(), |frozen| frozen.frozen_at = "2026-01-29T00:00:00Z".parse().unwrap());
+    let [mut forged, other]: [Value; 2] =
+        [&signed, &other].map(|bytes| serde_json::from_slice(bytes).unwrap());
+    forged["payload"] = other["payload"].clone();
+    let place = frozen(&bp::json::canonical(&forged));
+    assert_eq!(place.found(&strict()), ["FREEZE_BROKEN suite/freeze.json"]);
+    let place = frozen(b"{}");
+    let found = place.found(&strict());
+    assert!(found.contains(&"FREEZE_UNSOUND suite/freeze.json".to_owned()), "{found:?}");
+    assert!(!place.check(&strict()).proof_grade);
+    // Beside no suite it is evidence of nothing.
+    let place = Place::sealed();
+    place.put("suite/freeze.json", &signed);
+    assert_eq!(place.found(&strict()), ["FILE_UNEXPECTED suite/freeze.json"]);
 }

@@ -19,6 +19,7 @@ use super::plan::{
     Stem, Terms,
 };
 use super::{LEDGER, Ledger, MANIFEST, SEAL};
+use crate::annex::Annex;
 use crate::annex::check::Fault;
 use crate::digest::Digest;
 use crate::persist;
@@ -117,14 +118,17 @@ impl Stage {
         plan::judge(stem, kind, bytes, judging, self)
     }
 
-    /// Writes a suite down, and what of it is judged.
+    /// Writes a suite down, what of it is judged, and what was signed of it before.
     ///
     /// # Errors
     /// [`BuildError::Io`] when the system refuses.
-    pub fn demand(&self, suite: &[u8], selection: &[u8]) -> Result<Files, BuildError> {
+    pub fn demand(&self, suite: &[u8], selection: &[u8], freeze: Option<&[u8]>) -> Result<Files, BuildError> {
         let mut files = Files::default();
         files.put(Place::Suite, suite, self)?;
         files.put(Place::Selection, selection, self)?;
+        if let Some(freeze) = freeze {
+            files.put(Place::Freeze, freeze, self)?;
+        }
         Ok(files)
     }
 
@@ -174,8 +178,9 @@ impl Stage {
         if let Some(fault) = conclusion.faults.first() {
             return Err(BuildError::Annex(fault.clone()));
         }
-        let Conclusion { pack_id, subject, verdict, suite, annex_facts, parent_manifest_sha256, .. } =
-            conclusion;
+        let Conclusion {
+            pack_id, subject, verdict, suite, annex, annex_facts, parent_manifest_sha256, ..
+        } = conclusion;
         let statement = Statement {
             format: FORMAT.to_owned(),
             pack_id: pack_id.clone(),
@@ -204,7 +209,7 @@ impl Stage {
         self.put(&PackPath::known(LEDGER), &ledger)?;
         self.put(&PackPath::known(MANIFEST), &manifest)?;
         self.sync(&statement)?;
-        Ok(Pack { stage: self, pack_id, manifest_sha256: Digest::of(&manifest), verdict })
+        Ok(Pack { stage: self, pack_id, manifest_sha256: Digest::of(&manifest), verdict, annex })
     }
 
     /// Brings every file and directory down to the disk.
@@ -271,6 +276,8 @@ pub struct Pack {
     pub manifest_sha256: Digest,
     /// What its inputs come to.
     pub verdict: FinalVerdict,
+    /// Its answer to Annex IV.
+    pub annex: Annex,
 }
 
 impl Pack {

@@ -368,6 +368,26 @@ laws! {
     "What the inputs were to come to cannot be read, so no verdict follows from them."
     "Get the pack again from its maker; `bp pack suite check` says what is wrong with a suite."
 
+    FREEZE_UNSOUND Broken
+    "A freeze in a pack is a signed statement of one suite, its inputs and its criteria."
+    "That the demands came first cannot be read from it, so no verdict follows from them."
+    "Get the pack again from its maker; `bp pack suite freeze` makes such a statement."
+
+    FREEZE_BROKEN Broken
+    "The freeze is signed by the key that it names."
+    "It was changed after it was signed, or the key never signed it: nothing shows that the demands came first."
+    "Do not rely on the suite as one that came before the job; ask its maker."
+
+    FREEZE_KEY_UNKNOWN Broken
+    "The public key of the freeze is at hand."
+    "It is neither the key of the seal nor one that you named, so its signature is not checked."
+    "Give the key with --signer KEY.pem, beside that of the seal."
+
+    FREEZE_DIFFERS Broken
+    "A pack that names a freeze holds the suite, the inputs and the criteria that were frozen, and was made after it."
+    "What was judged is not what was to be judged before the job ran."
+    "Compare the two suites; ask the maker why they differ."
+
     MANIFEST_JUDGE_MISMATCH Broken
     "A judge of this version has this version's rules and policy."
     "The manifest names our version with another set of rules or bounds."

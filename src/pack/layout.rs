@@ -3,7 +3,7 @@
 use super::law::{self, Law};
 use super::manifest::FileRole;
 use super::path::PackPath;
-use super::{PARENT, README, REPORT, SELECTION, SIGNER, SUITE};
+use super::{FREEZE, PARENT, README, REPORT, SELECTION, SIGNER, SUITE};
 use crate::annex::provider::{self, Syntax};
 use crate::annex::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN};
 use crate::digest::Digest;
@@ -96,6 +96,8 @@ pub enum Place<'a> {
     Suite,
     /// `suite/selection.json`: evidence.
     Selection,
+    /// `suite/freeze.json`: evidence.
+    Freeze,
     /// `run/...`, `run-2/...`: what a training job left; evidence.
     RunEvidence(Folder<'a>),
     /// `run/run.json`: what a training job was.
@@ -130,6 +132,7 @@ impl<'a> Place<'a> {
             SIGNER => return Some(Self::Signer),
             SUITE => return Some(Self::Suite),
             SELECTION => return Some(Self::Selection),
+            FREEZE => return Some(Self::Freeze),
             PARENT => return Some(Self::Parent),
             ANNEX_JSON | ANNEX_MARKDOWN | ANNEX_HTML => return Some(Self::Annex),
             _ => {}
@@ -161,6 +164,7 @@ impl<'a> Place<'a> {
             Self::Verdict(stem) => PackPath::known(&format!("verify/{stem}.json")),
             Self::Suite => PackPath::known(SUITE),
             Self::Selection => PackPath::known(SELECTION),
+            Self::Freeze => PackPath::known(FREEZE),
             Self::RunEvidence(folder) => PackPath::known(folder.0),
             Self::RunRecord(folder) => PackPath::known(&format!("{}/{}", folder.0, Folder::RECORD)),
             Self::Result => PackPath::known("results"),
@@ -181,7 +185,7 @@ impl<'a> Place<'a> {
             Self::Receipt(_) => FileRole::Receipt,
             Self::Sidecar(_) => FileRole::Sidecar,
             Self::Verdict(_) => FileRole::Verdict,
-            Self::Suite | Self::Selection => FileRole::Suite,
+            Self::Suite | Self::Selection | Self::Freeze => FileRole::Suite,
             Self::RunEvidence(_) => FileRole::RunEvidence,
             Self::RunRecord(_) => FileRole::RunRecord,
             Self::Result => FileRole::Result,
@@ -201,7 +205,7 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) | Self::Sidecar(_) => Group::Receipts,
             Self::Verdict(_) => Group::Verdicts,
-            Self::Suite | Self::Selection | Self::Result | Self::Signer => Group::Results,
+            Self::Suite | Self::Selection | Self::Freeze | Self::Result | Self::Signer => Group::Results,
             Self::RunEvidence(_) | Self::RunRecord(_) => Group::Run,
             Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Annex => Group::Annex,
             Self::Readme | Self::Report => Group::Pages,
@@ -214,7 +218,7 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) | Self::Sidecar(_) => &law::RECEIPT_NOT_REDERIVED,
             Self::Verdict(_) => &law::VERDICT_NOT_REDERIVED,
-            Self::Suite | Self::Selection | Self::Result => &law::RESULT_NOT_REDERIVED,
+            Self::Suite | Self::Selection | Self::Freeze | Self::Result => &law::RESULT_NOT_REDERIVED,
             Self::RunEvidence(_) | Self::RunRecord(_) => &law::RUN_NOT_REDERIVED,
             Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Annex => &law::ANNEX_NOT_REDERIVED,
             Self::Readme | Self::Report => &law::PAGE_NOT_REDERIVED,

@@ -13,6 +13,7 @@ pub mod build;
 pub mod check;
 pub mod diff;
 pub mod files;
+pub mod freeze;
 pub mod junit;
 pub mod law;
 pub mod layout;
@@ -32,6 +33,7 @@ mod walk;
 
 pub use build::{BuildError, Pack, Stage};
 pub use check::{Demands, Expected, Limits, OpenError, Options, Pin};
+pub use freeze::Freeze;
 pub use ledger::Ledger;
 pub use manifest::{Manifest, Moment, Statement, Unsealed};
 pub use only::Only;
@@ -60,3 +62,5 @@ pub const SUITE: &str = "suite/suite.json";
 pub const PARENT: &str = "annex/parent.json";
 /// What of the suite was judged.
 pub const SELECTION: &str = "suite/selection.json";
+/// What of the suite was signed before anything ran.
+pub const FREEZE: &str = "suite/freeze.json";

@@ -14,7 +14,7 @@ use crate::pack::plan::{Demand, InputKind, Judging, Stem};
 use crate::pack::result::How;
 use crate::pack::suite::{Selection, Suite};
 use crate::pack::walk::Walk;
-use crate::pack::{LEDGER, MANIFEST, SEAL, SELECTION, SUITE};
+use crate::pack::{FREEZE, Freeze, LEDGER, MANIFEST, SEAL, SELECTION, SUITE};
 
 impl Checker<'_> {
     /// Reads the ledger and puts its grammar to it. Answers it when it is the one that the manifest binds.
@@ -166,10 +166,17 @@ impl Checker<'_> {
                 "a suite and what of it was judged belong together",
             );
         }
+        let frozen = PackPath::known(FREEZE);
+        let freeze = if expected.contains_key(&frozen) {
+            let parsed = Freeze::parse(bytes(&frozen)?);
+            Some(parsed.map_err(|error| self.find(&law::FREEZE_UNSOUND, FREEZE, error.to_string())).ok()?)
+        } else {
+            None
+        };
         let parsed = Suite::parse(bytes(&suite)?);
         let demand = parsed.and_then(|suite| {
             let selection = Selection::parse(bytes(&selection).unwrap_or_default(), &suite)?;
-            Ok(Demand { suite, selection })
+            Ok(Demand { suite, selection, freeze })
         });
         demand
             .map_err(|error| {
@@ -226,7 +233,7 @@ pub(super) struct Intact {
 }
 
 fn is_demand(path: &PackPath) -> bool {
-    matches!(Place::of(path), Some(Place::Suite | Place::Selection))
+    matches!(Place::of(path), Some(Place::Suite | Place::Selection | Place::Freeze))
 }
 
 /// Whether a path is evidence by its place alone.
@@ -236,6 +243,7 @@ fn is_evidence(path: &PackPath) -> bool {
         Some(
             Place::Suite
                 | Place::Selection
+                | Place::Freeze
                 | Place::RunEvidence(_)
                 | Place::Provider(_)
                 | Place::Attachment(_)

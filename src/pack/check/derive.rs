@@ -62,9 +62,10 @@ impl Checker<'_> {
                 }
             }
         }
+        let demanded = demand.clone();
         if let Some(demand) = demand {
             let mut files = Files::default();
-            for place in [Place::Suite, Place::Selection] {
+            for place in [Place::Suite, Place::Selection, Place::Freeze] {
                 let (path, role) = (place.path(), place.role());
                 if let Some((sha256, bytes)) = kept.get(&path) {
                     files.note(path, Sealed { size_bytes: bytes.len() as u64, sha256: *sha256, role });
@@ -88,6 +89,9 @@ impl Checker<'_> {
             ));
         }
         let derived = Derived { conclusion, same_tool };
+        if let Some(demand) = &demanded {
+            self.freeze(demand, statement, &derived);
+        }
         self.compare(&derived, expected, &kept);
         Some(derived)
     }

@@ -11,6 +11,7 @@ mod additions;
 mod annex;
 mod bytes;
 mod derive;
+mod freeze;
 mod part;
 mod policy;
 mod seal;

@@ -56,6 +56,7 @@ impl Task {
             Some(
                 Place::Suite
                 | Place::Selection
+                | Place::Freeze
                 | Place::RunEvidence(_)
                 | Place::Provider(_)
                 | Place::Parent

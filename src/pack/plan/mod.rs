@@ -23,6 +23,7 @@ use scenario::Summary;
 pub use scenario::{Counts as ScenarioCounts, Standing};
 
 use super::files::{Files, Sealed, Sink};
+use super::freeze::Freeze;
 use super::layout::{Folder, Place};
 use super::manifest::{
     AnnexFacts, ClockSource, Judge, Moment, PackId, Producer, Statement, Subject, SubjectArtifact, SuiteFacts,
@@ -201,6 +202,8 @@ pub struct Demand {
     pub suite: Suite,
     /// What of it was judged.
     pub selection: Selection,
+    /// What of it was signed before anything ran.
+    pub freeze: Option<Freeze>,
 }
 
 impl Demand {
@@ -225,6 +228,12 @@ impl Evidence {
         self.assessed.insert(assessed.judged.stem.clone(), assessed);
         self.files.note(path, sealed);
         self.derived.extend(derived);
+    }
+
+    /// The digest of a judged input.
+    #[must_use]
+    pub fn input(&self, stem: &Stem) -> Option<Digest> {
+        self.assessed.get(stem).map(|input| input.judged.sha256)
     }
 
     /// Adds a suite, whose files are part of the evidence.
@@ -295,7 +304,7 @@ impl Evidence {
         let stems = demand.as_ref().map(|demand| demand.suite.inputs()).unwrap_or_default();
         let summary = demand
             .as_ref()
-            .map(|Demand { suite, selection }| Summary::of(suite, selection, &stems, &assessed));
+            .map(|Demand { suite, selection, .. }| Summary::of(suite, selection, &stems, &assessed));
         if let Some(summary) = &summary {
             result("scenario_summary.json", &json::canonical(summary))?;
             result("category_summary.json", &json::canonical(&summary.categories()))?;
@@ -335,6 +344,7 @@ impl Evidence {
             key_id,
             verdict: &verdict,
             scenarios: summary.as_ref(),
+            freeze: demand.as_ref().and_then(|demand| demand.freeze.as_ref()),
             coverage: &coverage,
             assessed: &assessed,
             evidence: &files,

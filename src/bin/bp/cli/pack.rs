@@ -60,6 +60,27 @@ pub(crate) enum PackSuite {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Sign what is demanded before anything runs: the suite, its inputs as far as they are there, rules and bounds.
+    #[command(after_help = "Example:
+  bp pack suite freeze suite.json --key seal.pem
+  bp pack run --suite suite.json --freeze suite.freeze.json --key seal.pem -- python train.py")]
+    Freeze(SuiteFreeze),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SuiteFreeze {
+    /// The suite; `bundled` for the one in this program.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Signing key, PEM; by default `$BP_SIGNING_KEY`, else the local default key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Where the freeze goes; by default beside the suite, under its name.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// The time in it; by default `SOURCE_DATE_EPOCH`, else now.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) created_at: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +109,9 @@ pub(crate) struct PackRun {
     /// Suite of scenarios that name the inputs and what they are to come to; `bundled` for the one in this program.
     #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
     pub(crate) suite: Option<PathBuf>,
+    /// What was signed of the suite before the job ran, by `bp pack suite freeze`; a suite that differs is refused.
+    #[arg(long, value_name = "FILE", requires = "suite")]
+    pub(crate) freeze: Option<PathBuf>,
     /// Scenarios of the suite to judge, by id; the others are left out, and the verdict says so.
     #[arg(long, value_name = "ID,...", requires = "suite", value_delimiter = ',')]
     pub(crate) scenario: Option<Vec<String>>,

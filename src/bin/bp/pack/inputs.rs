@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bp::error::{self, Failure};
 use bp::pack::plan::{InputKind, Stem};
 use bp::pack::suite::SuiteError;
-use bp::pack::{Demand, Selection, Suite};
+use bp::pack::{Demand, Freeze, Selection, Suite};
 
 use super::bundled;
 use crate::source;
@@ -58,6 +58,8 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
 /// A suite as it was named, and the inputs of the scenarios that were selected and are there.
 pub(super) struct Demanded {
     pub(super) bytes: Vec<u8>,
+    /// The bytes of its freeze.
+    pub(super) freeze: Option<Vec<u8>>,
     pub(super) demand: Demand,
     pub(super) inputs: Vec<Input>,
     /// Inputs that cannot be read, and why.
@@ -91,7 +93,23 @@ pub(super) fn demanded(file: &Path, scenarios: Option<&[String]>, repeats: u32) 
             Err(reason) => missing.push((path.to_owned(), reason)),
         }
     }
-    Ok(Demanded { bytes, demand: Demand { suite, selection }, inputs, missing })
+    let demand = Demand { suite, selection, freeze: None };
+    Ok(Demanded { bytes, freeze: None, demand, inputs, missing })
+}
+
+impl Demanded {
+    /// With the freeze in a file.
+    pub(super) fn frozen(mut self, file: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(file) = file {
+            let bytes = source::bytes(file)?;
+            let freeze = Freeze::parse(&bytes).map_err(|error| {
+                Failure::new(&error::SUITE_INVALID, format!("{}: no freeze: {error}", file.display()))
+                    .hint("`bp pack suite freeze FILE` makes one")
+            })?;
+            (self.demand.freeze, self.freeze) = (Some(freeze), Some(bytes));
+        }
+        Ok(self)
+    }
 }
 
 impl Origin {

@@ -9,8 +9,8 @@ use bp::error::{self, Failure};
 use bp::pack::PackPath;
 use bp::pack::build::{self, BuildError, Pack, Stage};
 use bp::pack::layout::{Folder, MAX_RUNS};
-use bp::pack::manifest::Subject;
-use bp::pack::plan::{Evidence, FinalVerdict, Judging, Terms};
+use bp::pack::manifest::{Counts, Subject};
+use bp::pack::plan::{Demand, Evidence, FinalVerdict, Judging, Terms};
 use bp::report::{Long, Outcome, fold};
 use bp::run;
 use bp::run::secrets::{self, Secret};
@@ -25,6 +25,9 @@ use crate::cli::PackRun;
 use crate::output::Output;
 use crate::{Run, clock, source, trust};
 
+/// Why `--redact` does not reach a record, and what does.
+const SECRET_IN_INPUT: &str = "a record is judged byte for byte, so --redact does not reach it: take the secret out \
+                               where the step is recorded, record it again, and revoke it if others saw it";
 /// Scenarios not as expected that are told on the terminal.
 const TOLD: usize = 5;
 
@@ -69,7 +72,10 @@ fn pack(
 ) -> Run {
     let (created_at, created_at_source) = clock::moment(arguments.created_at.as_deref())?;
     let demanded = match &arguments.suite {
-        Some(file) => Some(inputs::demanded(file, arguments.scenario.as_deref(), arguments.repeats)?),
+        Some(file) => {
+            let demanded = inputs::demanded(file, arguments.scenario.as_deref(), arguments.repeats)?;
+            Some(demanded.frozen(arguments.freeze.as_deref())?)
+        }
         None => None,
     };
     let runs = runs(arguments, watched)?;
@@ -96,7 +102,8 @@ fn pack(
     let judging = Judging { created_at, repeats: arguments.repeats };
     let take = |input: &Input| {
         let (kind, bytes) = input.read()?;
-        refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (input.name.as_str(), secret)))?;
+        refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (input.name.as_str(), secret)))
+            .map_err(|refused| refused.hint(SECRET_IN_INPUT))?;
         stage.take(input.stem.clone(), kind, &bytes, judging).map_err(|error| failure(&error))
     };
     for assessed in inputs.par_iter().map(take).collect::<Result<Vec<_>, _>>()? {
@@ -109,8 +116,10 @@ fn pack(
             .or(inputs.first().map(|input| input.name.as_str()))
             .or(runs.first().map(|_| "run")),
     );
-    if let Some(Demanded { bytes, demand, .. }) = demanded {
-        let files = stage.demand(&bytes, &demand.selection.to_bytes()).map_err(|error| failure(&error))?;
+    if let Some(Demanded { bytes, freeze, demand, .. }) = demanded {
+        kept_to(&demand, &terms, &evidence)?;
+        let selection = demand.selection.to_bytes();
+        let files = stage.demand(&bytes, &selection, freeze.as_deref()).map_err(|error| failure(&error))?;
         evidence.demand(demand, files);
     }
     if !papers.is_empty() {
@@ -130,6 +139,21 @@ fn pack(
         facts.tell(Some(&path), key, output)?;
     }
     Ok(u8::from(facts.verdict.verdict != Outcome::Pass))
+}
+
+/// Refuses what is not as it was frozen: a pack of it would be one that contradicts itself.
+fn kept_to(demand: &Demand, terms: &Terms, evidence: &Evidence) -> Result<(), Failure> {
+    let Some(freeze) = &demand.freeze else { return Ok(()) };
+    let claim = freeze.claim();
+    let differences = claim.differences(demand, &terms.judge, &terms.created_at, |stem| evidence.input(stem));
+    match differences.as_slice() {
+        [] => Ok(()),
+        all => {
+            let hint = "leave out --freeze to pack it as a suite that was not frozen";
+            Err(Failure::new(&error::SUITE_INVALID, format!("not as it was frozen: {}", all.join("; ")))
+                .hint(hint))
+        }
+    }
 }
 
 /// What training jobs left, one for each folder that was named; a command without a folder is one too.
@@ -198,12 +222,22 @@ struct Facts {
     pack_id: String,
     manifest_sha256: Digest,
     verdict: FinalVerdict,
+    /// What is not shown.
+    open: String,
 }
 
 impl Facts {
     fn of(pack: &Pack) -> Self {
-        let Pack { pack_id, manifest_sha256, verdict, .. } = pack;
-        Self { pack_id: pack_id.to_string(), manifest_sha256: *manifest_sha256, verdict: verdict.clone() }
+        let Pack { pack_id, manifest_sha256, verdict, annex, .. } = pack;
+        let open =
+            annex.entries.iter().filter(|entry| entry.facets.iter().any(|facet| !facet.open.is_empty()));
+        let (open, all) = (open.count(), annex.entries.len());
+        Self {
+            pack_id: pack_id.to_string(),
+            manifest_sha256: *manifest_sha256,
+            verdict: verdict.clone(),
+            open: format!("no sign-off, no independent time; Annex IV: {open} of {all} points"),
+        }
     }
 
     /// Without a path, the pack was made and thrown away.
@@ -234,9 +268,25 @@ impl Facts {
             output.say(&text);
             return Ok(());
         };
+        text.push('\n');
+        let mut line =
+            |head: &str, what: &str| text.push_str(&fold(&format!("  {head:<8} "), what, Long::Break));
+        let Counts { receipts, passed, failed, insufficient } = self.verdict.counts;
+        if receipts > 0 {
+            line(
+                "inputs",
+                &format!("{receipts}: {passed} passed, {failed} failed, {insufficient} insufficient"),
+            );
+        }
+        for job in self.verdict.runs.iter().take(2) {
+            let id = job.run_id.as_deref().unwrap_or("no id");
+            let flagged = if job.flagged { ", and findings speak against it" } else { "" };
+            line("run", &format!("{}: {id}, {}{flagged}", job.folder, job.state.name()));
+        }
+        line("open", &self.open);
         let _ = write!(
             text,
-            "\n  pack     {path}\n  seal     {sealed}\n  check it with\n    bp pack verify --strict {path}"
+            "  pack     {path}\n  seal     {sealed}\n  check it with\n    bp pack verify --strict {path}"
         );
         output.say(&text);
         output.data(format!("{path}\n").as_bytes())

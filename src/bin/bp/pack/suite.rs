@@ -1,15 +1,81 @@
-//! `pack suite`: looking at a suite before it is judged.
+//! `pack suite`: looking at a suite before it is judged, and signing what it demands.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use bp::digest::Digest;
+use bp::error::{self, Failure};
+use bp::pack::freeze::Frozen;
 use bp::pack::suite::Expected;
+use bp::persist;
+use bp::report::{Long, fold};
 use serde_json::json;
 
 use super::inputs::{self, Demanded};
-use crate::Run;
-use crate::cli::PackSuite;
+use super::judge;
+use crate::cli::{PackSuite, SuiteFreeze};
 use crate::output::Output;
+use crate::{Run, clock, source, trust};
 
 pub(super) fn suite(command: &PackSuite, output: &Output) -> Run {
-    let PackSuite::Check { file } = command;
+    match command {
+        PackSuite::Check { file } => check(file, output),
+        PackSuite::Freeze(arguments) => freeze(arguments, output),
+    }
+}
+
+/// Signs what a suite demands, and what is there of its inputs.
+fn freeze(arguments: &SuiteFreeze, output: &Output) -> Run {
+    let SuiteFreeze { file, key, out, created_at } = arguments;
+    let Demanded { demand, inputs, missing, .. } = inputs::demanded(file, None, 1)?;
+    let out = out.clone().unwrap_or_else(|| file.with_extension("freeze.json"));
+    let moment = clock::moment(created_at.as_deref())?;
+    let (key, said) = trust::signing_key(key.as_deref(), &moment.0)?;
+    let mut digests = BTreeMap::new();
+    for input in inputs {
+        let (_, bytes) = input.read()?;
+        digests.insert(input.name, Digest::of(&bytes));
+    }
+    let frozen = Frozen::of(&demand.suite, &digests, judge(), moment);
+    let bytes = frozen.sign(&key).map_err(|error| Failure::of(&error::KEY_ERROR, &error))?;
+    persist::create(&out, &bytes, 0o644).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::new(
+            &error::FILE_EXISTS,
+            format!("{}: exists, and a freeze is not replaced", out.display()),
+        ),
+        _ => source::failure(&out, &error),
+    })?;
+    if output.json {
+        output.envelope(&json!({
+            "ok": true,
+            "out": source::shown(&out),
+            "suite_sha256": frozen.suite_sha256,
+            "frozen_at": frozen.frozen_at,
+            "key_id": key.id(),
+            "inputs": frozen.inputs.len(),
+            "not_there_yet": missing.iter().map(|(path, _)| path).collect::<Vec<_>>(),
+        }))?;
+        return Ok(0);
+    }
+    output.say(&said.map_or_else(String::new, |said| format!("{said}\n")));
+    for (path, _) in &missing {
+        output.say(&format!("[WARN] {path}: not there yet, so its bytes are not frozen"));
+    }
+    output.say(&fold(
+        "froze ",
+        &format!("suite {} as it is in {}", demand.suite.name(), out.display()),
+        Long::Keep,
+    ));
+    output.say(&fold(
+        "",
+        "It shows that the demands came first as far as your key and your clock are believed.",
+        Long::Keep,
+    ));
+    Ok(0)
+}
+
+fn check(file: &Path, output: &Output) -> Run {
     let Demanded { demand, inputs, missing, .. } = inputs::demanded(file, None, 1)?;
     let suite = &demand.suite;
     let ok = missing.is_empty();

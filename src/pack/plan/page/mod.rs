@@ -13,6 +13,7 @@ use super::{Assessed, Stem, Summary, Terms};
 use crate::annex::check::todo;
 use crate::annex::{Annex, catalogue};
 use crate::pack::files::Files;
+use crate::pack::freeze::Freeze;
 use crate::pack::manifest::{ClockSource, Moment, PackId, Subject};
 use crate::pack::template::render;
 use crate::report::{Coverage, Outcome};
@@ -29,6 +30,7 @@ pub(super) struct Inside<'a> {
     pub(super) key_id: Option<&'a KeyId>,
     pub(super) verdict: &'a FinalVerdict,
     pub(super) scenarios: Option<&'a Summary<'a>>,
+    pub(super) freeze: Option<&'a Freeze>,
     pub(super) coverage: &'a Coverage,
     pub(super) assessed: &'a BTreeMap<Stem, Assessed>,
     pub(super) evidence: &'a Files,

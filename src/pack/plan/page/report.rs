@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Head, Inside, render};
 use crate::digest::Digest;
+use crate::pack::freeze::Freeze;
 use crate::pack::path::PackPath;
 use crate::pack::plan::results::Judged;
 use crate::pack::plan::scenario::Row;
@@ -28,6 +29,7 @@ const MAX_ROWS: usize = 1000;
 struct Page<'a> {
     head: Head<'a>,
     scenarios: Option<&'a [Row<'a>]>,
+    freeze: Option<String>,
     runs: Vec<Run<'a>>,
     charts: Vec<Chart>,
     map: Option<String>,
@@ -101,6 +103,7 @@ pub(in crate::pack::plan) fn report(inside: &Inside<'_>) -> String {
     let page = Page {
         head: inside.head(),
         scenarios: inside.scenarios.map(|summary| summary.scenarios.as_slice()),
+        freeze: inside.freeze.map(frozen),
         runs: inside.runs.iter().map(|(folder, record)| Run::of(folder, record)).collect(),
         // The scenarios of a suite have nothing to do with each other: no line leads from one to the next.
         charts: if inside.scenarios.is_none() { charts(&timeline) } else { Vec::new() },
@@ -149,6 +152,19 @@ impl<'a> Run<'a> {
         });
         Self { folder, record, charts: charts.take(MAX_CHARTS).collect(), graph: artifacts(record) }
     }
+}
+
+/// What a freeze shows, in a sentence or two.
+fn frozen(freeze: &Freeze) -> String {
+    let claim = freeze.claim();
+    let open = match claim.open_inputs() {
+        0 => String::new(),
+        count => format!(" Of the inputs, {count} were not there yet, and are not frozen."),
+    };
+    let (frozen_at, key) = (claim.frozen_at, freeze.key_id());
+    format!(
+        "Suite, criteria and inputs were frozen at {frozen_at} under key {key}; the time is the signer's word.{open}"
+    )
 }
 
 /// Data, run, weights, and the files that hold equal weights.
