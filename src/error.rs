@@ -131,6 +131,12 @@ codes! {
     PACK_NOT_WRITTEN 2 true
         "The pack could not be written; nothing stands under its final name."
         "Try again once the cause is gone.";
+    PACK_NOT_ARCHIVED 2 false
+        "The folder is not a whole pack, so no archive was made of it."
+        "`bp pack verify PACK` says what is wrong with it.";
+    PACK_REFUSED 1 false
+        "The archive holds no pack that keeps every law that was put to it, so nothing was extracted."
+        "`bp pack verify ARCHIVE` lists every finding.";
     PACK_UNREADABLE 2 false
         "There is no pack there that could be opened."
         "Name the pack's folder, the one that holds manifest.json.";

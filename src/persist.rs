@@ -11,11 +11,7 @@ use std::path::{Path, PathBuf};
 pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut staged = Staged::new(path, mode)?;
     staged.write_all(bytes)?;
-    staged.file.sync_all()?;
-    // A link, unlike a rename, refuses a name that is taken.
-    fs::hard_link(&staged.beside, path)?;
-    drop(staged);
-    sync_directory(parent_of(path))
+    staged.publish_new()
 }
 
 /// Writes a file, in the place of the one that may be there.
@@ -49,6 +45,20 @@ impl Staged {
             _ => {}
         }
         Ok(Self { file: open_new(&beside, mode)?, beside, path: path.to_owned() })
+    }
+
+    /// Brings it down to the disk and into its place. A name that is taken is an error
+    /// ([`io::ErrorKind::AlreadyExists`]), never replaced.
+    ///
+    /// # Errors
+    /// Whatever the file system reports.
+    pub fn publish_new(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        // A link, unlike a rename, refuses a name that is taken.
+        fs::hard_link(&self.beside, &self.path)?;
+        let path = self.path.clone();
+        drop(self);
+        sync_directory(parent_of(&path))
     }
 
     /// Brings it down to the disk and into its place, where another file may be.

@@ -212,11 +212,15 @@ impl Stage {
         Ok(Pack { stage: self, pack_id, manifest_sha256: Digest::of(&manifest), verdict, annex })
     }
 
-    /// Brings every file and directory down to the disk.
+    /// Brings every file and directory of a pack down to the disk.
     fn sync(&self, statement: &Statement) -> Result<(), BuildError> {
         let roots = [MANIFEST, LEDGER].into_iter().chain(statement.key_id().map(|_| SEAL));
-        let files: Vec<&str> =
-            roots.chain(statement.artifacts.iter().map(|artifact| artifact.path.as_str())).collect();
+        self.sync_files(roots.chain(statement.artifacts.iter().map(|artifact| artifact.path.as_str())))
+    }
+
+    /// Brings files, and every directory, down to the disk.
+    pub(super) fn sync_files<'a>(&self, files: impl Iterator<Item = &'a str>) -> Result<(), BuildError> {
+        let files: Vec<&str> = files.collect();
         #[cfg(target_os = "linux")]
         if files.len() > SYNCED_ALONE {
             let directory = File::open(&self.path).map_err(at(&self.path))?;
@@ -231,6 +235,27 @@ impl Stage {
             persist::sync_directory(directory).map_err(at(directory))?;
         }
         Ok(())
+    }
+
+    /// A new file of the pack, for writing.
+    pub(super) fn file(&self, path: &PackPath) -> Result<File, BuildError> {
+        self.make_way(path)?;
+        let file = self.path.join(path.as_str());
+        persist::open_new(&file, 0o644).map_err(at(&file))
+    }
+
+    /// Gives what was staged its final name.
+    pub(super) fn publish(&self, name: &str) -> Result<PathBuf, BuildError> {
+        let target = free(&self.parent, name)?;
+        rename_without_replacing(&self.path, &target).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
+                BuildError::Exists(target.clone())
+            }
+            _ => BuildError::Io { path: target.clone(), source },
+        })?;
+        let parent = persist::parent_of(&target);
+        persist::sync_directory(parent).map_err(at(parent))?;
+        Ok(target)
     }
 
     /// Makes the directories that a path of the pack lies in.
@@ -293,16 +318,7 @@ impl Pack {
     /// [`BuildError::Name`] for a name that is none, [`BuildError::Exists`] when it is taken, [`BuildError::Io`] when the
     /// system refuses.
     pub fn publish(self, name: &str) -> Result<PathBuf, BuildError> {
-        let target = free(&self.stage.parent, name)?;
-        rename_without_replacing(&self.stage.path, &target).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
-                BuildError::Exists(target.clone())
-            }
-            _ => BuildError::Io { path: target.clone(), source },
-        })?;
-        let parent = persist::parent_of(&target);
-        persist::sync_directory(parent).map_err(at(parent))?;
-        Ok(target)
+        self.stage.publish(name)
     }
 }
 

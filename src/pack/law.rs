@@ -108,6 +108,47 @@ laws! {
     "What lies beyond the limit is not checked."
     "Raise the limit if you expect a pack this large."
 
+    // Archives.
+    ARCHIVE_MALFORMED Broken
+    "An archive is one gzip member or zstd frame that holds ustar headers and what they announce."
+    "What programs make of such bytes differs between them. Nothing after that place is read."
+    "Get the archive again; `bp pack archive` and `tar --format=ustar` write what is read here."
+
+    ARCHIVE_CUT Broken
+    "An archive ends with two blocks of zeros."
+    "Its end is missing: it was not transferred whole."
+    "Get the archive again."
+
+    ARCHIVE_ORDER Broken
+    "An archive begins with manifest.json, and a seal comes second."
+    "Whoever reads it as it streams by could not hold the files before the manifest against anything."
+    "Extract it with tar, look at what it holds, and let `bp pack archive` make it anew."
+
+    ARCHIVE_PATH_TWICE Broken
+    "An archive names a path once."
+    "Which of the two a program keeps differs between programs."
+    "Get the archive again; treat its maker's tools with suspicion."
+
+    ARCHIVE_SPARSE Broken
+    "No file of an archive has holes."
+    "A few bytes can stand for more than a disk holds. It is not read."
+    "Get the archive again; `bp pack archive` writes files as they are."
+
+    ARCHIVE_EXTENSION Broken
+    "The only extension in an archive is a path that no ustar header holds."
+    "Extensions change what headers say, and programs differ in which they follow. Nothing after it is read."
+    "Get the archive again; `bp pack archive` and `tar --format=ustar` write none."
+
+    ARCHIVE_TRAILING_DATA Broken
+    "Nothing but zeros lies between the files of an archive, and nothing after its end."
+    "Bytes that no entry announces can carry what nobody sealed."
+    "Get the archive again."
+
+    ARCHIVE_BOMB Broken
+    "An archive unfolds to no more than 500 times its length, once it is over 64 MiB."
+    "It is made to fill memory or a disk. It is not read on."
+    "Do not unpack it; ask its maker what it is."
+
     // Manifest.
     MANIFEST_MISSING Broken
     "A pack has a manifest.json."

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod add;
+pub mod archive;
 pub mod attestation;
 pub mod build;
 pub mod check;

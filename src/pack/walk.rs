@@ -27,7 +27,7 @@ pub(super) struct Entry {
 pub(super) type Seen = (&'static Law, String, String);
 
 /// Everything that lies in a pack.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Walk {
     pub(super) entries: BTreeMap<PackPath, Entry>,
     pub(super) seen: Vec<Seen>,
@@ -35,6 +35,8 @@ pub(super) struct Walk {
     pub(super) count: u64,
     /// False when a limit or an error cut the walk short.
     pub(super) whole: bool,
+    /// Whether more names are seen once files are read.
+    pub(super) on_the_way: bool,
 }
 
 impl Walk {
@@ -165,15 +167,22 @@ fn irregular(metadata: &Metadata) -> Option<(&'static Law, String)> {
 
 #[cfg(unix)]
 fn unsafe_mode(metadata: &Metadata) -> Option<String> {
-    let mode = cap_std::fs::MetadataExt::mode(metadata) & 0o7777;
-    // A directory may inherit setgid from where it lies; a link's own mode means nothing.
-    let forbidden = if metadata.is_dir() { 0o4002 } else { 0o6002 };
-    (!metadata.is_symlink() && mode & forbidden != 0).then(|| format!("mode {mode:04o}"))
+    // A link's own mode means nothing.
+    let mode = cap_std::fs::MetadataExt::mode(metadata);
+    if metadata.is_symlink() { None } else { unsafe_bits(mode, metadata.is_dir()) }
 }
 
 #[cfg(not(unix))]
 fn unsafe_mode(_: &Metadata) -> Option<String> {
     None
+}
+
+/// A mode that lets anyone change what it belongs to, or run it with another's rights.
+pub(super) fn unsafe_bits(mode: u32, is_directory: bool) -> Option<String> {
+    let mode = mode & 0o7777;
+    // A directory may inherit setgid from where it lies.
+    let forbidden = if is_directory { 0o4002 } else { 0o6002 };
+    (mode & forbidden != 0).then(|| format!("mode {mode:04o}"))
 }
 
 /// Why a file was not read.
@@ -186,6 +195,22 @@ pub(super) fn read(
     size_bytes: u64,
     keep: bool,
 ) -> Result<(Digest, Vec<u8>), Refusal> {
+    let mut kept = Vec::new();
+    let keeping = |chunk: &[u8]| {
+        if keep {
+            kept.extend_from_slice(chunk);
+        }
+    };
+    stream(dir, path, size_bytes, keeping).map(|digest| (digest, kept))
+}
+
+/// Reads one file once: its digest, and every chunk to `sink`. The file must be `size_bytes` long.
+pub(super) fn stream(
+    dir: &Dir,
+    path: &PackPath,
+    size_bytes: u64,
+    sink: impl FnMut(&[u8]),
+) -> Result<Digest, Refusal> {
     let unreadable = |error: io::Error| (&law::FILE_UNREADABLE, error.to_string());
     let changed = |error: ReadError| match error {
         ReadError::Io(error) => unreadable(error),
@@ -198,14 +223,7 @@ pub(super) fn read(
     if metadata.len() != size_bytes {
         return Err(changed(ReadError::Changed { stated: size_bytes, read: metadata.len() }));
     }
-    let mut kept = Vec::new();
-    let keeping = |chunk: &[u8]| {
-        if keep {
-            kept.extend_from_slice(chunk);
-        }
-    };
-    let digest = handle::drain(&mut file, size_bytes, keeping).map_err(changed)?;
-    Ok((digest, kept))
+    handle::drain(&mut file, size_bytes, sink).map_err(changed)
 }
 
 /// A name or text from a pack, fit for a terminal: control characters escaped, cut after 200.

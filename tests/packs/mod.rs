@@ -11,6 +11,7 @@ use std::process::Command;
 use bp::digest::Digest;
 use bp::pack::check::{self, Limits};
 use bp::pack::manifest::{ClockSource, Judge, PackId, Producer, Signing, Subject};
+use bp::pack::result::{How, SignerStatus};
 use bp::pack::{
     Demands, Evidence, InputKind, Judging, Ledger, Options, Pack, Pin, Stage, Statement, Stem, Terms,
     VerifyResult,
@@ -249,7 +250,47 @@ impl Place {
     pub(crate) fn check(&self, options: &Options) -> VerifyResult {
         let result = check::directory(&self.pack, options).unwrap();
         assert_schema(&result);
+        self.assert_streamed(&result, options);
         result
+    }
+
+    /// The length of all files together.
+    fn length(&self) -> u64 {
+        fn sum(folder: &Path) -> u64 {
+            let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+            entries
+                .map(|entry| match entry.file_type().unwrap() {
+                    kind if kind.is_dir() => sum(&entry.path()),
+                    _ => entry.metadata().unwrap().len(),
+                })
+                .sum()
+        }
+        sum(&self.pack)
+    }
+
+    /// In an archive the pack is found to be the same, wherever an archive can hold what the directory does.
+    fn assert_streamed(&self, result: &VerifyResult, options: &Options) {
+        let structure = result.checks.iter().find(|check| check.name == "structure").unwrap();
+        let length = self.length();
+        if structure.ok != Some(true) || !self.at("manifest.json").exists() || length > 64 << 20 {
+            return;
+        }
+        let streamed = check::archive(&gzip(&tar(&self.files()))[..], options);
+        assert_schema(&streamed);
+        let found = broken(result);
+        if found.iter().any(|code| code.starts_with("LIMIT_EXCEEDED")) {
+            assert!(!streamed.ok);
+            return;
+        }
+        // Where the seal holds for no named signer, no more than the head was read.
+        let head = streamed.checks.iter().any(|check| check.name == "ledger" && check.how == How::NotChecked);
+        if head && result.signer.status != SignerStatus::Pinned && !result.ok {
+            let known = |code: &String| found.contains(code) || code.starts_with("SIGNER_NOT_PINNED ");
+            let streamed = broken(&streamed);
+            assert!(!streamed.is_empty() && streamed.iter().all(known), "{streamed:?} {found:?}");
+        } else {
+            assert_eq!(streamed, *result);
+        }
     }
 
     /// `CODE path` of every finding, in order of text.
@@ -282,4 +323,63 @@ pub(crate) fn has_openssl() -> bool {
         eprintln!("SKIPPED: no openssl on this machine");
     }
     there
+}
+
+// Archives, byte by byte: the tests' own hand, so that what the product writes is held against another.
+
+/// A ustar header; the name as it is.
+pub(crate) fn tar_header(name: &[u8], kind: u8, size: u64, mode: u32) -> Vec<u8> {
+    let mut header = vec![0; 512];
+    header[..name.len()].copy_from_slice(name);
+    for (at, width, value) in
+        [(100, 7, u64::from(mode)), (108, 7, 0), (116, 7, 0), (124, 11, size), (136, 11, 0)]
+    {
+        header[at..at + width].copy_from_slice(format!("{value:0width$o}").as_bytes());
+    }
+    header[156] = kind;
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    tar_edit(&mut header, 0, b"");
+    header
+}
+
+/// Puts bytes into a header, and its sum right.
+pub(crate) fn tar_edit(header: &mut [u8], at: usize, bytes: &[u8]) {
+    header[at..at + bytes.len()].copy_from_slice(bytes);
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+}
+
+/// A file of an archive.
+pub(crate) fn tar_entry(name: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let mut entry = tar_header(name, b'0', bytes.len() as u64, 0o644);
+    entry.extend(bytes);
+    entry.resize(entry.len().next_multiple_of(512), 0);
+    entry
+}
+
+/// Files as an archive: manifest and seal first, then by name, each folder before what lies in it.
+pub(crate) fn tar(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    let mut archive = Vec::new();
+    let mut folders = BTreeSet::new();
+    let first = |name: &str| (name != "manifest.json", name != "manifest.json.sig");
+    let mut files: Vec<_> = files.iter().collect();
+    files.sort_by_key(|(name, _)| (first(name), (*name).clone()));
+    for (name, bytes) in files {
+        for (at, _) in name.match_indices('/') {
+            if folders.insert(name[..at].to_owned()) {
+                archive.extend(tar_header(&name.as_bytes()[..=at], b'5', 0, 0o755));
+            }
+        }
+        archive.extend(tar_entry(name.as_bytes(), bytes));
+    }
+    archive.extend([0; 1024]);
+    archive
+}
+
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }

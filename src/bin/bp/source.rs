@@ -29,10 +29,7 @@ pub(crate) fn whole(path: &Path) -> Result<Vec<u8>, Failure> {
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     if path == Path::new("-") {
-        if io::stdin().is_terminal() {
-            return Err(Failure::new(&error::STDIN_IS_TTY, "standard input is a terminal"));
-        }
-        io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(|error| failure(path, &error))?;
+        standard_input()?.take(limit).read_to_end(&mut bytes).map_err(|error| failure(path, &error))?;
     } else {
         let file = File::open(path).map_err(|error| failure(path, &error))?;
         let metadata = file.metadata().map_err(|error| failure(path, &error))?;
@@ -52,6 +49,14 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         }
         _ => failure(path, &error),
     })
+}
+
+/// Standard input, when something is piped in.
+pub(crate) fn standard_input() -> Result<io::Stdin, Failure> {
+    if io::stdin().is_terminal() {
+        return Err(Failure::new(&error::STDIN_IS_TTY, "standard input is a terminal"));
+    }
+    Ok(io::stdin())
 }
 
 /// A path as text, for documents: what is not Unicode in it is replaced.

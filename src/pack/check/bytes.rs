@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Checker;
-use super::source::{Read, Task};
+use super::source::{Read, Task, Wanted};
 use crate::digest::Digest;
 use crate::pack::law;
 use crate::pack::layout::{Added, Place};
 use crate::pack::ledger::{Defect, Ledger, MAX_PROBLEMS};
-use crate::pack::manifest::{Artifact, Statement};
+use crate::pack::manifest::{Artifact, Statement, Unsealed};
 use crate::pack::path::PackPath;
 use crate::pack::plan::{Demand, InputKind, Judging, Stem};
 use crate::pack::result::How;
@@ -20,6 +20,9 @@ impl Checker<'_> {
     /// Reads the ledger and puts its grammar to it. Answers it when it is the one that the manifest binds.
     pub(super) fn ledger(&mut self, walk: &Walk, statement: Option<&Statement>) -> Option<Ledger> {
         let before = self.findings.len();
+        if walk.on_the_way {
+            return None;
+        }
         let Some(entry) = walk.entries.get(&PackPath::known(LEDGER)).copied() else {
             self.find(&law::LEDGER_MISSING, LEDGER, "there is none");
             self.done("ledger", How::Checked, 0, before);
@@ -63,10 +66,8 @@ impl Checker<'_> {
         ledger: Option<&Ledger>,
     ) -> BTreeMap<PackPath, Artifact> {
         let before = self.findings.len();
-        let root_files: BTreeSet<PackPath> = [MANIFEST, SEAL, LEDGER].map(PackPath::known).into();
-        let listed = statement.artifacts.iter().filter(|artifact| !root_files.contains(&artifact.path));
-        let expected: BTreeMap<PackPath, Artifact> =
-            listed.map(|artifact| (artifact.path.clone(), artifact.clone())).collect();
+        let root_files = root_files();
+        let expected = expected(statement);
         if let Some(ledger) = ledger {
             self.ledger_equals_artifacts(ledger, &expected);
         }
@@ -123,8 +124,7 @@ impl Checker<'_> {
         let before = self.findings.len();
         let mut readable = self.readable(walk, expected);
         let mut intact = Intact::default();
-        let judging = Judging { created_at: statement.created_at, repeats: 1 };
-        let mut task = Task { inputs: inputs(expected), judging, same_tool: self.made_by_this(statement) };
+        let mut task = self.task(statement, expected);
         // How often inputs are judged stands in the selection, so the suite is read first.
         let demand: Vec<_> = readable.extract_if(.., |(path, _)| is_demand(path)).collect();
         self.take(&mut intact, &demand, &task);
@@ -134,6 +134,27 @@ impl Checker<'_> {
         intact.evidence = evidence(expected);
         self.done("digests", How::Checked, intact.read.len() as u64, before);
         intact
+    }
+
+    /// What is done with the bytes of each file, as far as the manifest says.
+    fn task(&self, statement: &Statement, expected: &BTreeMap<PackPath, Artifact>) -> Task {
+        let judging = Judging { created_at: statement.created_at, repeats: 1 };
+        Task { inputs: inputs(expected), judging, same_tool: self.made_by_this(statement) }
+    }
+
+    /// What is wanted of files that stream by.
+    pub(super) fn wanted(&self, unsealed: &Unsealed) -> Wanted {
+        let statement = unsealed.claim();
+        let expected = expected(statement);
+        let key_comes_later =
+            self.named() && statement.key_id().is_some_and(|id| self.recipient_key(id).is_none());
+        let mut task = self.task(statement, &expected);
+        let mut waits = key_comes_later || expected.keys().any(is_demand);
+        if self.options.only.is_some() {
+            // Of a part it is the digests that count.
+            (task.inputs, task.same_tool, waits) = (BTreeMap::new(), true, false);
+        }
+        Wanted { expected, task, waits }
     }
 
     fn take(&mut self, intact: &mut Intact, files: &[(&PackPath, &Artifact)], task: &Task) {
@@ -230,6 +251,17 @@ pub(super) struct Intact {
     pub(super) evidence: BTreeSet<PackPath>,
     /// The suite that the inputs answer to.
     pub(super) demand: Option<Demand>,
+}
+
+fn root_files() -> BTreeSet<PackPath> {
+    [MANIFEST, SEAL, LEDGER].map(PackPath::known).into()
+}
+
+/// The sealed files that the manifest lists.
+fn expected(statement: &Statement) -> BTreeMap<PackPath, Artifact> {
+    let root_files = root_files();
+    let listed = statement.artifacts.iter().filter(|artifact| !root_files.contains(&artifact.path));
+    listed.map(|artifact| (artifact.path.clone(), artifact.clone())).collect()
 }
 
 fn is_demand(path: &PackPath) -> bool {

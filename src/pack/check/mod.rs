@@ -16,6 +16,7 @@ mod part;
 mod policy;
 mod seal;
 mod source;
+mod stream;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -35,7 +36,7 @@ use crate::pack::result::{
     AttestationFacts, Check, FORMAT, Finding, How, PackFacts, Scope, SignOffFacts, SignerFacts, SignerStatus,
     VerifyResult,
 };
-use crate::pack::walk::{Entry, shown};
+use crate::pack::walk::{Entry, Walk, shown};
 use crate::report::Outcome;
 use crate::trust::{KeyId, TrustPolicy, VerifyingKey};
 use additions::Counted;
@@ -155,6 +156,11 @@ pub fn directory(path: &Path, options: &Options) -> Result<VerifyResult, OpenErr
     Ok(checked(&mut source::Directory(dir), options))
 }
 
+/// Checks the pack in an archive, in one pass over its bytes: nothing is unpacked, and memory does not grow with it.
+pub fn archive(stream: impl io::Read + Send, options: &Options) -> VerifyResult {
+    checked(&mut stream::Stream::new(stream), options)
+}
+
 /// Puts every law to a pack, wherever its bytes come from.
 fn checked(source: &mut dyn Source, options: &Options) -> VerifyResult {
     let signer = SignerFacts { key_id: None, status: SignerStatus::Unverified, name: None };
@@ -232,15 +238,18 @@ impl Checker<'_> {
     fn run(&mut self) {
         let limits = &self.options.limits;
         let mut walk = self.source.begin(limits);
-        for (law, path, message) in std::mem::take(&mut walk.seen) {
-            self.findings.push(Finding { law, path, message });
+        let unsealed = if walk.whole { self.manifest(&walk) } else { None };
+        if walk.on_the_way {
+            let wanted = unsealed.as_ref().map(|unsealed| self.wanted(unsealed));
+            let refused = unsealed.as_ref().is_some_and(|unsealed| self.refused_by_head(&walk, unsealed));
+            walk = if refused { walk } else { self.source.go_on(wanted.as_ref(), limits).unwrap_or(walk) };
         }
-        self.done("structure", How::Checked, walk.count, 0);
+        self.structure(&mut walk);
         if !walk.whole {
             self.skip("the pack was not looked at as a whole, so nothing in it was checked");
             return;
         }
-        let Some(unsealed) = self.manifest(&walk) else {
+        let Some(unsealed) = unsealed else {
             self.ledger(&walk, None);
             self.skip("without a manifest that can be read, files and verdicts are held against nothing");
             return;
@@ -270,6 +279,18 @@ impl Checker<'_> {
             let verdict = self.verdict.map_or("none", Outcome::name);
             self.find(&law::VERDICT_NOT_PASS, ".", format!("the verdict is {verdict}"));
         }
+    }
+
+    /// Puts what was seen of names before all other findings.
+    fn structure(&mut self, walk: &mut Walk) {
+        let seen = std::mem::take(&mut walk.seen);
+        let ok = seen.is_empty();
+        let findings = seen.into_iter().map(|(law, path, message)| Finding { law, path, message });
+        self.findings.splice(0..0, findings);
+        // Of a stream that was not read on, most names were not seen.
+        let (how, ok) =
+            if walk.on_the_way && ok { (How::NotChecked, None) } else { (How::Checked, Some(ok)) };
+        self.checks.push(Check { name: "structure", how, ok, count: walk.count });
     }
 
     fn result(mut self) -> VerifyResult {

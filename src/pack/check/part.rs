@@ -48,7 +48,7 @@ impl Checker<'_> {
         self.identity(statement, expected, None);
         let (named, all) = (part.len(), expected.len());
         self.skip(format!(
-            "of {all} sealed files, {named} were named; the others were not read, and no verdict was computed again"
+            "of {all} sealed files, {named} were named; the others were not checked, and no verdict was computed again"
         ));
         if self.options.strict {
             self.find(&law::PART_NOT_WHOLE, ".", "the check was held to a part of the pack");

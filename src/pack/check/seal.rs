@@ -65,8 +65,7 @@ impl Checker<'_> {
     /// Opens the seal. None when the recipient named a signer and the seal does not hold for one: then nothing more is read.
     pub(super) fn seal(&mut self, walk: &Walk, unsealed: Unsealed) -> Option<Standing> {
         let before = self.findings.len();
-        let named = !self.options.pins.is_empty()
-            || (self.options.strict && self.options.policy.in_role(Role::Seal).next().is_some());
+        let named = self.named();
         let standing = self.open(walk, unsealed, named);
         let sealed = matches!(standing, Standing::Sealed(_));
         let how = if self.signer.status == SignerStatus::Unsigned { How::NotChecked } else { How::Checked };
@@ -79,6 +78,34 @@ impl Checker<'_> {
             self.checks.push(Check { name: "signer", how: How::Checked, ok: Some(ok), count: 1 });
         }
         (!named || self.signer.status == SignerStatus::Pinned).then_some(standing)
+    }
+
+    /// Whether the recipient named whom to believe.
+    pub(super) fn named(&self) -> bool {
+        !self.options.pins.is_empty()
+            || (self.options.strict && self.options.policy.in_role(Role::Seal).next().is_some())
+    }
+
+    /// Whether the head of a stream shows already that the seal holds for none that the recipient named.
+    pub(super) fn refused_by_head(&self, walk: &Walk, unsealed: &Unsealed) -> bool {
+        if !self.named() {
+            return false;
+        }
+        let Some(key_id) = unsealed.claim().key_id() else { return true };
+        let listed = self.options.policy.signer(key_id);
+        if listed.is_some_and(|signer| signer.believed(Role::Seal, self.options.demands.now).is_err()) {
+            return true;
+        }
+        let seal = PackPath::known(SEAL);
+        let entry = walk.entries.get(&seal);
+        let Some(Ok(bytes)) = entry.map(|entry| self.source.root(&seal, entry.size_bytes)) else {
+            return true;
+        };
+        match self.recipient_key(key_id) {
+            Some(key) => unsealed.clone().open(&key, &bytes).is_err(),
+            // The key may come with the pack, when its id is one that was named.
+            None => !self.options.pins.iter().any(|pin| pin.id() == *key_id),
+        }
     }
 
     pub(super) fn open(&mut self, walk: &Walk, unsealed: Unsealed, named: bool) -> Standing {
@@ -131,6 +158,11 @@ impl Checker<'_> {
         }
         let claim = unsealed.clone();
         let Some(key) = self.key else {
+            if walk.on_the_way && self.named() {
+                let message = format!("the manifest names key {key_id}, which you did not name");
+                self.find(&law::SIGNER_NOT_PINNED, SEAL, message);
+                return Standing::Claimed(Box::new(claim));
+            }
             // The pack's own key, if it made the seal, is then another than the manifest names.
             match beside.filter(|key| unsealed.open(key, seal).is_ok()) {
                 Some(other) => {

@@ -21,6 +21,9 @@ pub(super) trait Source {
     /// The names of the pack, as far as they are seen before its files are read.
     fn begin(&mut self, limits: &Limits) -> Walk;
 
+    /// Reads on, where names are seen only as files are read: all of the names. `wanted` is nothing without a manifest.
+    fn go_on(&mut self, wanted: Option<&Wanted>, limits: &Limits) -> Option<Walk>;
+
     /// The bytes of a small file that is read before anything is trusted: manifest, seal, key and ledger.
     fn root(&self, path: &PackPath, size_bytes: u64) -> Result<Vec<u8>, Refusal>;
 
@@ -90,12 +93,26 @@ impl Task {
     }
 }
 
+/// What is wanted of a pack's files, as the manifest says.
+pub(super) struct Wanted {
+    /// The sealed files.
+    pub(super) expected: BTreeMap<PackPath, Artifact>,
+    /// What is done with each.
+    pub(super) task: Task,
+    /// Whether that waits for what is read later: a suite that says how evidence is judged, or the key of a seal.
+    pub(super) waits: bool,
+}
+
 /// A pack in a directory, by handle.
 pub(super) struct Directory(pub(super) Dir);
 
 impl Source for Directory {
     fn begin(&mut self, limits: &Limits) -> Walk {
         Walk::of(&self.0, limits)
+    }
+
+    fn go_on(&mut self, _: Option<&Wanted>, _: &Limits) -> Option<Walk> {
+        None
     }
 
     fn root(&self, path: &PackPath, size_bytes: u64) -> Result<Vec<u8>, Refusal> {

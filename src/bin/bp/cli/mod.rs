@@ -5,7 +5,9 @@ use std::path::PathBuf;
 mod pack;
 mod trust;
 
-pub(crate) use pack::{Format, Pack, PackRun, PackShow, PackSuite, PackVerify, SuiteFreeze};
+pub(crate) use pack::{
+    Format, Pack, PackArchive, PackExtract, PackRun, PackShow, PackSuite, PackVerify, SuiteFreeze,
+};
 pub(crate) use trust::{
     Attest, Demanded, Keys, Receipt, ReceiptCheck, Signoff, SignoffAdd, Trust, TrustAdd, TrustList, Trusting,
 };

@@ -20,7 +20,9 @@ pub(crate) enum Pack {
   bp pack verify --strict packs/nightly
   bp pack verify --strict --signer seal.pub.pem packs/nightly
   bp pack verify --strict --format sarif packs/nightly > pack.sarif
-  bp pack verify --only 'receipts/*' packs/nightly")]
+  bp pack verify --only 'receipts/*' packs/nightly
+  bp pack verify --strict nightly.tar.gz
+  zstd -dc old.tar.zst | gzip | bp pack verify -")]
     Verify(Box<PackVerify>),
     /// Tell what a pack says, without checking it.
     #[command(after_help = "Example:
@@ -47,6 +49,16 @@ Example:
         #[arg(value_name = "DIR", default_value = "packs")]
         folder: PathBuf,
     },
+    /// Write a pack as one file.
+    #[command(after_help = "Examples:
+  bp pack archive packs/nightly
+  bp pack archive packs/nightly -o nightly.tar.zst")]
+    Archive(PackArchive),
+    /// Take a pack out of an archive, if it verifies.
+    #[command(after_help = "Examples:
+  bp pack extract nightly.tar.gz packs/nightly
+  bp pack extract --strict --signer seal.pub.pem nightly.tar.zst packs/nightly")]
+    Extract(PackExtract),
     /// Suites: scenarios with the outcome that each is to have.
     #[command(subcommand)]
     Suite(PackSuite),
@@ -155,8 +167,36 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct PackVerify {
+pub(crate) struct PackArchive {
     /// The pack's folder.
+    #[arg(value_name = "PACK")]
+    pub(crate) pack: PathBuf,
+    /// The archive, its compression by its name: `.tar.gz` or `.tar.zst`; by default PACK.tar.gz beside the pack.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackExtract {
+    /// The archive.
+    #[arg(value_name = "ARCHIVE")]
+    pub(crate) archive: PathBuf,
+    /// The folder that the pack becomes; a name that is taken is refused.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Demand a pass, a seal by a signer you trust, and no warning.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Accept a pack whose sealed verdict is not PASS, as evidence of that.
+    #[arg(long)]
+    pub(crate) allow_fail_verdict: bool,
+    #[command(flatten)]
+    pub(crate) trusting: Trusting,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackVerify {
+    /// The pack's folder, an archive of it, or - for an archive from standard input.
     #[arg(value_name = "PACK")]
     pub(crate) pack: PathBuf,
     /// Demand a pass, a seal by a signer you trust, and no warning.

@@ -1,5 +1,6 @@
 //! `pack`: build and check evidence packs.
 
+mod archive;
 mod bundled;
 mod inputs;
 mod job;
@@ -23,6 +24,8 @@ pub(crate) fn pack(command: Pack, output: &Output) -> Run {
         Pack::Show(arguments) => look::show(&arguments, output),
         Pack::Diff { a, b } => look::diff(&a, &b, output),
         Pack::List { folder } => look::list(&folder, output),
+        Pack::Archive(arguments) => archive::archive(&arguments, output),
+        Pack::Extract(arguments) => archive::extract(&arguments, output),
         Pack::Suite(command) => suite::suite(&command, output),
     }
 }

@@ -205,7 +205,7 @@ fn first_name(name: Option<&str>) -> String {
     if name.is_empty() { "pack".to_owned() } else { name.to_owned() }
 }
 
-fn failure(error: &BuildError) -> Failure {
+pub(super) fn failure(error: &BuildError) -> Failure {
     let code = match error {
         BuildError::Exists { .. } => &error::PACK_EXISTS,
         BuildError::Name { .. } => &error::INVALID_FLAG,

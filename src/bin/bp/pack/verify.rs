@@ -1,15 +1,16 @@
 //! `pack verify`: check every byte, the seal and every verdict again.
 
+use std::fs::File;
 use std::path::Path;
 
 use bp::error::{self, Failure};
-use bp::pack::check::{self, Demands, Options};
+use bp::pack::check::{self, Demands, OpenError, Options};
 use bp::pack::{Only, VerifyResult, junit, sarif, text};
 
 use crate::attest::Receipt;
 use crate::cli::{Format, PackVerify};
 use crate::output::Output;
-use crate::{Run, trusting};
+use crate::{Run, source, trusting};
 
 pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
     let receipt = arguments.receipt.as_deref().zip(arguments.key.as_deref());
@@ -28,8 +29,7 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
     if let Some(file) = &arguments.json_out {
         outside(file, &arguments.pack)?;
     }
-    let result = check::directory(&arguments.pack, &options)
-        .map_err(|error| Failure::of(&error::PACK_UNREADABLE, &error))?;
+    let result = checked(&arguments.pack, &options)?;
     if let Some(file) = &arguments.json_out {
         let mut bytes = serde_json::to_vec(&result).map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
         bytes.push(b'\n');
@@ -53,6 +53,19 @@ fn tell(result: &VerifyResult, format: Format, output: &Output) -> Result<(), Fa
         Format::Sarif => output.envelope(&sarif::log(result)),
         Format::Junit => output.data(junit::document(result).as_bytes()),
     }
+}
+
+/// Checks what a name stands for: a folder, an archive, or an archive that comes from standard input.
+fn checked(pack: &Path, options: &Options) -> Result<VerifyResult, Failure> {
+    if pack == Path::new("-") {
+        return Ok(check::archive(source::standard_input()?, options));
+    }
+    let unreadable = |error: &OpenError| Failure::of(&error::PACK_UNREADABLE, error);
+    if pack.exists() && !pack.is_dir() {
+        let opened = File::open(pack).map_err(|source| OpenError { path: pack.to_owned(), source });
+        return Ok(check::archive(opened.map_err(|error| unreadable(&error))?, options));
+    }
+    check::directory(pack, options).map_err(|error| unreadable(&error))
 }
 
 /// Refuses a result file inside the pack: writing it would change what is checked.
