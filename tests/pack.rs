@@ -201,10 +201,10 @@ fn openssl_reads_our_keys_and_we_read_its() {
         output.stdout
     };
     let ours = scratch.path().join("ours.pem");
-    alice().write(&ours).unwrap();
+    alice().write(&ours, None).unwrap();
     assert_eq!(run(&["pkey", "-in", "ours.pem", "-pubout"]), alice().verifying_key().to_pem().into_bytes());
     run(&["genpkey", "-algorithm", "ed25519", "-out", "theirs.pem"]);
-    let theirs = SigningKey::read(&scratch.path().join("theirs.pem")).unwrap();
+    let theirs = SigningKey::read(&scratch.path().join("theirs.pem"), || unreachable!()).unwrap();
     assert_eq!(run(&["pkey", "-in", "theirs.pem", "-pubout"]), theirs.verifying_key().to_pem().into_bytes());
 }
 

@@ -630,7 +630,7 @@ impl Desk {
         for (name, key) in
             [("alice", alice()), ("victor", victor()), ("jane", jane()), ("mallory", mallory())]
         {
-            key.write(&place.scratch.path().join(format!("{name}.pem"))).unwrap();
+            key.write(&place.scratch.path().join(format!("{name}.pem")), None).unwrap();
         }
         Self { place }
     }
@@ -749,6 +749,140 @@ fn a_check_that_takes_longer_than_it_may() {
     desk.ends(2, &["pack", "verify", "demo", "--budget", "0s"], "took longer than 0s");
 }
 
+impl Desk {
+    fn tool(&self, program: &str, arguments: &[&str]) -> Output {
+        Command::new(program).args(arguments).current_dir(self.at()).output().unwrap()
+    }
+
+    /// The key id that `keys show` tells, with a passphrase in a file.
+    fn shown(&self, key: &str, passphrase: &str) -> Result<String, String> {
+        fs::write(self.at().join("passphrase"), passphrase).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_bp"))
+            .args(["--json", "keys", "show", key])
+            .current_dir(self.at())
+            .env("BP_KEY_PASSPHRASE_FILE", "passphrase")
+            .output()
+            .unwrap();
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        match said["key_id"].as_str() {
+            Some(id) => Ok(id.to_owned()),
+            None => Err(said["error"]["message"].as_str().unwrap().to_owned()),
+        }
+    }
+}
+
+#[test]
+fn keys_under_a_passphrase_go_both_ways_with_openssl() {
+    if !packs::has_openssl() {
+        return;
+    }
+    let desk = Desk::new();
+    let alice_id = alice().id().to_string();
+    for cipher in ["aes-256-cbc", "aes-128-cbc"] {
+        let sealed = [
+            "pkcs8",
+            "-topk8",
+            "-in",
+            "alice.pem",
+            "-v2",
+            cipher,
+            "-passout",
+            "pass:open sesame",
+            "-out",
+            "sealed.pem",
+        ];
+        assert!(desk.tool("openssl", &sealed).status.success());
+        fs::set_permissions(
+            desk.at().join("sealed.pem"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o600),
+        )
+        .unwrap();
+        assert_eq!(desk.shown("sealed.pem", "open sesame\n").unwrap(), alice_id);
+        assert!(desk.shown("sealed.pem", "open sesame ").unwrap_err().contains("cannot be decrypted"));
+    }
+    desk.ends(2, &["keys", "show", "sealed.pem"], "no passphrase was given");
+    // Ours, read by openssl.
+    fs::write(desk.at().join("passphrase"), "tr0ub4dor").unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_bp"))
+        .args(["keys", "new", "--encrypt", "--out", "new.pem"])
+        .current_dir(desk.at())
+        .env("BP_KEY_PASSPHRASE_FILE", "passphrase")
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        fs::read_to_string(desk.at().join("new.pem"))
+            .unwrap()
+            .starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    );
+    let read = desk.tool("openssl", &["pkey", "-in", "new.pem", "-passin", "pass:tr0ub4dor", "-pubout"]);
+    assert_eq!(read.stdout, fs::read(desk.at().join("new.pub.pem")).unwrap());
+    assert!(desk.shown("new.pem", "tr0ub4dor").is_ok());
+}
+
+#[test]
+fn keys_of_openssh() {
+    let there = Command::new("ssh-keygen").arg("-?").output();
+    if there.is_err() {
+        #[allow(clippy::print_stderr, reason = "a skipped test must be heard")]
+        {
+            eprintln!("SKIPPED: no ssh-keygen on this machine");
+        }
+        return;
+    }
+    let desk = Desk::new();
+    for (name, passphrase) in [("plain", ""), ("locked", "open sesame")] {
+        let made = ["-q", "-t", "ed25519", "-N", passphrase, "-C", "a comment", "-f", name];
+        assert!(desk.tool("ssh-keygen", &made).status.success());
+        let id = desk.shown(name, passphrase).unwrap();
+        assert_eq!(desk.shown(&format!("{name}.pub"), "").unwrap(), id);
+    }
+    assert!(desk.shown("locked", "wrong").unwrap_err().contains("cannot be decrypted"));
+    assert!(desk.tool("ssh-keygen", &["-q", "-t", "rsa", "-N", "", "-f", "rsa"]).status.success());
+    assert!(desk.shown("rsa", "").unwrap_err().contains("not an Ed25519 private key"));
+    fs::set_permissions(desk.at().join("plain"), std::os::unix::fs::PermissionsExt::from_mode(0o640))
+        .unwrap();
+    assert!(desk.shown("plain", "").unwrap_err().contains("0640"));
+}
+
+/// A key that never comes here: a command answers for it.
+#[test]
+fn a_key_that_a_command_holds() {
+    if !packs::has_openssl() {
+        return;
+    }
+    let desk = Desk::new();
+    let held = "case $BP_KEY_REQUEST in public) cat alice.pub.pem;; \
+        sign) cat > message; openssl pkeyutl -sign -inkey alice.pem -rawin -in message;; esac";
+    fs::write(desk.at().join("held"), held).unwrap();
+    desk.ends(0, &["pack", "run", "--key", "exec:sh held", "--name", "held"], "");
+    desk.ends(
+        0,
+        &["pack", "verify", "--strict", "--signer", "alice.pub.pem", "packs/held"],
+        "PASS, proof grade",
+    );
+    let shown = desk.bp(&["keys", "show", "exec:sh held"]);
+    assert!(String::from_utf8(shown.stdout).unwrap().contains(&alice().id().to_string()));
+    // What it answers is not believed: another key's signature, no signature, a failure.
+    for (name, sign, says) in [
+        (
+            "other",
+            "cat > m; openssl pkeyutl -sign -inkey mallory.pem -rawin -in m",
+            "no signature of that key",
+        ),
+        ("short", "echo signed", "no signature of that key"),
+        ("fails", "exit 3", "exit status: 3"),
+    ] {
+        fs::write(
+            desk.at().join("held"),
+            held.replace("cat > message; openssl pkeyutl -sign -inkey alice.pem -rawin -in message", sign),
+        )
+        .unwrap();
+        desk.ends(2, &["pack", "run", "--key", "exec:sh held", "--name", name], says);
+        assert!(!desk.at().join("packs").join(name).exists());
+    }
+}
+
 #[test]
 fn verbs_refuse_what_they_cannot_do() {
     let desk = Desk::new();
@@ -764,6 +898,6 @@ fn verbs_refuse_what_they_cannot_do() {
     desk.ends(2, &["attest", "demo"], "nothing is attested yet");
     desk.ends(3, &["trust", "revoke", "x", "--reason", "y"], "hexadecimal");
     desk.ends(2, &["trust", "revoke", &"0".repeat(64), "--reason", "y"], "is listed");
-    desk.ends(3, &["pack", "verify", "demo", "--receipt", "r.json"], "--key");
+    desk.ends(2, &["pack", "verify", "demo", "--receipt", "r.json"], "--key <FILE> is missing");
     desk.ends(2, &["receipt", "check", "alice.pem"], "not");
 }

@@ -1,4 +1,5 @@
-//! The seal against published Ed25519 vectors: Wycheproof, speccheck ("Taming the many `EdDSAs`"), and CCTV.
+//! Published vectors: the seal against Ed25519 (Wycheproof, speccheck "Taming the many `EdDSAs`", CCTV), the reader of
+//! strict JSON against `JSONTestSuite`, the writer of canonical JSON against RFC 8785's own, and DSSE's one example.
 //!
 //! They lie in the shared data folder: `BP_SHARED_DATA`, or `../shared/data` from the project's root.
 
@@ -11,15 +12,23 @@ use bp::trust::{VerifyingKey, seal};
 use serde_json::Value;
 
 #[allow(clippy::disallowed_methods, reason = "a test is its own rim")]
-#[allow(clippy::print_stderr, reason = "a skipped test must be heard")]
-fn vectors(name: &str) -> Option<Value> {
+fn at(name: &str) -> PathBuf {
     let shared = std::env::var_os("BP_SHARED_DATA")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
-    let path = shared.join("vectors").join(name);
+    shared.join("vectors").join(name)
+}
+
+#[allow(clippy::print_stderr, reason = "a skipped test must be heard")]
+fn skipped(path: &std::path::Path, error: &std::io::Error) {
+    eprintln!("SKIPPED: {}: {error}; set BP_SHARED_DATA to run it", path.display());
+}
+
+fn vectors(name: &str) -> Option<Value> {
+    let path = at(name);
     match fs::read(&path) {
         Ok(bytes) => Some(bp::json::parse(&bytes).unwrap()),
         Err(error) => {
-            eprintln!("SKIPPED: {}: {error}; set BP_SHARED_DATA to run it", path.display());
+            skipped(&path, &error);
             None
         }
     }
@@ -81,4 +90,79 @@ fn cctv() {
             "{case}"
         );
     }
+}
+
+/// The files of a folder of vectors, by name.
+fn folder(name: &str) -> Option<Vec<(String, Vec<u8>)>> {
+    let path = at(name);
+    let entries = match fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error) => {
+            skipped(&path, &error);
+            return None;
+        }
+    };
+    let file = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry.unwrap();
+        (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+    };
+    let mut files: Vec<_> = entries.map(file).collect();
+    files.sort();
+    Some(files)
+}
+
+/// `JSONTestSuite`: what must be read is, unless a key repeats in it; what must be refused is; of what a reader may choose,
+/// we refuse all that two readers could read in two ways.
+#[test]
+fn json_test_suite() {
+    let Some(files) = folder("json") else { return };
+    // RFC 8259 leaves repeated keys to the reader; here they are refused.
+    let stricter = ["y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json"];
+    let lenient: Vec<&str> = files
+        .iter()
+        .filter(|(name, bytes)| name.starts_with("i_") && bp::json::parse(bytes).is_ok())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    for (name, bytes) in &files {
+        let read = bp::json::parse(bytes).is_ok();
+        match &name[..2] {
+            "y_" => assert_eq!(read, !stricter.contains(&name.as_str()), "{name}"),
+            "n_" => assert!(!read, "{name}"),
+            _ => {}
+        }
+    }
+    assert_eq!(files.len(), 318);
+    // Numbers that a double holds, or comes to nothing, and nothing else.
+    let numbers = |name: &&str| name.starts_with("i_number_");
+    assert!(lenient.iter().all(|name| numbers(&name)), "{lenient:?}");
+}
+
+/// RFC 8785's own inputs and outputs, byte for byte.
+#[test]
+fn jcs() {
+    let (Some(inputs), Some(outputs)) = (folder("jcs/input"), folder("jcs/output")) else { return };
+    assert_eq!(inputs.len(), outputs.len());
+    for ((name, input), (_, output)) in inputs.iter().zip(&outputs) {
+        let value = bp::json::parse(input).unwrap();
+        let wanted = String::from_utf8_lossy(output);
+        assert_eq!(String::from_utf8(bp::json::canonical(&value)).unwrap(), wanted.trim_end(), "{name}");
+    }
+    assert_eq!(inputs.len(), 6);
+}
+
+/// The example of DSSE's `protocol.md`: what is signed, and how an envelope is spelled. Its signature is of ECDSA, which no
+/// key here is.
+#[test]
+fn dsse() {
+    let payload = b"hello world";
+    let pae = bp::trust::envelope::pae("http://example.com/HelloWorld", payload);
+    assert_eq!(pae, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+    let envelope = r#"{"payload": "aGVsbG8gd29ybGQ=", "payloadType": "http://example.com/HelloWorld", "signatures":
+        [{"sig": "A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA=="}]}"#;
+    let envelope = bp::trust::Envelope::parse(envelope.as_bytes()).unwrap();
+    assert_eq!(
+        (envelope.claim(), envelope.payload_type()),
+        (payload.as_slice(), "http://example.com/HelloWorld")
+    );
+    assert!(envelope.open(&bp::trust::SigningKey::from_seed(&[1; 32]).verifying_key()).is_err());
 }

@@ -11,6 +11,8 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{
     DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes,
 };
+use pkcs8::PrivateKeyInfoRef;
+use pkcs8::pkcs5::pbes2::Parameters;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -19,6 +21,8 @@ use crate::persist;
 
 /// A key file holds no more than this many bytes; what is longer is no key.
 const MAX_FILE_BYTES: u64 = 16 * 1024;
+/// Rounds of PBKDF2-HMAC-SHA-256, as OWASP advises (2023).
+const ROUNDS: u32 = 600_000;
 
 /// What names a key: the SHA-256 of the raw 32-byte public key.
 ///
@@ -82,11 +86,19 @@ pub enum KeyError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The private key is encrypted.
-    #[error("{path}: the private key is encrypted, which this version does not read", path = .0.display())]
-    Encrypted(PathBuf),
-    /// The text is no PKCS#8 PEM of an Ed25519 private key.
-    #[error("{path}: not an Ed25519 private key in PKCS#8 PEM", path = .0.display())]
+    /// The private key is encrypted, and no passphrase was had for it.
+    #[error("{path}: the private key is encrypted, and no passphrase was given: {source}", path = path.display())]
+    Passphrase {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The passphrase is not that of the key, or it is encrypted in a way that is not read here.
+    #[error("{path}: the private key cannot be decrypted with this passphrase", path = .0.display())]
+    Decryption(PathBuf),
+    /// The text is no Ed25519 private key.
+    #[error("{path}: not an Ed25519 private key in PKCS#8 PEM or OpenSSH's format", path = .0.display())]
     Private(PathBuf),
     /// A key that another program holds has no file.
     #[error("{path}: the key is held by another program, and cannot be written", path = .0.display())]
@@ -138,13 +150,21 @@ impl VerifyingKey {
         Self::admit(key)
     }
 
-    /// The key in an SPKI PEM file.
+    /// The key in a line of OpenSSH: `ssh-ed25519 AAAA... comment`.
+    fn from_openssh(text: &str) -> Result<Self, InvalidKey> {
+        let key = ssh_key::PublicKey::from_openssh(text.trim_end()).map_err(|_| InvalidKey::Pem)?;
+        let key = key.key_data().ed25519().ok_or(InvalidKey::Pem)?;
+        Self::from_bytes(key.as_ref())
+    }
+
+    /// The key in a file: SPKI PEM, or OpenSSH's line.
     ///
     /// # Errors
     /// [`KeyError`] when the file cannot be read or holds no such key.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let text = read_file(path, false)?;
-        Self::from_pem(&text).map_err(|source| KeyError::Public { path: path.to_owned(), source })
+        let key = if text.starts_with("ssh-") { Self::from_openssh(&text) } else { Self::from_pem(&text) };
+        key.map_err(|source| KeyError::Public { path: path.to_owned(), source })
     }
 
     /// SPKI PEM, as `openssl pkey -pubout` writes it.
@@ -244,18 +264,38 @@ impl SigningKey {
         self.verifying_key().id()
     }
 
-    /// The key in a PKCS#8 PEM file that only its owner can read.
+    /// The key in a file that only its owner can read: PKCS#8 PEM as `openssl` makes it, or OpenSSH's format. `passphrase`
+    /// is asked when the key is encrypted, and only then.
     ///
     /// # Errors
-    /// [`KeyError`] when the file cannot be read, is open to others, is encrypted, or holds no such key.
-    pub fn read(path: &Path) -> Result<Self, KeyError> {
+    /// [`KeyError`] when the file cannot be read, is open to others, stays encrypted, or holds no such key.
+    pub fn read(
+        path: &Path,
+        passphrase: impl FnOnce() -> io::Result<Zeroizing<String>>,
+    ) -> Result<Self, KeyError> {
         let text = read_file(path, true)?;
-        if text.contains("ENCRYPTED") {
-            return Err(KeyError::Encrypted(path.to_owned()));
+        let wrong = || KeyError::Private(path.to_owned());
+        let passphrase =
+            || passphrase().map_err(|source| KeyError::Passphrase { path: path.to_owned(), source });
+        let locked = || KeyError::Decryption(path.to_owned());
+        if text.contains("BEGIN OPENSSH PRIVATE KEY") {
+            let key = ssh_key::PrivateKey::from_openssh(text.as_bytes()).map_err(|_| wrong())?;
+            let key = if key.is_encrypted() {
+                key.decrypt(passphrase()?.as_bytes()).map_err(|_| locked())?
+            } else {
+                key
+            };
+            let pair = key.key_data().ed25519().ok_or_else(wrong)?;
+            let key = Self::from_seed(pair.private.as_ref());
+            let stated = VerifyingKey::from_bytes(pair.public.as_ref()).ok();
+            return if stated == Some(key.public) { Ok(key) } else { Err(wrong()) };
         }
-        ed25519_dalek::SigningKey::from_pkcs8_pem(&text)
-            .map(Self::here)
-            .map_err(|_| KeyError::Private(path.to_owned()))
+        if text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+            let passphrase = passphrase()?;
+            let key = ed25519_dalek::SigningKey::from_pkcs8_encrypted_pem(&text, passphrase.as_bytes());
+            return key.map(Self::here).map_err(|_| locked());
+        }
+        ed25519_dalek::SigningKey::from_pkcs8_pem(&text).map(Self::here).map_err(|_| wrong())
     }
 
     /// PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it (version 1: the seed alone). None for a key that a
@@ -270,14 +310,34 @@ impl SigningKey {
         Some(bytes.to_pkcs8_pem(LineEnding::LF).expect("32 bytes have a PKCS#8 encoding"))
     }
 
+    /// The same under a passphrase: PBES2 with PBKDF2-HMAC-SHA-256 and AES-256, which `openssl` reads.
+    ///
+    /// # Panics
+    /// Never: the parameters are sound, and 32 bytes have a PKCS#8 encoding.
+    #[must_use]
+    pub fn to_encrypted_pem(&self, passphrase: &str, random: &Random) -> Option<Zeroizing<String>> {
+        let Private::Here(key) = &self.private else { return None };
+        let bytes = KeypairBytes { secret_key: key.to_bytes(), public_key: None };
+        let plain = bytes.to_pkcs8_der().expect("32 bytes have a PKCS#8 encoding");
+        let parameters = Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS, &random.salt, random.iv)
+            .expect("the parameters are sound");
+        let info = PrivateKeyInfoRef::try_from(plain.as_bytes()).expect("it was written just now");
+        let sealed = info.encrypt_with_params(parameters, passphrase).expect("the parameters are sound");
+        Some(sealed.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).expect("a short text is PEM"))
+    }
+
     /// Writes the private key (mode 0600) and, beside it, the public key (`.pub.pem`); answers the latter's path.
-    /// Neither replaces a file.
+    /// Neither replaces a file. `lock` is the passphrase under which it is written, with what makes its encryption random.
     ///
     /// # Errors
     /// [`KeyError::Exists`] when a name is taken, [`KeyError::Io`] for anything else the system reports.
-    pub fn write(&self, path: &Path) -> Result<PathBuf, KeyError> {
+    pub fn write(&self, path: &Path, lock: Option<(&str, &Random)>) -> Result<PathBuf, KeyError> {
         let public = public_path(path);
-        let private = self.to_pem().ok_or_else(|| KeyError::Elsewhere(path.to_owned()))?;
+        let private = match lock {
+            None => self.to_pem(),
+            Some((passphrase, random)) => self.to_encrypted_pem(passphrase, random),
+        };
+        let private = private.ok_or_else(|| KeyError::Elsewhere(path.to_owned()))?;
         if let Some(taken) = [path, &public].into_iter().find(|path| path.symlink_metadata().is_ok()) {
             return Err(KeyError::Exists(taken.to_owned()));
         }
@@ -285,6 +345,15 @@ impl SigningKey {
         create(&public, self.verifying_key().to_pem().as_bytes(), 0o644)?;
         Ok(public)
     }
+}
+
+/// What makes two encryptions of one key differ: the caller brings the randomness.
+#[derive(Debug, Clone, Copy)]
+pub struct Random {
+    /// The salt of the passphrase.
+    pub salt: [u8; 16],
+    /// The first block of the cipher.
+    pub iv: [u8; 16],
 }
 
 impl fmt::Debug for SigningKey {
@@ -344,6 +413,10 @@ mod tests {
     const RFC_8410_PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
         MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
 
+    fn read(path: &Path) -> Result<SigningKey, KeyError> {
+        SigningKey::read(path, || Err(io::ErrorKind::Unsupported.into()))
+    }
+
     fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("key.pem");
@@ -354,7 +427,7 @@ mod tests {
     #[test]
     fn the_example_of_rfc_8410_is_read_and_written_back() {
         let (_place, path) = file(RFC_8410_PRIVATE, 0o600);
-        let key = SigningKey::read(&path).unwrap();
+        let key = read(&path).unwrap();
         assert_eq!(*key.to_pem().unwrap(), RFC_8410_PRIVATE);
         assert_eq!(key.verifying_key().to_pem(), RFC_8410_PUBLIC);
         assert_eq!(VerifyingKey::from_pem(RFC_8410_PUBLIC).unwrap().id(), key.id());
@@ -366,20 +439,20 @@ mod tests {
     fn a_private_key_that_others_can_read_is_refused_with_its_mode() {
         for mode in [0o640, 0o604, 0o644, 0o620] {
             let (_place, path) = file(RFC_8410_PRIVATE, mode);
-            assert!(
-                matches!(SigningKey::read(&path), Err(KeyError::Mode { mode: seen, .. }) if seen == mode)
-            );
+            assert!(matches!(read(&path), Err(KeyError::Mode { mode: seen, .. }) if seen == mode));
         }
     }
 
     #[test]
     fn an_encrypted_key_and_text_that_is_no_key_are_told_apart() {
         let (_place, path) = file(&RFC_8410_PRIVATE.replace("PRIVATE", "ENCRYPTED PRIVATE"), 0o600);
-        assert!(matches!(SigningKey::read(&path), Err(KeyError::Encrypted(_))));
+        assert!(matches!(read(&path), Err(KeyError::Passphrase { .. })));
+        let other = SigningKey::read(&path, || Ok("x".to_owned().into()));
+        assert!(matches!(other, Err(KeyError::Decryption(_))));
         let (_place, path) = file("hello\n", 0o600);
-        assert!(matches!(SigningKey::read(&path), Err(KeyError::Private(_))));
+        assert!(matches!(read(&path), Err(KeyError::Private(_))));
         let (_place, path) = file(RFC_8410_PUBLIC, 0o600);
-        assert!(matches!(SigningKey::read(&path), Err(KeyError::Private(_))));
+        assert!(matches!(read(&path), Err(KeyError::Private(_))));
     }
 
     #[test]
@@ -387,16 +460,16 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("seal.pem");
         let key = SigningKey::from_seed(&[7; 32]);
-        let public = key.write(&path).unwrap();
+        let public = key.write(&path, None).unwrap();
         assert_eq!(public, place.path().join("seal.pub.pem"));
-        assert_eq!(SigningKey::read(&path).unwrap().id(), key.id());
+        assert_eq!(read(&path).unwrap().id(), key.id());
         assert_eq!(VerifyingKey::read(&public).unwrap(), key.verifying_key());
         assert!(
-            matches!(SigningKey::from_seed(&[8; 32]).write(&path), Err(KeyError::Exists(taken)) if taken == path)
+            matches!(SigningKey::from_seed(&[8; 32]).write(&path, None), Err(KeyError::Exists(taken)) if taken == path)
         );
         std::fs::remove_file(&path).unwrap();
         assert!(
-            matches!(SigningKey::from_seed(&[8; 32]).write(&path), Err(KeyError::Exists(taken)) if taken == public)
+            matches!(SigningKey::from_seed(&[8; 32]).write(&path, None), Err(KeyError::Exists(taken)) if taken == public)
         );
         assert!(!path.exists(), "a private key without its public half is not left behind");
     }

@@ -14,8 +14,8 @@ use crate::{clock, source, trust};
 
 pub(crate) fn keys(command: Keys, output: &Output) -> Run {
     match command {
-        Keys::New { out } => {
-            let (key, public) = trust::new_key(&out)?;
+        Keys::New { out, encrypt } => {
+            let (key, public) = trust::new_key(&out, encrypt)?;
             tell(&out, Some(&public), &key.id(), output)
         }
         Keys::Show { file } => {
@@ -57,6 +57,9 @@ pub(crate) fn keys(command: Keys, output: &Output) -> Run {
 
 /// The id of a key file, whichever half it is.
 fn id(file: &Path) -> Result<KeyId, Failure> {
+    if file.to_str().is_some_and(|text| text.starts_with("exec:")) {
+        return trust::load(file).map(|key| key.id());
+    }
     let text = source::bytes(file)?;
     if text.windows(11).any(|window| window == b"PRIVATE KEY") {
         return trust::load(file).map(|key| key.id());

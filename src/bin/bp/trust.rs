@@ -1,13 +1,21 @@
 //! The local default key and the local trust list.
 
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use bp::error::{self, Failure};
 use bp::pack::manifest::Moment;
-use bp::trust::key::{KeyError, SignError, SigningKey};
+use bp::trust::key::{KeyError, Random, SignError, SigningKey, VerifyingKey};
 use bp::trust::policy::{Role, Signer, TrustPolicy};
 
+use zeroize::Zeroizing;
+
 use crate::source;
+
+/// A passphrase is no longer than this.
+const MAX_PASSPHRASE_BYTES: u64 = 1024;
 
 /// The local default key.
 pub(crate) fn default_key() -> Result<PathBuf, Failure> {
@@ -34,9 +42,68 @@ pub(crate) fn sign_failure(error: &SignError) -> Failure {
     Failure::of(&error::KEY_ERROR, error)
 }
 
-/// A private key that is named.
+/// What stands before a command that holds a key.
+const EXEC: &str = "exec:";
+
+/// A private key that is named: a file, or `exec:` and a command that holds it.
 pub(crate) fn load(path: &Path) -> Result<SigningKey, Failure> {
-    SigningKey::read(path).map_err(|error| key_failure(&error))
+    match path.to_str().and_then(|text| text.strip_prefix(EXEC)) {
+        Some(command) => held(command),
+        None => SigningKey::read(path, || passphrase("passphrase: ")).map_err(|error| key_failure(&error)),
+    }
+}
+
+/// A key that a command holds. Asked for `public` it answers SPKI PEM; asked to `sign`, the 64 bytes of a signature over its
+/// standard input. `BP_KEY_REQUEST` says what is asked.
+fn held(command: &str) -> Result<SigningKey, Failure> {
+    let failure =
+        |error: &dyn std::error::Error| Failure::new(&error::KEY_ERROR, format!("{EXEC}{command}: {error}"));
+    let public = asked(command, "public", &[]).map_err(|error| failure(&error))?;
+    let public = String::from_utf8_lossy(&public).into_owned();
+    let public = VerifyingKey::from_pem(&public).map_err(|error| failure(&error))?;
+    let command = command.to_owned();
+    Ok(SigningKey::elsewhere(public, Box::new(move |message| asked(&command, "sign", message))))
+}
+
+fn asked(command: &str, request: &str, message: &[u8]) -> io::Result<Vec<u8>> {
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .env("BP_KEY_REQUEST", request)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().expect("it was asked for");
+    let message = message.to_vec();
+    // A command may answer before it has read everything, or read nothing at all.
+    let writer = std::thread::spawn(move || stdin.write_all(&message));
+    let output = child.wait_with_output()?;
+    let _ = writer.join();
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(io::Error::other(format!("the command that holds the key ended with {}", output.status)))
+}
+
+/// A passphrase: from the file that `BP_KEY_PASSPHRASE_FILE` names, the descriptor that `BP_KEY_PASSPHRASE_FD` names, or
+/// the terminal. One line end after it is not part of it.
+fn passphrase(prompt: &str) -> io::Result<Zeroizing<String>> {
+    let file = source::variable("BP_KEY_PASSPHRASE_FILE").map(PathBuf::from);
+    let descriptor = source::variable("BP_KEY_PASSPHRASE_FD");
+    let descriptor = descriptor.map(|number| Path::new("/dev/fd").join(number));
+    let Some(path) = file.or(descriptor) else {
+        if !io::stderr().is_terminal() || !io::stdin().is_terminal() {
+            let message =
+                "there is no terminal to ask on; set BP_KEY_PASSPHRASE_FILE or BP_KEY_PASSPHRASE_FD";
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        }
+        return rpassword::prompt_password(prompt).map(Zeroizing::new);
+    };
+    let mut text = Zeroizing::new(String::new());
+    File::open(path)?.take(MAX_PASSPHRASE_BYTES).read_to_string(&mut text)?;
+    let end =
+        text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).len();
+    text.truncate(end);
+    Ok(text)
 }
 
 fn drawn_key() -> Result<SigningKey, Failure> {
@@ -45,11 +112,28 @@ fn drawn_key() -> Result<SigningKey, Failure> {
     Ok(SigningKey::from_seed(&seed))
 }
 
-/// A new key from the system's randomness, written where nothing stands yet.
-pub(crate) fn new_key(path: &Path) -> Result<(SigningKey, PathBuf), Failure> {
+/// A new key from the system's randomness, written where nothing stands yet; under a passphrase where that is wanted.
+pub(crate) fn new_key(path: &Path, encrypt: bool) -> Result<(SigningKey, PathBuf), Failure> {
     let key = drawn_key()?;
-    let public = key.write(path).map_err(|error| key_failure(&error))?;
+    let lock = encrypt.then(new_lock).transpose()?;
+    let lock = lock.as_ref().map(|(passphrase, random)| (passphrase.as_str(), random));
+    let public = key.write(path, lock).map_err(|error| key_failure(&error))?;
     Ok((key, public))
+}
+
+fn new_lock() -> Result<(Zeroizing<String>, Random), Failure> {
+    let failure = |error: io::Error| Failure::of(&error::KEY_ERROR, &error);
+    let first = passphrase("new passphrase: ").map_err(failure)?;
+    let second = passphrase("the same again: ").map_err(failure)?;
+    if first.is_empty() || first != second {
+        let message = if first.is_empty() { "the passphrase is empty" } else { "the passphrases differ" };
+        return Err(Failure::new(&error::KEY_ERROR, message));
+    }
+    let mut random = Random { salt: [0; 16], iv: [0; 16] };
+    for bytes in [&mut random.salt, &mut random.iv] {
+        getrandom::fill(bytes).map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
+    }
+    Ok((first, random))
 }
 
 /// A signing key, and what to say about it: one that is named, else `$BP_SIGNING_KEY`, else the local default key,
@@ -76,7 +160,7 @@ pub(crate) fn signing_key(
     };
     // The list first: a key that is there is trusted here, also when a run ends in between.
     trust(&key)?;
-    match key.write(&path) {
+    match key.write(&path, None) {
         Ok(_) => {}
         // Another run made it in the meantime.
         Err(KeyError::Exists(_)) => {

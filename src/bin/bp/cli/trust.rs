@@ -48,6 +48,10 @@ pub(crate) enum Keys {
         /// Where to write the private half.
         #[arg(long, value_name = "FILE", default_value = "bp-signing-key.pem")]
         out: PathBuf,
+        /// Write it under a passphrase, asked for on the terminal, or read from the file that `BP_KEY_PASSPHRASE_FILE`
+        /// or the descriptor that `BP_KEY_PASSPHRASE_FD` names.
+        #[arg(long)]
+        encrypt: bool,
     },
     /// The id of a key, public or private.
     #[command(after_help = "Example:\n  bp keys show seal.pub.pem")]
