@@ -144,6 +144,11 @@ const ATTACKS: &[Attack] = &[
         place.reseal(&mallory());
     }),
     ("07b an honest pack sealed by Mallory", |place| place.reseal(&mallory())),
+    ("07c a whole pack that Mallory made", |place| {
+        let mallorys = Place::of(vec![iris()], &terms(), Some(&mallory()));
+        fs::remove_dir_all(&place.pack).unwrap();
+        fs::rename(&mallorys.pack, &place.pack).unwrap();
+    }),
     ("08 Mallory seals what names Alice", |place| {
         let manifest = place.bytes("manifest.json");
         place.put("manifest.json.sig", seal::sign(&mallory(), &manifest).unwrap());
