@@ -34,8 +34,8 @@ fn ledger_only(place: &Place) {
     let files = place.files();
     let lines =
         files.iter().filter(|(path, _)| !path.starts_with("manifest.json") && *path != "checksums.sha256");
-    let ledger: String = lines.map(|(path, bytes)| format!("{}  {path}\n", Digest::of(bytes))).collect();
-    place.put("checksums.sha256", ledger);
+    let ledger: Vec<String> = lines.map(|(path, bytes)| format!("{}  {path}\n", Digest::of(bytes))).collect();
+    place.put("checksums.sha256", ledger.concat());
 }
 
 fn forge_verdict(place: &Place) {
@@ -162,7 +162,7 @@ const ATTACKS: &[Attack] = &[
     }),
     ("10 a file added", |place| place.put("extra.txt", b"x")),
     ("10c a file that Alice seals and nothing accounts for", |place| {
-        listed_extra(place, "results/extra.json", &alice())
+        listed_extra(place, "results/extra.json", &alice());
     }),
     ("11 a file under __MACOSX", |place| place.put("__MACOSX/x", b"x")),
     ("12 a file named .DS_Store", |place| place.put(".DS_Store", b"x")),
@@ -170,7 +170,7 @@ const ATTACKS: &[Attack] = &[
     ("14 a link to a file added", |place| std::os::unix::fs::symlink("README.md", place.at("link")).unwrap()),
     ("15 a link to a folder added", |place| std::os::unix::fs::symlink("verify", place.at("link")).unwrap()),
     ("15b a link to nowhere added", |place| {
-        std::os::unix::fs::symlink("/nowhere", place.at("link")).unwrap()
+        std::os::unix::fs::symlink("/nowhere", place.at("link")).unwrap();
     }),
     ("16 a name with a line end", |place| place.put("README.md\nverify", b"x")),
     ("17 a sealed file is a link", |place| link(place, "verify/iris.json")),
@@ -179,7 +179,7 @@ const ATTACKS: &[Attack] = &[
         fs::hard_link(place.at("verify/iris.json"), place.scratch.path().join("second")).unwrap();
     }),
     ("20 the ledger names a file above the pack", |place| {
-        line(place, "../../etc/hostname", &Digest::of(b""))
+        line(place, "../../etc/hostname", &Digest::of(b""));
     }),
     ("21 the ledger names an absolute path", |place| line(place, "/etc/hostname", &Digest::of(b""))),
     ("22 a line of the ledger twice", |place| {
@@ -201,7 +201,7 @@ const ATTACKS: &[Attack] = &[
         ledger(place, |text| text.replace("  hidden", " hidden"));
     }),
     ("25 a line dropped", |place| {
-        ledger(place, |text| text.lines().skip(1).fold(String::new(), |all, line| all + line + "\n"))
+        ledger(place, |text| text.lines().skip(1).fold(String::new(), |all, line| all + line + "\n"));
     }),
     ("26 an empty ledger", |place| ledger(place, |_| String::new())),
     ("27 a ledger of one line", |place| ledger(place, |text| text.lines().next().unwrap().to_owned() + "\n")),
@@ -221,7 +221,7 @@ const ATTACKS: &[Attack] = &[
         place.reseal_manifest(&alice(), |statement| statement.artifacts[0].role = FileRole::Verdict);
     }),
     ("32c about the counts", |place| {
-        place.reseal_manifest(&alice(), |statement| statement.counts.passed += 1)
+        place.reseal_manifest(&alice(), |statement| statement.counts.passed += 1);
     }),
     ("32d leaves a file out", |place| {
         place.reseal_manifest(&alice(), |statement| drop(statement.artifacts.remove(0)));
@@ -265,10 +265,10 @@ const ATTACKS: &[Attack] = &[
     ("42 a name with spaces added", |place| place.put("a name with spaces ", b"x")),
     ("44 a ledger with CRLF", |place| ledger(place, |text| text.replace('\n', "\r\n"))),
     ("44b in capitals", |place| {
-        ledger(place, |text| text.replacen(&text[..64], &text[..64].to_uppercase(), 1))
+        ledger(place, |text| text.replacen(&text[..64], &text[..64].to_uppercase(), 1));
     }),
     ("44c in another order", |place| {
-        ledger(place, |text| text.lines().rev().fold(String::new(), |all, line| all + line + "\n"))
+        ledger(place, |text| text.lines().rev().fold(String::new(), |all, line| all + line + "\n"));
     }),
     ("44d with a byte order mark", |place| ledger(place, |text| format!("\u{feff}{text}"))),
     ("44e with a NUL", |place| ledger(place, |text| text.replacen('\n', "\0\n", 1))),
@@ -283,7 +283,7 @@ const ATTACKS: &[Attack] = &[
     ("46c 200 GB added", |place| sparse(&place.at("extra"))),
     ("52 an empty folder", |place| fs::create_dir(place.at("empty")).unwrap()),
     ("53 a file that runs as its owner, and anyone may write", |place| {
-        mode(place, "verify/iris.json", 0o6777)
+        mode(place, "verify/iris.json", 0o6777);
     }),
     ("54 names equal but for case", |place| place.put("readme.MD", b"x")),
     ("55 a name in another normal form", |place| place.put("cafe\u{301}", b"x")),
@@ -309,7 +309,7 @@ const ATTACKS: &[Attack] = &[
         place.seal(serde_json::to_string_pretty(&value).unwrap().as_bytes(), &alice());
     }),
     ("60 files that are outside the ledger, sealed in it", |place| {
-        listed_extra(place, "signoffs/x.dsse.json", &alice())
+        listed_extra(place, "signoffs/x.dsse.json", &alice());
     }),
     ("61 the evidence exchanged for another pack's", |place| {
         let other = Place::of(vec![Input { name: "other.jsonl".into(), ..iris() }], &terms(), Some(&alice()));
@@ -384,7 +384,7 @@ fn a_pack_that_did_not_pass_is_no_pass_in_strict() {
 #[test]
 fn one_bit_of_any_byte_is_found() {
     let place = Place::of(vec![], &terms(), Some(&alice()));
-    let step = if set("BP_LONG") { 1 } else { 211 };
+    let step = if set("BP_LONG") { 1 } else { 1009 };
     for (path, bytes) in place.files() {
         for at in (0..bytes.len()).step_by(step) {
             let mut flipped = bytes.clone();
@@ -533,8 +533,9 @@ fn an_honest_pack_is_never_refused() {
             let root = scratch.path().join("job");
             fs::create_dir(&root).unwrap();
             for number in 0..dice.roll(8) {
-                let folders: String =
+                let folders: Vec<String> =
                     (0..dice.roll(7)).map(|depth| format!("{}{depth}/", dice.name())).collect();
+                let folders = folders.concat();
                 let extension = ["json", "txt", "log", "bin", "csv", "safetensors"]
                     [usize::try_from(dice.roll(6)).unwrap()];
                 let path = root.join(format!("{folders}{}{number}.{extension}", dice.name()));

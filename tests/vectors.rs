@@ -134,7 +134,7 @@ fn json_test_suite() {
     assert_eq!(files.len(), 318);
     // Numbers that a double holds, or comes to nothing, and nothing else.
     let numbers = |name: &&str| name.starts_with("i_number_");
-    assert!(lenient.iter().all(|name| numbers(&name)), "{lenient:?}");
+    assert!(lenient.iter().all(numbers), "{lenient:?}");
 }
 
 /// RFC 8785's own inputs and outputs, byte for byte.
