@@ -171,7 +171,8 @@ pub struct Import {
 }
 
 impl Import {
-    /// Reads the wire model of a sidecar that its schema admits; `source` is the digest of its bytes.
+    /// Reads the wire model of a sidecar that its schema admits, and that these bytes hold. The source of one in a stream is
+    /// the stream, whose digest is not known yet.
     ///
     /// # Errors
     /// [`Refusal::OtherFramework`] where `expected` is another framework, or the sidecar's is none that can be imported;
@@ -179,7 +180,7 @@ impl Import {
     pub fn of(
         wire: Sidecar,
         version: TraceVersion,
-        source: Digest,
+        bytes: &[u8],
         standing: Standing,
         expected: Option<Framework>,
     ) -> Result<Self, Refusal> {
@@ -199,6 +200,10 @@ impl Import {
         }
         let wire = Sidecar { topology: lower::in_unit_order(wire.topology), ..wire };
         let bias_policy = explained(&wire);
+        let source = match standing {
+            Standing::Alone => Digest::of(bytes),
+            Standing::InStream => stream::UNKNOWN,
+        };
         Ok(Self { wire, framework, bias_policy, source })
     }
 
@@ -278,7 +283,7 @@ impl Import {
                 },
                 import_provenance: Some(ImportProvenance {
                     source_format: wire.format.clone(),
-                    source_hash: index.map_or(self.source, |_| stream::UNKNOWN).prefixed(),
+                    source_hash: self.source.prefixed(),
                     import_timestamp: Some(options.timestamp.clone()),
                 }),
                 skip_basis: None,

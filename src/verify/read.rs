@@ -250,7 +250,7 @@ pub fn sidecar(
 ) -> Result<Read<Import>, ReadError> {
     let Read { version, record } = sidecar_wire(bytes)?;
     let record = match record {
-        Ok((wire, format)) => Ok(Import::of(wire, format, Digest::of(bytes), standing, expected)?),
+        Ok((wire, format)) => Ok(Import::of(wire, format, bytes, standing, expected)?),
         Err(violations) => Err(violations),
     };
     Ok(Read { version, record })
