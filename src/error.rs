@@ -135,8 +135,8 @@ codes! {
         "The folder is not a whole pack, so no archive was made of it."
         "`bp pack verify PACK` says what is wrong with it.";
     PACK_REFUSED 1 false
-        "The archive holds no pack that keeps every law that was put to it, so nothing was extracted."
-        "`bp pack verify ARCHIVE` lists every finding.";
+        "The pack does not keep every law that was put to it, so nothing is taken from it."
+        "`bp pack verify PACK` lists every finding.";
     PACK_UNREADABLE 2 false
         "There is no pack there that could be opened."
         "Name the pack's folder, the one that holds manifest.json.";

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use bp::annex::catalogue::{Answer, Source};
 use bp::annex::check::{self, FaultKind, ReadError, Stored};
+use bp::annex::envelope::{Held, Standing};
 use bp::annex::facts::{Attachment, Facts, Named, Parent, Run, Signoff};
 use bp::annex::model::{Act, Annex, Assurance, Clock, Evidence, Kind, Status, Verdict};
 use bp::annex::provider::{self, Provider, ProviderError, fields};
@@ -75,13 +76,22 @@ fn pack() -> Facts {
                 Named { name: "train.parquet".to_owned(), sha256: digest('2') },
                 Named { name: "test.parquet".to_owned(), sha256: digest('3') },
             ],
+            recorded: std::collections::BTreeMap::new(),
             models: vec![Named { name: "model.safetensors".to_owned(), sha256: digest('1') }],
         },
-        envelope_held: Some(true),
+        envelopes: vec![Held {
+            path: "run/envelope.json".to_owned(),
+            sha256: Digest::of(b"run/envelope.json"),
+            standing: Standing::Inside,
+            declared_before: true,
+            rows: Vec::new(),
+        }],
         parent: Some(Parent {
             manifest_sha256: digest('d'),
             created_at: "2025-11-20T12:00:00Z".to_owned(),
             answers: std::collections::BTreeMap::new(),
+            version: None,
+            recorded: std::collections::BTreeMap::new(),
         }),
         ..Facts::at(created_at, Clock::Local, verdict)
     }
@@ -719,7 +729,7 @@ proptest! {
             3 => less.run.hyper_parameters = false,
             4 => drop(less.run.datasets.pop()),
             5 => drop(less.run.models.pop()),
-            6 => less.envelope_held = None,
+            6 => less.envelopes.clear(),
             _ => less.parent = None,
         }
         never_below(&more, &derive(catalogue(), Some(&provider), &less))?;

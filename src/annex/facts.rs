@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Act, Clock, Evidence, Verdict};
+use super::envelope::Held;
+use super::model::{Act, Annex, Clock, Evidence, Verdict};
 use crate::digest::Digest;
 
 /// A sign-off whose signature the caller has verified over the exact bytes of the statement. Whether it *counts* for a
@@ -59,6 +60,8 @@ pub struct Run {
     pub datasets: Vec<Named>,
     /// Models, by digest.
     pub models: Vec<Named>,
+    /// Settings, versions, data sets and weights by name, for comparison with another pack.
+    pub recorded: BTreeMap<String, String>,
 }
 
 /// The pack before this one. It can be stored beside the evidence, so that a checker derives the same without that pack.
@@ -69,8 +72,28 @@ pub struct Parent {
     pub manifest_sha256: Digest,
     /// When it was made.
     pub created_at: String,
+    /// The version of the system that it was about.
+    #[serde(default)]
+    pub version: Option<String>,
     /// Its answers, from [`super::Annex::answers`]; empty where it had none.
     pub answers: BTreeMap<String, Digest>,
+    /// What it recorded: [`Run::recorded`].
+    #[serde(default)]
+    pub recorded: BTreeMap<String, String>,
+}
+
+impl Parent {
+    /// What a later pack keeps of this one.
+    #[must_use]
+    pub fn of(annex: &Annex, manifest_sha256: Digest, recorded: BTreeMap<String, String>) -> Self {
+        Self {
+            manifest_sha256,
+            created_at: annex.pack.created_at.clone(),
+            version: annex.system.version.clone(),
+            answers: annex.answers(),
+            recorded,
+        }
+    }
 }
 
 /// What a pack shows.
@@ -92,9 +115,8 @@ pub struct Facts {
     pub evidence: Vec<Evidence>,
     /// What the run recorded.
     pub run: Run,
-    /// Whether the declared change envelope was checked and held; none where there is none. Its file is evidence of kind
-    /// `policy`.
-    pub envelope_held: Option<bool>,
+    /// The declared change envelopes, and how the runs stand to them. Their files are evidence of kind `policy`.
+    pub envelopes: Vec<Held>,
     /// Verified sign-offs.
     pub signoffs: Vec<Signoff>,
     /// The provider's files.
@@ -116,7 +138,7 @@ impl Facts {
             verdict,
             evidence: Vec::new(),
             run: Run::default(),
-            envelope_held: None,
+            envelopes: Vec::new(),
             signoffs: Vec::new(),
             attachments: Vec::new(),
             parent: None,

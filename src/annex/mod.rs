@@ -14,7 +14,9 @@
 pub mod catalogue;
 pub mod check;
 mod derive;
+pub mod envelope;
 pub mod facts;
+mod foreign;
 pub mod model;
 pub mod provider;
 pub mod render;
@@ -22,6 +24,7 @@ pub mod render;
 pub use catalogue::{Catalogue, catalogue};
 pub use derive::{derive, unit_status};
 pub use facts::Facts;
+pub use foreign::MAX_TEMPLATE_BYTES;
 pub use model::Annex;
 pub use provider::Provider;
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::Source;
+use super::envelope::Held;
 use crate::digest::Digest;
 use crate::json;
 
@@ -437,6 +438,34 @@ pub struct Notice {
     pub message: String,
 }
 
+/// Something recorded that is another than in the pack before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// What.
+    pub what: String,
+    /// In the pack before; null where it was not recorded.
+    pub before: Option<String>,
+    /// In this one; null where it is not recorded.
+    pub after: Option<String>,
+}
+
+/// The pack before this one, and what is recorded otherwise since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lineage {
+    /// The digest of its manifest.
+    pub manifest_sha256: Digest,
+    /// When it was made.
+    pub created_at: String,
+    /// The version of the system that it was about.
+    pub version: Option<String>,
+    /// What is recorded otherwise, by name.
+    pub changes: Vec<Change>,
+    /// How many more there are.
+    pub changes_left: u64,
+}
+
 /// The whole document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -455,8 +484,10 @@ pub struct Annex {
     pub verdict: Verdict,
     /// The key that seals the pack; an organisation's seal at most.
     pub seal_key_id: Option<Digest>,
-    /// The manifest of the pack before it.
-    pub parent_manifest_sha256: Option<Digest>,
+    /// The declared change envelopes, and how the runs of the pack stand to them.
+    pub envelopes: Vec<Held>,
+    /// The pack before it, where one is named.
+    pub lineage: Option<Lineage>,
     /// The people whom the provider lists.
     pub persons: Vec<Person>,
     /// Every sign-off.

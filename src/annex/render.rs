@@ -12,6 +12,8 @@ use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value
 use serde_json::{Value, json};
 
 use super::catalogue::{Catalogue, Source};
+use super::envelope::Standing;
+use super::foreign;
 use super::model::{Annex, Assurance, Evidence, Facet, Status};
 use crate::digest::Digest;
 
@@ -20,6 +22,8 @@ pub const MARKDOWN_TEMPLATE: &str = "annex-iv.md.j2";
 /// The name of the HTML template in a folder of templates.
 pub const HTML_TEMPLATE: &str = "annex-iv.html.j2";
 
+const EMBEDDED_MARKDOWN: &str = include_str!("../../templates/annex-iv.md.j2");
+const EMBEDDED_HTML: &str = include_str!("../../templates/annex-iv.html.j2");
 /// The escaping of the Markdown template.
 const MARKDOWN_ESCAPE: &str = "markdown";
 
@@ -32,10 +36,7 @@ pub struct Templates<'a> {
 
 impl Default for Templates<'_> {
     fn default() -> Self {
-        Self {
-            markdown: include_str!("../../templates/annex-iv.md.j2").into(),
-            html: include_str!("../../templates/annex-iv.html.j2").into(),
-        }
+        Self { markdown: EMBEDDED_MARKDOWN.into(), html: EMBEDDED_HTML.into() }
     }
 }
 
@@ -48,6 +49,12 @@ impl<'a> Templates<'a> {
             markdown: markdown.map_or(embedded.markdown, Cow::from),
             html: html.map_or(embedded.html, Cow::from),
         }
+    }
+
+    /// The same, with texts of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Templates<'static> {
+        Templates { markdown: self.markdown.into_owned().into(), html: self.html.into_owned().into() }
     }
 
     /// The digest of both, each by its own digest.
@@ -95,11 +102,16 @@ fn render(
     annex: &Annex,
     catalogue: &Catalogue,
 ) -> Result<String, RenderError> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let syntax =
         SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
-    environment.set_syntax(syntax.expect("the default delimiters differ"));
+    let syntax = syntax.expect("the default delimiters differ");
+    let own = [EMBEDDED_MARKDOWN, EMBEDDED_HTML].contains(&text);
+    if !own {
+        foreign::allowed(text, &syntax).map_err(|message| RenderError { template: name, message })?;
+    }
+    let mut environment = if own { Environment::new() } else { foreign::environment() };
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(syntax);
     environment.set_auto_escape_callback(|name| match name {
         HTML_TEMPLATE => AutoEscape::Html,
         _ => AutoEscape::Custom(MARKDOWN_ESCAPE.into()),
@@ -121,10 +133,14 @@ fn render(
         }
         RenderError { template: name, message }
     };
-    environment
-        .template_from_named_str(name, text)
-        .and_then(|template| template.render(Serde(page(annex, catalogue))))
-        .map_err(|error| told(&error))
+    let page = Serde(page(annex, catalogue));
+    let template = environment.template_from_named_str(name, text).map_err(|error| told(&error))?;
+    if own {
+        return template.render(page).map_err(|error| told(&error));
+    }
+    let mut printed = foreign::Printed(Vec::new());
+    template.render_captured_to(page, &mut printed).map_err(|error| told(&error))?;
+    Ok(String::from_utf8(printed.0).expect("a template prints text"))
 }
 
 /// What the templates see: the answer with every word that they print.
@@ -204,6 +220,12 @@ fn page(annex: &Annex, catalogue: &Catalogue) -> Value {
         );
     }
     page["legend"] = Value::Array(legend);
+    for (held, row) in annex.envelopes.iter().zip(page["envelopes"].as_array_mut().into_iter().flatten()) {
+        row["standing_words"] = json!(standing_words(held.standing));
+        for (limit, row) in held.rows.iter().zip(row["rows"].as_array_mut().into_iter().flatten()) {
+            row["standing_words"] = json!(standing_words(limit.standing));
+        }
+    }
     page["files"] = files(annex);
     visible(&mut page);
     page
@@ -250,6 +272,14 @@ const fn source_words(source: Source) -> &'static str {
         Source::Mixed => "the pack and the provider",
         Source::Human => "the provider",
         Source::HumanSignature => "the signature of a responsible person",
+    }
+}
+
+const fn standing_words(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Inside => "inside",
+        Standing::NotShown => "not shown to be inside",
+        Standing::Outside => "outside",
     }
 }
 

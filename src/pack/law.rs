@@ -515,6 +515,11 @@ laws! {
     "By the words of those who signed, the order of times is impossible."
     "Ask whose clock was wrong."
 
+    PARENT_NOT_EXPECTED Broken
+    "The pack follows the one that the recipient named."
+    "It names another pack before it, or none: it belongs to another lineage, or its history was cut."
+    "Ask the maker which pack came before."
+
     PACK_NOT_EXPECTED Broken
     "The pack is the one that the recipient named."
     "It may be an honest pack, and it is another one."

@@ -3,8 +3,9 @@
 use super::law::{self, Law};
 use super::manifest::FileRole;
 use super::path::PackPath;
-use super::{FREEZE, PARENT, README, REPORT, SELECTION, SIGNER, SUITE};
+use super::{FREEZE, PARENT, README, REPORT, SELECTION, SIGNER, SUITE, TEMPLATES};
 use crate::annex::provider::{self, Syntax};
+use crate::annex::render::{HTML_TEMPLATE, MARKDOWN_TEMPLATE};
 use crate::annex::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN};
 use crate::digest::Digest;
 
@@ -112,6 +113,8 @@ pub enum Place<'a> {
     Attachment(&'a str),
     /// `annex/parent.json`: what is known of the pack before this one; evidence.
     Parent,
+    /// `annex/templates/...`: a template that stands for an embedded one; evidence.
+    Template(&'a str),
     /// `annex/annex-iv.json` and its renderings.
     Annex,
     /// `README.md`.
@@ -144,6 +147,10 @@ impl<'a> Place<'a> {
         if let Some(inside) = path.as_str().strip_prefix(provider::ATTACHMENTS) {
             return inside.strip_prefix('/').map(Self::Attachment);
         }
+        let template = path.as_str().strip_prefix(TEMPLATES).and_then(|inside| inside.strip_prefix('/'));
+        if let Some(name) = template {
+            return [MARKDOWN_TEMPLATE, HTML_TEMPLATE].contains(&name).then_some(Self::Template(name));
+        }
         if let Some((folder, inside)) = Folder::of(path.as_str()) {
             let is_record = inside == Folder::RECORD;
             return Some(if is_record { Self::RunRecord(folder) } else { Self::RunEvidence(folder) });
@@ -171,6 +178,7 @@ impl<'a> Place<'a> {
             Self::Provider(syntax) => PackPath::known(syntax.stored_at()),
             Self::Attachment(name) => PackPath::known(&format!("{}/{name}", provider::ATTACHMENTS)),
             Self::Parent => PackPath::known(PARENT),
+            Self::Template(name) => PackPath::known(&format!("{TEMPLATES}/{name}")),
             Self::Annex => PackPath::known("annex"),
             Self::Readme => PackPath::known(README),
             Self::Report => PackPath::known(REPORT),
@@ -192,6 +200,7 @@ impl<'a> Place<'a> {
             Self::Provider(_) => FileRole::Provider,
             Self::Attachment(_) => FileRole::Attachment,
             Self::Parent => FileRole::Parent,
+            Self::Template(_) => FileRole::Template,
             Self::Annex => FileRole::Annex,
             Self::Readme => FileRole::Readme,
             Self::Report => FileRole::Report,
@@ -207,7 +216,9 @@ impl<'a> Place<'a> {
             Self::Verdict(_) => Group::Verdicts,
             Self::Suite | Self::Selection | Self::Freeze | Self::Result | Self::Signer => Group::Results,
             Self::RunEvidence(_) | Self::RunRecord(_) => Group::Run,
-            Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Annex => Group::Annex,
+            Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Template(_) | Self::Annex => {
+                Group::Annex
+            }
             Self::Readme | Self::Report => Group::Pages,
         }
     }
@@ -220,7 +231,9 @@ impl<'a> Place<'a> {
             Self::Verdict(_) => &law::VERDICT_NOT_REDERIVED,
             Self::Suite | Self::Selection | Self::Freeze | Self::Result => &law::RESULT_NOT_REDERIVED,
             Self::RunEvidence(_) | Self::RunRecord(_) => &law::RUN_NOT_REDERIVED,
-            Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Annex => &law::ANNEX_NOT_REDERIVED,
+            Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Template(_) | Self::Annex => {
+                &law::ANNEX_NOT_REDERIVED
+            }
             Self::Readme | Self::Report => &law::PAGE_NOT_REDERIVED,
             Self::Signer => &law::SIGNER_FILE_MISMATCH,
         }

@@ -198,6 +198,8 @@ pub enum FileRole {
     Attachment,
     /// What is known of the pack before.
     Parent,
+    /// A template of the answer to Annex IV.
+    Template,
     /// The answer to Annex IV.
     Annex,
     /// Page one.

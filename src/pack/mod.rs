@@ -39,7 +39,7 @@ pub use ledger::Ledger;
 pub use manifest::{Manifest, Moment, Statement, Unsealed};
 pub use only::Only;
 pub use path::PackPath;
-pub use plan::{Demand, Evidence, InputKind, Judging, Paper, Papers, PapersError, Stem, Terms};
+pub use plan::{Answered, Demand, Evidence, InputKind, Judging, Paper, Papers, PapersError, Stem, Terms};
 pub use result::{Check, Finding, VerifyResult};
 pub use suite::{Selection, Suite};
 
@@ -61,6 +61,8 @@ pub const FINAL_VERDICT: &str = "results/final_verdict.json";
 pub const SUITE: &str = "suite/suite.json";
 /// What is known of the pack before.
 pub const PARENT: &str = "annex/parent.json";
+/// The folder of templates that stand for the embedded ones.
+pub const TEMPLATES: &str = "annex/templates";
 /// What of the suite was judged.
 pub const SELECTION: &str = "suite/selection.json";
 /// What of the suite was signed before anything ran.

@@ -6,7 +6,8 @@ use super::attestation::TestResult;
 use super::law::{Effect, Law};
 use super::manifest::{ClockSource, Counts, Moment, PackId, Producer, Subject};
 use super::path::PackPath;
-use crate::annex::model::Act;
+use super::plan::Answered;
+use crate::annex::model::{self, Act, Annex};
 use crate::digest::Digest;
 use crate::report::Outcome;
 use crate::trust::KeyId;
@@ -170,6 +171,29 @@ pub enum Scope {
     Partial,
 }
 
+/// What the answer to Annex IV comes to. Nothing is weighed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AnnexSummary {
+    /// How many units have which status.
+    pub units: model::Counts,
+    /// How many items are open.
+    pub open: u64,
+    /// How many sign-offs verify and count.
+    pub signoffs: u64,
+}
+
+impl AnnexSummary {
+    /// That of an answer.
+    #[must_use]
+    pub fn of(annex: &Annex) -> Self {
+        Self {
+            units: annex.counts,
+            open: annex.facets().map(|facet| facet.open.len() as u64).sum(),
+            signoffs: annex.signoffs.iter().filter(|row| row.refused.is_none()).count() as u64,
+        }
+    }
+}
+
 /// What checking a pack came to: `bp-pack-verify/1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerifyResult {
@@ -203,6 +227,11 @@ pub struct VerifyResult {
     /// The digest of the manifest as it was read, whatever it says.
     #[serde(skip)]
     pub manifest_sha256: Option<Digest>,
+    /// What the answer to Annex IV comes to, derived here with the sign-offs that verify; null where it was not.
+    pub annex: Option<AnnexSummary>,
+    /// The same, to be read and printed.
+    #[serde(skip)]
+    pub answered: Option<Answered>,
     /// Every group of laws, in order.
     pub checks: Vec<Check>,
     /// Every broken law.

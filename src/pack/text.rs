@@ -1,5 +1,6 @@
 //! What checking a pack came to, as plain text of 80 columns.
 
+use crate::annex::model;
 use crate::pack::attestation::TestResult;
 use crate::pack::result::{Check, Finding, How, Scope, SignerStatus, VerifyResult};
 use crate::report::{Long, Outcome, fold};
@@ -24,6 +25,14 @@ pub fn render(result: &VerifyResult) -> String {
         lines.wrap("verdict  ", &format!("{} ({how})", verdict.name()));
     }
     signatures(&mut lines, result);
+    if let Some(annex) = &result.annex {
+        let model::Counts { evidenced, partial, declared, missing, not_applicable } = annex.units;
+        let units = format!(
+            "of 23 points {evidenced} evidenced, {partial} partial, {declared} declared, {missing} missing, {not_applicable} not applicable; {} items open, {} sign-offs count",
+            annex.open, annex.signoffs
+        );
+        lines.wrap("annex IV ", &units);
+    }
     lines.blank();
     for check in &result.checks {
         lines.wrap("", &check_line(check));

@@ -228,9 +228,18 @@ impl Place {
         let signing = statement.signing.as_ref().unwrap();
         statement.signing = Some(Signing { key_id: key.id(), ..signing.clone() });
         let files = statement.artifacts.iter();
-        let folders = ["sidecars/", "annex/provider.", "annex/attachments/", "annex/parent.json"];
-        let evidence =
-            files.filter(|artifact| folders.iter().any(|folder| artifact.path.as_str().starts_with(folder)));
+        let folders = [
+            "sidecars/",
+            "annex/provider.",
+            "annex/attachments/",
+            "annex/parent.json",
+            "annex/templates/",
+            "run/",
+        ];
+        let evidence = files.filter(|artifact| {
+            folders.iter().any(|folder| artifact.path.as_str().starts_with(folder))
+                && artifact.path.as_str() != "run/run.json"
+        });
         let files = evidence.map(|artifact| (&artifact.path, &artifact.sha256));
         statement.pack_id = PackId::of(&statement.created_at, Some(&key.id()), files);
         // A forger would write the page with the new id too.

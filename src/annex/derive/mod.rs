@@ -20,10 +20,11 @@ mod signoff;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalogue::{self, Catalogue, FromPack, Needs, Source, Unit};
-use super::facts::Facts;
+use super::envelope::Held;
+use super::facts::{Facts, Parent};
 use super::model::{
-    Annex, Applicability, CatalogueRef, Counts, DateFrom, Entry, Evidence, FORMAT, Facet, FileRef, Kind,
-    Model, PackRef, Person, Status, System,
+    Annex, Applicability, CatalogueRef, Change, Counts, DateFrom, Entry, Evidence, FORMAT, Facet, FileRef,
+    Kind, Lineage, Model, PackRef, Person, Status, System,
 };
 use super::provider::Provider;
 use answer::{Grade, Reader, Said, day, owned};
@@ -31,6 +32,8 @@ use signoff::Signoffs;
 
 /// Unchanged text is told its age from this many days on.
 const OLD_DAYS: i64 = 365;
+/// Changes since the pack before that are told.
+const MAX_CHANGES: usize = 200;
 
 /// The answer to Annex IV.
 #[must_use]
@@ -72,7 +75,8 @@ pub fn derive(catalogue: &Catalogue, provider: Option<&Provider>, facts: &Facts)
         system,
         verdict: facts.verdict.clone(),
         seal_key_id: facts.seal_key_id,
-        parent_manifest_sha256: facts.parent.as_ref().map(|parent| parent.manifest_sha256),
+        envelopes: facts.envelopes.clone(),
+        lineage: facts.parent.as_ref().map(|parent| lineage(parent, facts)),
         persons: derivation.persons(),
         signoffs: signoffs.rows(),
         notices: notice::notices(catalogue, reader.as_ref(), facts, &signoffs, &entries),
@@ -242,7 +246,9 @@ impl Derivation<'_> {
                     && runtime.value("same_as_training_reason").is_some()
             }),
             Needs::HyperParameters => run.hyper_parameters,
-            Needs::EnvelopeHeld => self.facts.envelope_held == Some(true),
+            Needs::EnvelopeHeld => {
+                !self.facts.envelopes.is_empty() && self.facts.envelopes.iter().all(Held::shows)
+            }
             Needs::EvaluationData => {
                 let is_evaluation = |use_: &str| use_ == "validation" || use_ == "testing";
                 let mut sets = records("dataset")
@@ -350,6 +356,29 @@ fn status(source: Source, shown: &Shown, said: Grade) -> Status {
         (_, Grade::Filled | Grade::Signed) => Status::Declared,
         (Source::Mixed, Grade::Open) if is_shown => Status::Partial,
         (_, Grade::Open) => Status::Missing,
+    }
+}
+
+/// What is recorded otherwise than in the pack before.
+fn lineage(parent: &Parent, facts: &Facts) -> Lineage {
+    let (before, after) = (&parent.recorded, &facts.run.recorded);
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let other = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+    let mut changes: Vec<Change> = other
+        .map(|name| Change {
+            what: name.clone(),
+            before: before.get(name).cloned(),
+            after: after.get(name).cloned(),
+        })
+        .collect();
+    let changes_left = changes.len().saturating_sub(MAX_CHANGES) as u64;
+    changes.truncate(MAX_CHANGES);
+    Lineage {
+        manifest_sha256: parent.manifest_sha256,
+        created_at: parent.created_at.clone(),
+        version: parent.version.clone(),
+        changes,
+        changes_left,
     }
 }
 

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use super::answer::{Reader, answers, day};
 use super::signoff::Signoffs;
 use crate::annex::catalogue::Catalogue;
+use crate::annex::envelope::Standing;
 use crate::annex::facts::Facts;
 use crate::annex::model::{Act, Entry, Notice, Status};
+use crate::annex::provider::Value;
 
 pub(super) fn notices(
     catalogue: &Catalogue,
@@ -25,8 +27,30 @@ pub(super) fn notices(
             notices.add(&row.path, format!("the sign-off does not count: {refused}"));
         }
     }
-    if facts.envelope_held == Some(false) {
-        notices.add("IV.2.f", "this retraining left the declared change envelope");
+    for held in &facts.envelopes {
+        match held.standing {
+            Standing::Outside => notices.add(&held.path, "this training left the declared change envelope"),
+            Standing::NotShown => notices.add(
+                &held.path,
+                "a setting that the declared change envelope limits was not recorded: nothing shows that it held",
+            ),
+            Standing::Inside if !held.declared_before => notices.add(
+                &held.path,
+                "no pack before carries this change envelope: nothing shows that it was declared first",
+            ),
+            Standing::Inside => {}
+        }
+    }
+    let previous =
+        reader.and_then(|reader| reader.provider.value("system.previous_version")).map(Value::text);
+    let before = facts.parent.as_ref().and_then(|parent| parent.version.clone());
+    if let (Some(previous), Some(before)) = (previous, before)
+        && previous != before
+    {
+        notices.add(
+            "system.previous_version",
+            format!("the version before is said to be {previous}, and the pack before is about {before}"),
+        );
     }
     if let Some(reader) = reader {
         notices.provider(catalogue, reader, facts, entries);

@@ -9,11 +9,13 @@ use bp::annex::model::{Facet, Status};
 use bp::annex::render::{self, HTML_TEMPLATE, MARKDOWN_TEMPLATE, Templates};
 use bp::annex::{self, ANNEX_JSON, catalogue, provider};
 use bp::error::{self, Failure};
+use bp::pack::MANIFEST;
 use bp::report::{Long, fold};
 use serde_json::{Value, json};
 
 use crate::cli::{Annex, AnnexCheck, AnnexRender, MinStatus};
 use crate::output::Output;
+use crate::pack::{papers, verify};
 use crate::{Run, source};
 
 /// What a reader of a file alone has to know.
@@ -44,23 +46,51 @@ fn init(out: Option<&Path>, output: &Output) -> Run {
     Ok(0)
 }
 
-/// The answer of a pack, or of a file.
-fn read(file: &Path) -> Result<annex::Annex, Failure> {
+/// An answer, and what it was read from.
+struct Answer {
+    annex: annex::Annex,
+    /// By which the pack that it is derived from is rendered.
+    templates: Templates<'static>,
+    /// Whether it was derived again from a pack.
+    derived: bool,
+}
+
+impl Answer {
+    /// What a reader has to know of it.
+    fn told(&self) -> String {
+        if !self.derived {
+            return NOT_VERIFIED.to_owned();
+        }
+        let counting = self.annex.signoffs.iter().filter(|row| row.refused.is_none()).count();
+        format!(
+            "derived again from the pack, whose own pages are the same but for sign-offs; {counting} sign-offs count"
+        )
+    }
+}
+
+/// The answer of a pack, derived again, or that of a file as it is.
+fn read(file: &Path) -> Result<Answer, Failure> {
+    if file.join(MANIFEST).exists() {
+        let answered = verify::answered(file)?;
+        let templates = answered.templates().clone();
+        return Ok(Answer { annex: answered.annex(), templates, derived: true });
+    }
     let path = if file.is_dir() { file.join(ANNEX_JSON) } else { PathBuf::from(file) };
     let bytes = source::bytes(&path)?;
     let unreadable = |error: &dyn std::error::Error| {
         let failure = Failure::of(&error::ANNEX_UNREADABLE, error);
         Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
     };
-    check::read(&bytes, catalogue()).map_err(|error| unreadable(&error))
+    let annex = check::read(&bytes, catalogue()).map_err(|error| unreadable(&error))?;
+    Ok(Answer { annex, templates: Templates::default(), derived: false })
 }
 
 fn todo(file: &Path, output: &Output) -> Run {
-    let annex = read(file)?;
-    let todos = check::todo(&annex);
+    let answer = read(file)?;
+    let todos = check::todo(&answer.annex);
     if output.json {
         let rows: Vec<Value> = todos.iter().map(todo_json).collect();
-        output.envelope(&json!({ "ok": true, "verified": false, "open": rows }))?;
+        output.envelope(&json!({ "ok": true, "verified": answer.derived, "open": rows }))?;
         return Ok(0);
     }
     let mut text = String::new();
@@ -74,7 +104,7 @@ fn todo(file: &Path, output: &Output) -> Run {
         text.push_str("nothing is open\n");
     }
     output.data(text.as_bytes())?;
-    output.say(NOT_VERIFIED);
+    output.say(&fold("", &answer.told(), Long::Keep));
     Ok(0)
 }
 
@@ -85,14 +115,15 @@ fn todo_json(todo: &Todo<'_>) -> Value {
 }
 
 fn check(arguments: &AnnexCheck, output: &Output) -> Run {
-    let annex = read(&arguments.file)?;
+    let answer = read(&arguments.file)?;
+    let annex = &answer.annex;
     let required: Vec<&str> = arguments.require.iter().map(|point| point.trim()).collect();
     let min = match arguments.min {
         MinStatus::Partial => Status::Partial,
         MinStatus::Declared => Status::Declared,
         MinStatus::Evidenced => Status::Evidenced,
     };
-    let below = check::check(&annex, catalogue(), &required, min).map_err(|error| {
+    let below = check::check(annex, catalogue(), &required, min).map_err(|error| {
         Failure::of(&error::INVALID_FLAG, &error).hint("name a point like 2.g, 6 or 2.g#test_logs")
     })?;
     if output.json {
@@ -100,17 +131,17 @@ fn check(arguments: &AnnexCheck, output: &Output) -> Run {
             below.iter().map(|facet| json!({ "facet": facet.id, "status": facet.status })).collect();
         let ok = below.is_empty();
         output.envelope(&json!({
-            "ok": ok, "verified": false, "required": required, "min": min, "below": rows, "counts": annex.counts,
+            "ok": ok, "verified": answer.derived, "required": required, "min": min, "below": rows, "counts": annex.counts,
         }))?;
     } else {
-        output.say(&told(&annex, &below, &required, min));
+        output.say(&told(&answer, &below, &required, min));
     }
     Ok(u8::from(!below.is_empty()))
 }
 
-fn told(annex: &annex::Annex, below: &[&Facet], required: &[&str], min: Status) -> String {
+fn told(answer: &Answer, below: &[&Facet], required: &[&str], min: Status) -> String {
     let mut text = String::new();
-    for entry in &annex.entries {
+    for entry in &answer.annex.entries {
         text.push_str(&fold(
             &format!("{:<8} {:<15} ", entry.id, entry.status.name()),
             &entry.status_reason,
@@ -128,32 +159,25 @@ fn told(annex: &annex::Annex, below: &[&Facet], required: &[&str], min: Status) 
         let message = format!("{}: every clause that applies is {min} or better", required.join(", "));
         text.push_str(&fold("", &message, Long::Keep));
     }
-    text.push_str(NOT_VERIFIED);
+    text.push_str(&fold("", &answer.told(), Long::Keep));
     text
 }
 
 fn render(arguments: &AnnexRender, output: &Output) -> Run {
-    let annex = read(&arguments.file)?;
-    let template = |name: &str| -> Result<Option<String>, Failure> {
-        let Some(folder) = &arguments.templates else { return Ok(None) };
-        let path = folder.join(name);
-        if !path.exists() {
-            return Ok(None);
-        }
-        String::from_utf8(source::bytes(&path)?)
-            .map(Some)
-            .map_err(|_| Failure::new(&error::TEMPLATE_ERROR, format!("{}: not UTF-8", path.display())))
+    let answer = read(&arguments.file)?;
+    let given = arguments.templates.as_deref().map(papers::templates).transpose()?;
+    let named = |name: &str| {
+        let texts = given.iter().flatten();
+        texts.clone().find(|(own, _)| *own == name).map(|(_, text)| text.as_str())
     };
-    let (markdown, html) = (template(MARKDOWN_TEMPLATE)?, template(HTML_TEMPLATE)?);
-    if let Some(folder) = arguments.templates.as_ref().filter(|_| markdown.is_none() && html.is_none()) {
-        let message = format!("{} holds neither {MARKDOWN_TEMPLATE} nor {HTML_TEMPLATE}", folder.display());
-        return Err(Failure::new(&error::TEMPLATE_ERROR, message));
-    }
-    let templates = Templates::of(markdown.as_deref(), html.as_deref());
+    let templates = match given {
+        Some(_) => Templates::of(named(MARKDOWN_TEMPLATE), named(HTML_TEMPLATE)),
+        None => answer.templates.clone(),
+    };
     let rendered = if arguments.html { render::html } else { render::markdown };
-    let text = rendered(&annex, catalogue(), &templates)
+    let text = rendered(&answer.annex, catalogue(), &templates)
         .map_err(|error| Failure::of(&error::TEMPLATE_ERROR, &error))?;
     output.file_or_data(arguments.out.as_deref(), text.as_bytes())?;
-    output.say(NOT_VERIFIED);
+    output.say(&fold("", &answer.told(), Long::Keep));
     Ok(0)
 }

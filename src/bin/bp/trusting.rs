@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bp::digest::Digest;
 use bp::error::{self, Failure};
+use bp::pack::MANIFEST;
 use bp::pack::check::{Demands, Expected, Limits, Options, Pin};
 use bp::trust::key::{KeyId, VerifyingKey};
 use bp::trust::policy::TrustPolicy;
@@ -13,7 +14,7 @@ use bp::trust::policy::TrustPolicy;
 use crate::cli::{Demanded, Trusting};
 use crate::output::Output;
 use crate::pack::{judge, producer};
-use crate::{clock, trust};
+use crate::{clock, source, trust};
 
 /// Not strict, with whom the recipient believes.
 pub(crate) fn options(trusting: &Trusting) -> Result<Options, Failure> {
@@ -68,12 +69,22 @@ pub(crate) fn demands(demanded: &Demanded) -> Result<Demands, Failure> {
     Ok(Demands {
         now: Some(clock::now()?),
         pack: demanded.expect_pack.as_deref().map(expected).transpose()?,
+        parent: demanded.parent.as_deref().map(manifest).transpose()?,
         subjects: digests("--expect-subject", &demanded.expect_subject)?,
         inputs: digests("--expect-input", &demanded.expect_input)?,
         max_age_seconds: max_age.transpose()?.map(|age| age.as_secs()),
         minimum_judge: judge.transpose()?,
         verifier: None,
     })
+}
+
+/// The manifest digest of a pack that is named by its folder, or by that digest.
+fn manifest(pack: &Path) -> Result<Digest, Failure> {
+    let named = pack.to_str().and_then(|text| text.parse().ok());
+    match named {
+        Some(digest) => Ok(digest),
+        None => Ok(Digest::of(&source::bytes(&pack.join(MANIFEST))?)),
+    }
 }
 
 /// A pack as it is named: by its id, or by the digest of its manifest.

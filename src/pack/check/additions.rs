@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Checker;
+use crate::annex::facts::Signoff;
 use crate::annex::model::Act;
 use crate::digest::Digest;
 use crate::pack::attestation::{self, Attested, TestResult};
@@ -235,10 +236,12 @@ impl Checker<'_> {
         if !self.about_this(path, &envelope, &signed.key, Some(signed.manifest_sha256)) {
             return None;
         }
+        let mut whole = true;
         for report in &signed.reports {
             let sealed = report.path.parse::<PackPath>().ok();
             let sealed = sealed.and_then(|path| expected.get(&path)).map(|artifact| artifact.sha256);
             if sealed != Some(report.sha256) {
+                whole = false;
                 let message =
                     format!("it is about {}, which was not sealed with that digest", shown(&report.path));
                 self.find(&law::ADDITION_OF_ANOTHER_PACK, path.as_str(), message);
@@ -251,6 +254,19 @@ impl Checker<'_> {
             self.find(&law::TIME_ORDER, path.as_str(), message);
         }
         let (listed, believed) = self.listed(path, &signed.key, Role::Signoff);
+        // A key that the recipient's list has and does not believe stands for nobody.
+        if whole && (believed || listed.is_none()) {
+            self.signed.push(Signoff {
+                path: path.to_string(),
+                sha256: Digest::of(bytes),
+                person: said.person.id.clone(),
+                key_id: signed.key.id().digest(),
+                scope: said.scope.clone(),
+                act: said.act,
+                signed_at: said.signed_at.timestamp(),
+                subjects: signed.reports.iter().map(|report| report.sha256).collect(),
+            });
+        }
         if believed && said.act != Act::Rejected {
             counted.persons.insert(signed.key.id());
             counted.predicates.insert(signoff::PREDICATE);

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::source::Kept;
 use super::{Checker, Derived};
 use crate::annex::check::{self, Fault, FaultKind, ReadError, Stored};
-use crate::annex::render::Templates;
 use crate::annex::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN, catalogue};
 use crate::digest::Digest;
 use crate::pack::law::{self, Law};
@@ -51,8 +50,8 @@ impl Checker<'_> {
             let faults = derived.conclusion.faults.iter().cloned();
             let stored =
                 Stored { json: bytes(ANNEX_JSON), markdown: bytes(ANNEX_MARKDOWN), html: bytes(ANNEX_HTML) };
-            let templates = Templates::default();
-            let told = differs.then(|| check::verify(stored, answer, catalogue, &templates, &digest_of));
+            let templates = derived.conclusion.answered.templates();
+            let told = differs.then(|| check::verify(stored, answer, catalogue, templates, &digest_of));
             let faults: Vec<Fault> = faults.chain(told.into_iter().flatten()).collect();
             faults.iter().for_each(|fault| self.fault(fault));
             return;

@@ -280,6 +280,7 @@ fn is_evidence(path: &PackPath) -> bool {
                 | Place::Provider(_)
                 | Place::Attachment(_)
                 | Place::Parent
+                | Place::Template(_)
         )
     )
 }

@@ -26,15 +26,16 @@ use cap_std::fs::Dir;
 
 pub use policy::{Demands, Expected};
 
+use crate::annex::facts::Signoff;
 use crate::digest::Digest;
 use crate::pack::law::{self, Law};
 use crate::pack::manifest::{Counts, Judge, Manifest, Producer, Statement, Unsealed};
 use crate::pack::only::Only;
 use crate::pack::path::PackPath;
-use crate::pack::plan::Conclusion;
+use crate::pack::plan::{Answered, Conclusion};
 use crate::pack::result::{
-    AttestationFacts, Check, FORMAT, Finding, How, PackFacts, Scope, SignOffFacts, SignerFacts, SignerStatus,
-    VerifyResult,
+    AnnexSummary, AttestationFacts, Check, FORMAT, Finding, How, PackFacts, Scope, SignOffFacts, SignerFacts,
+    SignerStatus, VerifyResult,
 };
 use crate::pack::walk::{Entry, Walk, shown};
 use crate::report::Outcome;
@@ -177,6 +178,8 @@ fn checked(source: &mut dyn Source, options: &Options) -> VerifyResult {
         datasets: BTreeSet::new(),
         attestations: Vec::new(),
         sign_offs: Vec::new(),
+        signed: Vec::new(),
+        answered: None,
         derived: false,
         checks: Vec::new(),
         findings: Vec::new(),
@@ -226,6 +229,10 @@ struct Checker<'a> {
     datasets: BTreeSet<Digest>,
     attestations: Vec<AttestationFacts>,
     sign_offs: Vec<SignOffFacts>,
+    /// The same, for the answer to Annex IV.
+    signed: Vec<Signoff>,
+    /// The answer to Annex IV, where the evidence was judged again.
+    answered: Option<Answered>,
     /// Whether the evidence was judged again.
     derived: bool,
     checks: Vec<Check>,
@@ -275,6 +282,10 @@ impl Checker<'_> {
         self.identity(statement, &expected, derived.as_ref());
         let counted = self.additions(&walk, statement, &expected);
         self.demands(statement, &expected, &counted);
+        self.answered = derived.map(|derived| derived.conclusion.answered);
+        if let (Some(answered), Some(pack)) = (&mut self.answered, &self.pack) {
+            answered.add(pack.manifest_sha256, std::mem::take(&mut self.signed));
+        }
         if self.verdict != Some(Outcome::Pass) && self.options.strict && !self.options.allow_fail_verdict {
             let verdict = self.verdict.map_or("none", Outcome::name);
             self.find(&law::VERDICT_NOT_PASS, ".", format!("the verdict is {verdict}"));
@@ -323,6 +334,8 @@ impl Checker<'_> {
             sign_offs: self.sign_offs,
             counts: self.counts,
             manifest_sha256: self.manifest_sha256,
+            annex: self.answered.as_ref().map(|answered| AnnexSummary::of(&answered.annex())),
+            answered: self.answered,
             findings: self.findings,
             warnings: self.warnings,
             not_checked: self.not_checked,

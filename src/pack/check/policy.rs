@@ -30,6 +30,8 @@ pub struct Demands {
     pub now: Option<Moment>,
     /// The one pack that is meant.
     pub pack: Option<Expected>,
+    /// The manifest digest of the pack that it is to follow.
+    pub parent: Option<Digest>,
     /// Artifacts that the pack is to be about.
     pub subjects: Vec<Digest>,
     /// Receipts, sidecars or data sets that it is to rest on.
@@ -54,6 +56,16 @@ impl Checker<'_> {
         let demands = self.options.demands.clone();
         let requires = self.options.policy.requires().clone();
         let mut count = 0;
+        if let Some(parent) = demands.parent {
+            count += 1;
+            if statement.parent_manifest_sha256 != Some(parent) {
+                let stated = statement.parent_manifest_sha256;
+                let stated =
+                    stated.map_or_else(|| "no pack".to_owned(), |digest| format!("manifest {digest}"));
+                let message = format!("it follows {stated}, you named manifest {parent}");
+                self.find(&law::PARENT_NOT_EXPECTED, MANIFEST, message);
+            }
+        }
         if let Some(pack) = &demands.pack {
             count += 1;
             let manifest = self.pack.as_ref().map(|pack| pack.manifest_sha256);

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::Limits;
 use super::derive::Unkept;
+use crate::annex::envelope;
 use crate::digest::Digest;
 use crate::pack::FINAL_VERDICT;
 use crate::pack::law;
@@ -63,8 +64,11 @@ impl Task {
                 | Place::RunEvidence(_)
                 | Place::Provider(_)
                 | Place::Parent
+                | Place::Template(_)
                 | Place::Annex,
             ) => true,
+            // A change envelope is read; of other attachments the digest is enough.
+            Some(Place::Attachment(name)) => name.ends_with(envelope::SUFFIX),
             place => {
                 let outcome = matches!(place, Some(Place::Verdict(_))) || path.as_str() == FINAL_VERDICT;
                 self.inputs.contains_key(path) || (outcome && !self.same_tool)

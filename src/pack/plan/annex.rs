@@ -2,14 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{Assessed, FinalVerdict, Stem, Terms};
 use crate::annex::check::{self, Fault};
-use crate::annex::facts::{self, Attachment, Facts, Named};
+use crate::annex::envelope::{self, Envelope, Held};
+use crate::annex::facts::{self, Attachment, Facts, Named, Parent, Signoff};
 use crate::annex::model::{Annex, Assurance, Clock, Evidence, Kind, Verdict};
 use crate::annex::provider::{self, Provider, ProviderError};
-use crate::annex::render::{self, Templates};
-use crate::annex::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN, Catalogue, catalogue, derive};
+use crate::annex::render::{self, MARKDOWN_TEMPLATE, Templates};
+use crate::annex::{
+    ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN, Catalogue, MAX_TEMPLATE_BYTES, catalogue, derive,
+};
 use crate::digest::Digest;
+use crate::json;
 use crate::pack::files::{Files, Sealed};
 use crate::pack::layout::{Folder, Place};
 use crate::pack::manifest::AnnexFacts;
@@ -19,6 +25,9 @@ use crate::run::RunRecord;
 use crate::run::evidence as left;
 use crate::run::record::Agreement;
 use crate::trust::KeyId;
+
+/// Values that are kept for comparison with another pack.
+const MAX_RECORDED: usize = 5000;
 
 /// A file that people put beside the evidence. Of an attachment, length and digest are enough.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +62,17 @@ pub enum PapersError {
     /// There are two provider's files, or one under the name of another syntax.
     #[error("{0}: a second provider's file, or one that is not written as its name says")]
     Syntax(PackPath),
+    /// A change envelope, or the record of the pack before, that cannot be read.
+    #[error("{path}: {reason}")]
+    Unsound {
+        /// Where it lies.
+        path: PackPath,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A template that is no text, or too long.
+    #[error("{0}: a template is UTF-8 of at most {MAX_TEMPLATE_BYTES} bytes")]
+    Template(PackPath),
 }
 
 impl PapersError {
@@ -60,16 +80,21 @@ impl PapersError {
     #[must_use]
     pub fn path(&self) -> &str {
         match self {
-            Self::Provider { path, .. } | Self::Syntax(path) => path.as_str(),
+            Self::Provider { path, .. }
+            | Self::Unsound { path, .. }
+            | Self::Syntax(path)
+            | Self::Template(path) => path.as_str(),
         }
     }
 }
 
 /// What people put beside the evidence: what the provider says, and the files that it names.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Papers {
     provider: Option<Provider>,
     attachments: Vec<Attachment>,
+    parent: Option<Parent>,
+    envelopes: Vec<(PackPath, Digest, Envelope)>,
     templates: Templates<'static>,
     files: Files,
 }
@@ -84,6 +109,7 @@ impl Papers {
     ) -> Result<Self, PapersError> {
         let mut papers = Self::default();
         let mut carried = BTreeMap::new();
+        let (mut markdown, mut html) = (None, None);
         for (path, paper) in files {
             match Place::of(path) {
                 Some(Place::Provider(syntax)) => {
@@ -95,12 +121,28 @@ impl Papers {
                     papers.provider = Some(provider);
                     papers.note(path, paper);
                 }
+                Some(Place::Template(name)) => {
+                    let text = std::str::from_utf8(paper.bytes)
+                        .ok()
+                        .filter(|_| paper.bytes.len() <= MAX_TEMPLATE_BYTES);
+                    let text = text.ok_or_else(|| PapersError::Template(path.clone()))?;
+                    let own = if name == MARKDOWN_TEMPLATE { &mut markdown } else { &mut html };
+                    *own = Some(text);
+                    papers.note(path, paper);
+                }
+                Some(Place::Parent) => {
+                    let of = |reason: String| PapersError::Unsound { path: path.clone(), reason };
+                    let value = json::parse(paper.bytes).map_err(|error| of(error.to_string()))?;
+                    papers.parent = serde_json::from_value(value).map_err(|error| of(error.to_string()))?;
+                    papers.note(path, paper);
+                }
                 Some(Place::Attachment(_)) => {
                     carried.insert(path, paper);
                 }
                 _ => {}
             }
         }
+        papers.templates = Templates::of(markdown, html).into_owned();
         let named = papers.provider.as_ref().map(Provider::attachments).unwrap_or_default();
         for (name, _) in named {
             let stored: Result<PackPath, _> = provider::stored_at(&name).parse();
@@ -109,6 +151,11 @@ impl Papers {
             };
             let attachment =
                 Attachment { name: name.to_string(), path: path.to_string(), sha256: paper.sha256 };
+            if path.as_str().ends_with(envelope::SUFFIX) {
+                let of = |reason| PapersError::Unsound { path: (*path).clone(), reason };
+                let envelope = Envelope::parse(paper.bytes).map_err(of)?;
+                papers.envelopes.push(((*path).clone(), paper.sha256, envelope));
+            }
             papers.attachments.push(attachment);
             papers.note(path, *paper);
         }
@@ -134,6 +181,12 @@ impl Papers {
         self.provider.as_ref()
     }
 
+    /// The templates of its renderings.
+    #[must_use]
+    pub fn templates(&self) -> &Templates<'static> {
+        &self.templates
+    }
+
     /// What the answer is made with, as the manifest states it.
     pub(super) fn facts(&self) -> AnnexFacts {
         AnnexFacts { catalogue_sha256: Catalogue::sha256(), templates_sha256: self.templates.digest() }
@@ -141,7 +194,29 @@ impl Papers {
 
     /// The answer, and its renderings.
     pub(super) fn answer(&self, shown: &Shown<'_>) -> Answer {
-        let facts = Facts { attachments: self.attachments.clone(), ..shown.facts() };
+        let mut facts =
+            Facts { attachments: self.attachments.clone(), parent: self.parent.clone(), ..shown.facts() };
+        for (path, sha256, envelope) in &self.envelopes {
+            let (standing, rows) = envelope.hold(&|name| shown.settings(name));
+            let name = format!("envelope {path}");
+            let before = self.parent.as_ref().and_then(|parent| parent.recorded.get(&name));
+            let declared_before = before == Some(&sha256.to_string());
+            facts.envelopes.push(Held {
+                path: path.to_string(),
+                sha256: *sha256,
+                standing,
+                declared_before,
+                rows,
+            });
+            facts.run.recorded.insert(name, sha256.to_string());
+            facts.evidence.push(Evidence {
+                path: path.to_string(),
+                sha256: *sha256,
+                kind: Kind::Policy,
+                produced_by: "provider".to_owned(),
+                assurance: Assurance::Checked,
+            });
+        }
         let annex = derive(catalogue(), self.provider.as_ref(), &facts);
         let mut faults = Vec::new();
         let mut files = vec![(ANNEX_JSON, annex.bytes())];
@@ -154,7 +229,50 @@ impl Papers {
                 Err(error) => faults.push(Fault::template(name, &error)),
             }
         }
-        Answer { annex, files, faults }
+        Answer { annex, facts, files, faults }
+    }
+}
+
+/// The answer to Annex IV of a whole pack: with the digest of its manifest, and with what was signed since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    provider: Option<Provider>,
+    templates: Templates<'static>,
+    facts: Facts,
+}
+
+impl Answered {
+    pub(super) fn of(papers: Papers, facts: Facts) -> Self {
+        let Papers { provider, templates, .. } = papers;
+        Self { provider, templates, facts }
+    }
+
+    /// Adds what the one who checks knows.
+    pub(in crate::pack) fn add(&mut self, manifest_sha256: Digest, signoffs: Vec<Signoff>) {
+        self.facts.manifest_sha256 = Some(manifest_sha256);
+        self.facts.signoffs = signoffs;
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn annex(&self) -> Annex {
+        derive(catalogue(), self.provider.as_ref(), &self.facts)
+    }
+
+    /// The templates that the pack is rendered by.
+    #[must_use]
+    pub fn templates(&self) -> &Templates<'static> {
+        &self.templates
+    }
+
+    /// What a pack that follows this one keeps of it; none without the digest of its manifest.
+    #[must_use]
+    pub fn parent(&self) -> Option<Parent> {
+        let recorded = self.facts.run.recorded.clone();
+        // Without sign-offs: those of this pack come after the next one may be made.
+        let sealed = Facts { signoffs: Vec::new(), ..self.facts.clone() };
+        let annex = derive(catalogue(), self.provider.as_ref(), &sealed);
+        Some(Parent::of(&annex, self.facts.manifest_sha256?, recorded))
     }
 }
 
@@ -163,6 +281,7 @@ type Render = fn(&Annex, &Catalogue, &Templates<'_>) -> Result<String, render::R
 /// The answer to Annex IV, as it lies in a pack.
 pub(super) struct Answer {
     pub(super) annex: Annex,
+    pub(super) facts: Facts,
     files: Vec<(&'static str, Vec<u8>)>,
     pub(super) faults: Vec<Fault>,
 }
@@ -305,7 +424,47 @@ impl Shown<'_> {
             hyper_parameters: by_receipt || self.runs.values().any(recorded),
             datasets: datasets.collect(),
             models: models.collect(),
+            recorded: self.recorded(),
         }
+    }
+
+    /// Every value that a setting was recorded with, of each run; `None` for a run that did not record it.
+    fn settings(&self, name: &str) -> Vec<Option<Value>> {
+        let of = |run: &RunRecord| -> Vec<Option<Value>> {
+            let named = run.settings.recorded.iter().filter(|setting| setting.name == name);
+            let values: Vec<_> = named.map(|setting| Some(setting.value.clone())).collect();
+            if values.is_empty() { vec![None] } else { values }
+        };
+        self.runs.values().flat_map(of).collect()
+    }
+
+    /// What a later pack is compared by.
+    fn recorded(&self) -> BTreeMap<String, String> {
+        let mut recorded = BTreeMap::new();
+        for (folder, run) in self.runs {
+            let mut note = |what: &str, name: &str, value: String| {
+                if recorded.len() < MAX_RECORDED {
+                    recorded.insert(format!("{folder}: {what} {name}"), value);
+                }
+            };
+            for setting in &run.settings.recorded {
+                note("setting", &setting.name, envelope::told(&setting.value));
+            }
+            for setting in &run.environment {
+                note("environment", &setting.name, envelope::told(&setting.value));
+            }
+            for claim in &run.datasets {
+                let name = claim.recorded_name.as_deref().unwrap_or("data");
+                if let Some(sha256) = claim.given_sha256 {
+                    note("data set", name, sha256.to_string());
+                }
+            }
+            for weights in &run.weights {
+                let name = weights.paths.first().map_or("weights", String::as_str);
+                note("weights", name, weights.sha256.to_string());
+            }
+        }
+        recorded
     }
 
     fn file(&self, path: &PackPath, kind: Kind, produced_by: &str, assurance: Assurance) -> Option<Evidence> {

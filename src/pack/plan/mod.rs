@@ -15,7 +15,7 @@ mod scenario;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use annex::{Paper, Papers, PapersError};
+pub use annex::{Answered, Paper, Papers, PapersError};
 pub use input::{InputKind, InvalidStem, Stem};
 use results::{Determinism, RuleCoverage};
 pub use results::{FINAL_VERDICT_FORMAT, FinalVerdict, Judged as JudgedInput};
@@ -357,8 +357,8 @@ impl Evidence {
             name: Some(suite.name().to_owned()),
             scenarios_sha256: Some(suite.sha256()),
         });
-        let annex::Answer { annex, faults, .. } = answer;
-        let parent_manifest_sha256 = annex.parent_manifest_sha256;
+        let annex::Answer { annex, facts, faults, .. } = answer;
+        let parent_manifest_sha256 = annex.lineage.as_ref().map(|lineage| lineage.manifest_sha256);
         Ok(Conclusion {
             pack_id,
             subject,
@@ -366,6 +366,7 @@ impl Evidence {
             suite,
             annex_facts: papers.facts(),
             annex,
+            answered: Answered::of(papers, facts),
             faults,
             parent_manifest_sha256,
             evidence: files,
@@ -406,6 +407,8 @@ pub struct Conclusion {
     pub suite: Option<SuiteFacts>,
     /// The answer to Annex IV.
     pub annex: Annex,
+    /// The same, to be derived again with what was signed since.
+    pub answered: Answered,
     /// What it is made with.
     pub annex_facts: AnnexFacts,
     /// What keeps the answer from being printed as it should be.

@@ -473,7 +473,7 @@ pub(crate) struct AnnexRender {
     /// Where to write it; by default standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Folder with annex-iv.md.j2 or annex-iv.html.j2 to use instead of the built-in ones.
+    /// Folder with annex-iv.md.j2 or annex-iv.html.j2 to use instead of those of the pack, or the built-in ones.
     #[arg(long, value_name = "DIR")]
     pub(crate) templates: Option<PathBuf>,
 }

@@ -133,6 +133,12 @@ pub(crate) struct PackRun {
     /// What people say for the Annex IV mapping, TOML or JSON: `bp annex init`. The files that it names go into the pack.
     #[arg(long, value_name = "FILE")]
     pub(crate) provider: Option<PathBuf>,
+    /// The pack of the version before: its digest, and what changed since, go into this one.
+    #[arg(long, value_name = "PACK")]
+    pub(crate) parent: Option<PathBuf>,
+    /// Folder with annex-iv.md.j2 or annex-iv.html.j2 to render the Annex IV pages by; they go into the pack.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) templates: Option<PathBuf>,
     /// Folder in which the pack is made.
     #[arg(long, value_name = "DIR", default_value = "packs")]
     pub(crate) out: PathBuf,

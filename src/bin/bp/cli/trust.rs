@@ -23,6 +23,9 @@ pub(crate) struct Demanded {
     /// The pack that you mean: its id, or the digest of its manifest.
     #[arg(long, value_name = "ID|SHA256")]
     pub(crate) expect_pack: Option<String>,
+    /// The pack that it is to follow: its folder, or the digest of its manifest.
+    #[arg(long, value_name = "PACK|SHA256")]
+    pub(crate) parent: Option<PathBuf>,
     /// An artifact that the pack is to be about (repeatable).
     #[arg(long, value_name = "SHA256")]
     pub(crate) expect_subject: Vec<String>,

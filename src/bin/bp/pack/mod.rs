@@ -5,7 +5,7 @@ mod bundled;
 mod inputs;
 mod job;
 mod look;
-mod papers;
+pub(crate) mod papers;
 mod run;
 mod suite;
 pub(crate) mod verify;

@@ -4,21 +4,66 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bp::annex::provider::{self, MAX_BYTES, stored_at};
+use bp::annex::render::{HTML_TEMPLATE, MARKDOWN_TEMPLATE};
 use bp::error::{self, Failure};
 use bp::handle;
-use bp::pack::PackPath;
+use bp::pack::{PARENT, PackPath, TEMPLATES};
 use bp::run::secrets;
 use cap_std::fs::Dir;
 
 use super::run::refuse_secrets;
+use super::verify;
+use crate::cli::PackRun;
 use crate::output::Output;
 use crate::source;
 
 /// An attachment is no longer than this.
 const MAX_ATTACHMENT_BYTES: u64 = 256 << 20;
 
-/// The provider's file and what it names, by their paths in the pack.
-pub(super) fn given(file: &Path, output: &Output) -> Result<BTreeMap<PackPath, Vec<u8>>, Failure> {
+/// Everything that goes under `annex/` as it is, by its path in the pack.
+pub(super) fn given(arguments: &PackRun, output: &Output) -> Result<BTreeMap<PackPath, Vec<u8>>, Failure> {
+    let mut files = match &arguments.provider {
+        Some(file) => provided(file, output)?,
+        None => BTreeMap::new(),
+    };
+    if let Some(folder) = &arguments.templates {
+        for (name, text) in templates(folder)? {
+            files.insert(place(&format!("{TEMPLATES}/{name}"))?, text.into_bytes());
+        }
+    }
+    if let Some(pack) = &arguments.parent {
+        files.insert(place(PARENT)?, parent(pack)?);
+    }
+    Ok(files)
+}
+
+/// The templates in a folder, at least one.
+pub(crate) fn templates(folder: &Path) -> Result<Vec<(&'static str, String)>, Failure> {
+    let mut templates = Vec::new();
+    for name in [MARKDOWN_TEMPLATE, HTML_TEMPLATE] {
+        let path = folder.join(name);
+        if path.exists() {
+            let text = String::from_utf8(source::bytes(&path)?);
+            let refused = |_| Failure::new(&error::TEMPLATE_ERROR, format!("{}: not UTF-8", path.display()));
+            templates.push((name, text.map_err(refused)?));
+        }
+    }
+    if templates.is_empty() {
+        let message = format!("{} holds neither {MARKDOWN_TEMPLATE} nor {HTML_TEMPLATE}", folder.display());
+        return Err(Failure::new(&error::TEMPLATE_ERROR, message));
+    }
+    Ok(templates)
+}
+
+/// What is kept of the pack before, once it holds.
+fn parent(pack: &Path) -> Result<Vec<u8>, Failure> {
+    let answered = verify::answered(pack)?;
+    let parent = answered.parent().expect("a pack that was checked has its digest");
+    Ok(bp::json::canonical(&parent))
+}
+
+/// The provider's file and what it names.
+fn provided(file: &Path, output: &Output) -> Result<BTreeMap<PackPath, Vec<u8>>, Failure> {
     let bytes = source::whole(file)?;
     let refused =
         |message: String| Failure::new(&error::PROVIDER_ERROR, format!("{}: {message}", file.display()));

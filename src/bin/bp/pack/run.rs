@@ -47,10 +47,7 @@ pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
         build::free(&arguments.out, name).map_err(|error| failure(&error))?;
     }
     // Before the training command: what cannot be packed is said before it has run for a day.
-    let papers = match &arguments.provider {
-        Some(file) => papers::given(file, output)?,
-        None => BTreeMap::new(),
-    };
+    let papers = papers::given(arguments, output)?;
     let given = crate::run::given(&arguments.said);
     let watched = match arguments.command.as_slice() {
         [] => None,

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use bp::error::{self, Failure};
 use bp::pack::check::{self, Demands, OpenError, Options};
-use bp::pack::{Only, VerifyResult, junit, sarif, text};
+use bp::pack::{Answered, Only, VerifyResult, junit, sarif, text};
 
 use crate::attest::Receipt;
-use crate::cli::{Format, PackVerify};
+use crate::cli::{Format, PackVerify, Trusting};
 use crate::output::Output;
 use crate::{Run, source, trusting};
 
@@ -40,6 +40,20 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
     }
     tell(&result, if output.json { Format::Json } else { arguments.format }, output)?;
     Ok(result.exit_code())
+}
+
+/// The answer to Annex IV of a pack that holds: not strictly, and by the local trust list.
+pub(crate) fn answered(pack: &Path) -> Result<Answered, Failure> {
+    let options = trusting::options(&Trusting::default())?;
+    let result = checked(pack, &options)?;
+    match (result.findings.first(), result.answered) {
+        (None, Some(answered)) => Ok(answered),
+        (first, _) => {
+            let told = first.map(|finding| format!(": {} {}", finding.law.code, finding.path));
+            let message = format!("{}: the pack does not hold{}", pack.display(), told.unwrap_or_default());
+            Err(Failure::new(&error::PACK_REFUSED, message))
+        }
+    }
 }
 
 /// The result in one of its views.
