@@ -36,6 +36,18 @@ pub enum Schema {
     Verdict,
     /// What judging a trace came to.
     TraceVerdict,
+    /// What judging an input that holds a trace came to.
+    TracedVerdict,
+    /// What the inputs of a pack come to together.
+    FinalVerdict,
+    /// How far each rule reached.
+    RuleCoverage,
+    /// What each scenario of a suite came to.
+    ScenarioSummary,
+    /// What the scenarios of each category came to.
+    CategorySummary,
+    /// Whether each input came to the same bytes every time.
+    DeterminismRepeats,
     /// What checking a pack came to.
     PackVerify,
     /// What a pack says.
@@ -76,7 +88,7 @@ impl fmt::Display for Violation {
 
 /// An embedded schema: the one registration that a file in `schemas/` or `contracts/` needs.
 struct Embedded {
-    /// The documents that answer to it; none for definitions that other schemas share.
+    /// The documents that answer to it; none for definitions that other schemas share, and for a file that is no JSON.
     schema: Option<Schema>,
     /// Its identifier, `$id`.
     id: &'static str,
@@ -99,7 +111,7 @@ macro_rules! embedded {
 }
 
 #[rustfmt::skip]
-static TABLE: [Embedded; 31] = embedded! {
+static TABLE: [Embedded; 38] = embedded! {
     None, "urn:bp:schema:blocks", "schemas/blocks.schema.json";
     None, "urn:bp:schema:receipt", "schemas/receipt.schema.json";
     None, "urn:bp:schema:framework-trace", "schemas/framework-trace.schema.json";
@@ -119,10 +131,17 @@ static TABLE: [Embedded; 31] = embedded! {
     Some(Schema::FrameworkTrace(TraceVersion::V0_6_0)), "urn:bp:schema:framework-trace:0.6.0", "schemas/framework-trace.v0.6.0.schema.json";
     Some(Schema::FrameworkTrace(TraceVersion::V0_7_0)), "urn:bp:schema:framework-trace:0.7.0", "schemas/framework-trace.v0.7.0.schema.json";
     Some(Schema::FrameworkTrace(TraceVersion::V0_8_0)), "urn:bp:schema:framework-trace:0.8.0", "schemas/framework-trace.v0.8.0.schema.json";
+    None, "urn:bp:schema:trust:1", "schemas/trust.schema.json";
     Some(Schema::TopologyInput), "urn:bp:schema:topology-input:0.4.0", "schemas/topology-input.v0.4.0.schema.json";
     Some(Schema::PackManifest), "urn:bp:contract:pack-manifest:1", "contracts/pack_manifest.schema.json";
     Some(Schema::Verdict), "urn:bp:contract:verdict:1", "contracts/verdict.schema.json";
     Some(Schema::TraceVerdict), "urn:bp:contract:trace-verdict:1", "contracts/trace_verdict.schema.json";
+    Some(Schema::TracedVerdict), "urn:bp:contract:traced-verdict:1", "contracts/traced_verdict.schema.json";
+    Some(Schema::FinalVerdict), "urn:bp:contract:final-verdict:1", "contracts/final_verdict.schema.json";
+    Some(Schema::RuleCoverage), "urn:bp:contract:rule-coverage:1", "contracts/rule_coverage.schema.json";
+    Some(Schema::ScenarioSummary), "urn:bp:contract:scenario-summary:1", "contracts/scenario_summary.schema.json";
+    Some(Schema::CategorySummary), "urn:bp:contract:category-summary:1", "contracts/category_summary.schema.json";
+    Some(Schema::DeterminismRepeats), "urn:bp:contract:determinism:1", "contracts/determinism_repeats.schema.json";
     Some(Schema::PackVerify), "urn:bp:contract:pack-verify:1", "contracts/pack_verify.schema.json";
     Some(Schema::PackShow), "urn:bp:contract:pack-show:1", "contracts/pack_show.schema.json";
     Some(Schema::PackDiff), "urn:bp:contract:pack-diff:1", "contracts/pack_diff.schema.json";

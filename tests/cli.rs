@@ -1277,6 +1277,38 @@ fn what_packs_say_is_shown_compared_and_listed_and_not_called_checked() {
 }
 
 #[test]
+fn every_document_of_a_pack_keeps_its_contract() {
+    let home = Home::new();
+    home.bp(&["pack", "run", "--suite", "bundled", "--repeats", "2", "--name", "demo"]).ends(0);
+    let contract = |path: &str, format: &str| match (path, format) {
+        ("results/final_verdict.json", _) => Schema::FinalVerdict,
+        ("results/rule_coverage.json", _) => Schema::RuleCoverage,
+        ("results/scenario_summary.json", _) => Schema::ScenarioSummary,
+        ("results/category_summary.json", _) => Schema::CategorySummary,
+        ("results/determinism_repeats.json", _) => Schema::DeterminismRepeats,
+        (_, "bp-verdict/1") => Schema::Verdict,
+        (_, "bp-traced-verdict/1") => Schema::TracedVerdict,
+        _ => panic!("no contract for {path}, {format}"),
+    };
+    let mut kept = BTreeMap::new();
+    for (path, bytes) in tree(&home.at("packs/demo")) {
+        let path = path.to_str().unwrap().to_owned();
+        let of_a_folder = path.starts_with("results/") || path.starts_with("verify/");
+        if of_a_folder && path.contains(".json") {
+            let document: Value = serde_json::from_slice(&bytes).unwrap();
+            let schema = contract(&path, document["format"].as_str().unwrap());
+            answers_to(schema, &document);
+            // Closed: a member that the contract does not know is refused.
+            let mut more = document;
+            more["more"] = Value::Null;
+            assert!(schema::validate(schema, &more).is_err(), "{path}");
+            *kept.entry(schema.id()).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(kept.len(), 7, "{kept:?}");
+}
+
+#[test]
 fn a_suite_is_frozen_before_the_job_and_the_pack_keeps_to_it() {
     let home = Home::furnished();
     let suite = r#"{"format":"bp-suite/1","name":"demo","scenarios":[

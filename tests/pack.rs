@@ -868,7 +868,7 @@ fn a_part_is_partial_never_a_pass_and_a_finding_where_the_whole_is_demanded() {
     assert_eq!((broken(&result), result.exit_code(), result.verdict), (vec![], 0, None));
     let [named, text] = [serde_json::to_string(&result).unwrap(), text::render(&result)];
     assert!(
-        text.ends_with("PARTIAL: 2 of 12 sealed files have their digests; the rest was not read.\n"),
+        text.ends_with("PARTIAL: 2 of 12 sealed files have their digests; the rest was not checked.\n"),
         "{text}"
     );
     for view in [named, text, sarif::log(&result).to_string(), junit::document(&result)] {

@@ -172,7 +172,7 @@ fn partial(result: &VerifyResult) -> String {
     let read = result.checks.iter().find(|check| check.name == "digests").map_or(0, |check| check.count);
     let files = result.checks.iter().find(|check| check.name == "files").map_or(0, |check| check.count);
     match result.findings.len() {
-        0 => format!("PARTIAL: {read} of {files} sealed files have their digests; the rest was not read."),
+        0 => format!("PARTIAL: {read} of {files} sealed files have their digests; the rest was not checked."),
         1 => "PARTIAL, and refused: 1 finding.".to_owned(),
         count => format!("PARTIAL, and refused: {count} findings."),
     }

@@ -14,6 +14,7 @@ mod lines;
 mod multi;
 mod output;
 mod pack;
+mod progress;
 mod receipt;
 mod rules;
 mod run;

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::Run;
 use crate::cli::Cli;
+use crate::progress::Progress;
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,6 +76,11 @@ impl Output {
             return;
         }
         self.tell(text);
+    }
+
+    /// Something that is under way, of so many things where their number is known.
+    pub(crate) fn progress(&self, what: &str, length: Option<usize>) -> Progress {
+        Progress::new(self.quiet || self.json, what, length.map(|length| length as u64))
     }
 
     fn tell(&self, text: &str) {

@@ -75,7 +75,9 @@ fn pack(
         }
         None => None,
     };
+    let reading = output.progress("reading what the job left", None);
     let runs = runs(arguments, watched)?;
+    drop(reading);
     let inputs = match &demanded {
         Some(demanded) => demanded.inputs.clone(),
         None if arguments.inputs.is_empty() && !runs.is_empty() => Vec::new(),
@@ -97,15 +99,19 @@ fn pack(
         stage.run(&mut evidence, &Folder::name(index), left).map_err(|error| failure(&error))?;
     }
     let judging = Judging { created_at, repeats: arguments.repeats };
+    let progress = output.progress("judging", Some(inputs.len()));
     let take = |input: &Input| {
         let (kind, bytes) = input.read()?;
         refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (input.name.as_str(), secret)))
             .map_err(|refused| refused.hint(SECRET_IN_INPUT))?;
-        stage.take(input.stem.clone(), kind, &bytes, judging).map_err(|error| failure(&error))
+        let taken = stage.take(input.stem.clone(), kind, &bytes, judging);
+        progress.one();
+        taken.map_err(|error| failure(&error))
     };
     for assessed in inputs.par_iter().map(take).collect::<Result<Vec<_>, _>>()? {
         evidence.add(assessed);
     }
+    drop(progress);
     let first = first_name(
         demanded
             .as_ref()
@@ -122,7 +128,9 @@ fn pack(
     if !papers.is_empty() {
         evidence.papers(stage.papers(papers).map_err(|error| failure(&error))?);
     }
+    let sealing = output.progress("sealing", None);
     let pack = stage.seal(evidence, &terms, key).map_err(|error| failure(&error))?;
+    drop(sealing);
     let name = arguments.name.clone().unwrap_or_else(|| {
         let time: String = created_at.to_string().chars().filter(char::is_ascii_alphanumeric).collect();
         format!("{first}-{time}-{}", &pack.pack_id.to_string()[..8])

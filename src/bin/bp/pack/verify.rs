@@ -29,7 +29,9 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
     if let Some(file) = &arguments.json_out {
         outside(file, &arguments.pack)?;
     }
+    let checking = output.progress("checking", None);
     let result = checked(&arguments.pack, &options)?;
+    drop(checking);
     if let Some(file) = &arguments.json_out {
         let mut bytes = serde_json::to_vec(&result).map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
         bytes.push(b'\n');
