@@ -370,3 +370,94 @@ fn a_pack_that_verifies_is_extracted_and_no_other() {
     }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), before, "nothing was written");
 }
+
+// On the command line.
+
+fn bp(place: &Place, arguments: &[&str]) -> std::process::Output {
+    let home = place.scratch.path().join("home");
+    Command::new(env!("CARGO_BIN_EXE_bp"))
+        .args(arguments)
+        .current_dir(place.scratch.path())
+        .env_remove("BP_SIGNING_KEY")
+        .env("HOME", &home)
+        .env("XDG_CONFIG_HOME", &home)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn an_archive_is_made_stated_checked_and_extracted_by_its_verbs() {
+    let place = Place::sealed();
+    // A pack by this very program, so that it derives the same bytes.
+    let made = bp(&place, &["pack", "run", "--name", "mine", "--created-at", "2026-01-31T12:00:00Z"]);
+    assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+    let written = bp(&place, &["--json", "pack", "archive", "packs/mine", "-o", "mine.tar.zst"]);
+    assert_eq!(written.status.code(), Some(0), "{}", String::from_utf8_lossy(&written.stdout));
+    let written: serde_json::Value = serde_json::from_slice(&written.stdout).unwrap();
+    let bytes = fs::read(place.scratch.path().join("mine.tar.zst")).unwrap();
+    assert_eq!(written["sha256"], Digest::of(&bytes).to_string());
+
+    let envelope = fs::read(place.scratch.path().join("mine.tar.zst.dsse.json")).unwrap();
+    let envelope = bp::trust::Envelope::parse(&envelope).unwrap();
+    let pem = fs::read_to_string(place.scratch.path().join("packs/mine/signer.pub.pem")).unwrap();
+    let key = bp::trust::VerifyingKey::from_pem(&pem).unwrap();
+    let stated = bp::trust::statement::Statement::open(&envelope, &key).unwrap();
+    let manifest = fs::read(place.scratch.path().join("packs/mine/manifest.json")).unwrap();
+    let subjects: Vec<_> =
+        stated.subjects().iter().map(|subject| (subject.name.as_str(), subject.sha256().unwrap())).collect();
+    assert_eq!(subjects, [("mine.tar.zst", Digest::of(&bytes)), ("manifest.json", Digest::of(&manifest))]);
+    assert_eq!(stated.predicate_type(), archive::statement::PREDICATE);
+
+    let verified = bp(&place, &["pack", "verify", "--strict", "mine.tar.zst"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stderr));
+    let piped = Command::new("sh")
+        .args(["-c", "\"$0\" pack verify - < mine.tar.zst", env!("CARGO_BIN_EXE_bp")])
+        .current_dir(place.scratch.path())
+        .output()
+        .unwrap();
+    assert_eq!(piped.status.code(), Some(0), "{}", String::from_utf8_lossy(&piped.stderr));
+    let extracted = bp(&place, &["pack", "extract", "--strict", "mine.tar.zst", "out"]);
+    assert_eq!(extracted.status.code(), Some(0), "{}", String::from_utf8_lossy(&extracted.stderr));
+    assert_eq!(fs::read(place.scratch.path().join("out/manifest.json")).unwrap(), manifest);
+
+    fs::write(place.scratch.path().join("cut.tar.zst"), &bytes[..bytes.len() / 2]).unwrap();
+    for (arguments, status) in [
+        (&["pack", "archive", "packs/mine", "-o", "mine.tar.zst"][..], 2),
+        (&["pack", "archive", "packs/mine", "-o", "mine.zip"], 3),
+        (&["pack", "archive", "packs/mine", "-o", "packs/mine/mine.tar.gz"], 3),
+        (&["pack", "archive", "nothing"], 2),
+        (&["pack", "verify", "cut.tar.zst"], 1),
+        (&["pack", "extract", "cut.tar.zst", "new"], 1),
+        (&["pack", "extract", "mine.tar.zst", "out"], 2),
+        (&["pack", "extract", "nothing.tar.gz", "new"], 2),
+    ] {
+        assert_eq!(bp(&place, arguments).status.code(), Some(status), "{arguments:?}");
+    }
+    assert!(!place.scratch.path().join("new").exists());
+}
+
+#[test]
+fn archives_are_equal_under_any_umask_and_time_zone() {
+    let place = Place::sealed();
+    let script = r#"
+        set -e
+        for case in "022 UTC" "077 Asia/Tokyo" "000 America/New_York"; do
+            set -- $case
+            ( umask "$1"; export TZ="$2" HOME="$PWD/home"
+              cp -r demo "copy-$1"
+              "$BP" --quiet pack archive --unsigned "copy-$1" -o "$1.tar.gz" >/dev/null
+              "$BP" --quiet pack archive --unsigned "copy-$1" -o "$1.tar.zst" >/dev/null )
+        done"#;
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .env("BP", env!("CARGO_BIN_EXE_bp"))
+        .current_dir(place.scratch.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    for ending in ["tar.gz", "tar.zst"] {
+        let read = |name: &str| fs::read(place.scratch.path().join(format!("{name}.{ending}"))).unwrap();
+        assert_eq!(read("022"), read("077"), "{ending}");
+        assert_eq!(read("022"), read("000"), "{ending}");
+    }
+}

@@ -145,7 +145,7 @@ laws! {
     "Get the archive again."
 
     ARCHIVE_BOMB Broken
-    "An archive unfolds to no more than 500 times its length, once it is over 64 MiB."
+    "An archive unfolds to no more than 5,000 times its length, once it is over 64 MiB."
     "It is made to fill memory or a disk. It is not read on."
     "Do not unpack it; ask its maker what it is."
 

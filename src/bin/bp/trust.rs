@@ -42,6 +42,18 @@ pub(crate) fn sign_failure(error: &SignError) -> Failure {
     Failure::of(&error::KEY_ERROR, error)
 }
 
+/// The private key that is named, else `$BP_SIGNING_KEY`, else the local default key where there is one.
+pub(crate) fn present_key(named: Option<&Path>) -> Result<Option<SigningKey>, Failure> {
+    let from_environment = || source::variable("BP_SIGNING_KEY").map(PathBuf::from);
+    if let Some(path) = named.map(Path::to_owned).or_else(from_environment) {
+        return load(&path).map(Some);
+    }
+    match default_key() {
+        Ok(path) if path.exists() => load(&path).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// What stands before a command that holds a key.
 const EXEC: &str = "exec:";
 

@@ -12,6 +12,7 @@ mod codec;
 mod extract;
 mod header;
 mod read;
+pub mod statement;
 mod write;
 
 pub use codec::Codec;

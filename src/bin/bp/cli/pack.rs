@@ -180,6 +180,13 @@ pub(crate) struct PackArchive {
     /// The archive, its compression by its name: `.tar.gz` or `.tar.zst`; by default PACK.tar.gz beside the pack.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Signs the statement beside the archive, which binds its bytes to the pack's manifest; by default `$BP_SIGNING_KEY`,
+    /// else the local default key, else none is written.
+    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
+    pub(crate) key: Option<PathBuf>,
+    /// Write no statement.
+    #[arg(long)]
+    pub(crate) unsigned: bool,
 }
 
 #[derive(Debug, Args)]

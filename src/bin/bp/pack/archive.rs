@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
-use bp::pack::archive::{self, ArchiveError, Codec, ExtractError, Written};
+use bp::pack::archive::{self, ArchiveError, Codec, ExtractError, Written, statement};
 use bp::pack::check::{Limits, Options};
 use serde_json::json;
 
@@ -11,23 +11,55 @@ use super::verify;
 use crate::Run;
 use crate::cli::{PackArchive, PackExtract};
 use crate::output::Output;
-use crate::{source, trusting};
+use crate::{source, trust, trusting};
 
 pub(super) fn archive(arguments: &PackArchive, output: &Output) -> Run {
-    let (file, written) = write(&arguments.pack, arguments.out.as_deref())?;
+    let pack = &arguments.pack;
+    let file = arguments.out.clone().map_or_else(|| beside(pack), Ok)?;
+    let codec = Codec::of_name(&file).ok_or_else(|| {
+        let message = format!("{}: an archive's name ends in .tar.gz or .tar.zst", file.display());
+        Failure::new(&error::INVALID_FLAG, message)
+    })?;
+    verify::outside(&file, pack)?;
+    let key = if arguments.unsigned { None } else { trust::present_key(arguments.key.as_deref())? };
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let statement = file.with_file_name(format!("{name}{}", statement::BESIDE));
+    if key.is_some() && statement.symlink_metadata().is_ok() {
+        let message = format!("{}: exists already", statement.display());
+        return Err(Failure::new(&error::FILE_EXISTS, message));
+    }
+    let written = archive::create(pack, &file, codec, &Limits::default()).map_err(|error| failure(&error))?;
+    let statement = key.map(|key| -> Result<PathBuf, Failure> {
+        let envelope =
+            statement::sign(&name, codec, &written, &key).map_err(|error| trust::sign_failure(&error))?;
+        source::create(&statement, &envelope.to_bytes())?;
+        Ok(statement)
+    });
+    let statement = statement.transpose().map_err(|failure| {
+        failure.hint(format!("the archive is written, without a statement: {}", file.display()))
+    })?;
+    tell(&file, &written, statement.as_deref(), output)
+}
+
+fn tell(file: &Path, written: &Written, statement: Option<&Path>, output: &Output) -> Run {
     if output.json {
         output.envelope(&json!({
             "ok": true,
-            "archive": source::shown(&file),
+            "archive": source::shown(file),
             "bytes": written.size_bytes,
             "sha256": written.sha256,
             "pack_id": written.pack_id,
             "manifest_sha256": written.manifest_sha256,
+            "statement": statement.map(source::shown),
         }))?;
         return Ok(0);
     }
+    let statement = match statement {
+        Some(statement) => format!("signed, in {}", statement.display()),
+        None => "none: no key was named".to_owned(),
+    };
     output.say(&format!(
-        "  archive  {} ({} bytes)\n  sha256   {}\n  manifest {}\n  check it with\n    bp pack verify --strict {}",
+        "  archive   {} ({} bytes)\n  sha256    {}\n  manifest  {}\n  statement {statement}\n  check it with\n    bp pack verify --strict {}",
         file.display(),
         written.size_bytes,
         written.sha256,
@@ -36,21 +68,6 @@ pub(super) fn archive(arguments: &PackArchive, output: &Output) -> Run {
     ));
     output.data(format!("{}\n", file.display()).as_bytes())?;
     Ok(0)
-}
-
-/// Writes the archive of a pack under a name, or under the pack's own beside it.
-fn write(pack: &Path, out: Option<&Path>) -> Result<(PathBuf, Written), Failure> {
-    let file = match out {
-        Some(file) => file.to_owned(),
-        None => beside(pack)?,
-    };
-    let codec = Codec::of_name(&file).ok_or_else(|| {
-        let message = format!("{}: an archive's name ends in .tar.gz or .tar.zst", file.display());
-        Failure::new(&error::INVALID_FLAG, message)
-    })?;
-    verify::outside(&file, pack)?;
-    let written = archive::create(pack, &file, codec, &Limits::default()).map_err(|error| failure(&error))?;
-    Ok((file, written))
 }
 
 /// The archive's name beside a pack: that of its folder, however it is named here.
