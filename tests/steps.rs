@@ -15,11 +15,13 @@ mod stepped;
 
 use std::path::{Path, PathBuf};
 
+use bp::digest::Digest;
 use bp::step::judge::State;
-use bp::step::{Options, Record, Refusal, Report, Verdict, judge};
+use bp::step::{Options, Record, Refusal, Report, Statistical, Verdict, judge};
 use serde_json::{Value, json};
 use stepped::{
-    Adam, Draw, M_ORDERS, P_ORDERS, Param, Sgd, V_ORDERS, adam, arith, bf16, f32_as_it_is, payload, record,
+    Adam, Draw, M_ORDERS, P_ORDERS, Param, Sgd, V_ORDERS, adam, adam_from, arith, bf16, f32_as_it_is,
+    payload, record,
 };
 
 const ADAMW: Adam = Adam { lr: 1e-3, wd: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: true };
@@ -214,11 +216,8 @@ fn what_is_not_finite_never_holds() {
 #[test]
 fn nothing_that_changed_is_not_a_pass() {
     let zeros = |role| (role, vec![0.0; 8]);
-    let still = Param {
-        name: "w".to_owned(),
-        tensors: vec![("p0", vec![1.0; 8]), ("p1", vec![1.0; 8]), zeros("g"), zeros("m1"), zeros("v1")],
-        narrow: false,
-    };
+    let still =
+        Param::new(vec![("p0", vec![1.0; 8]), ("p1", vec![1.0; 8]), zeros("g"), zeros("m1"), zeros("v1")]);
     let of = Adam { lr: 0.0, ..ADAMW };
     for profile in ["bounded", "torch-cpu-fused"] {
         let params = [still.clone()];
@@ -234,7 +233,7 @@ fn digests_take_the_place_of_what_a_replay_derives() {
     let whole = of.step(&mut draw, 70_000, false, true);
     let digest = |role| {
         let bytes: Vec<u8> = whole.of(role).iter().flat_map(|value| value.to_le_bytes()).collect();
-        bp::digest::Digest::of(&bytes)
+        Digest::of(&bytes)
     };
     let mut short = whole.clone();
     short.tensors.retain(|(role, _)| !["p1", "b1"].contains(role));
@@ -363,6 +362,302 @@ fn no_change_of_a_payload_holds() {
         let judged = try_report(&honest, &changed, &Options::default());
         assert!(judged.is_err() || judged.unwrap().verdict == Verdict::Rejected, "changed at {at}");
     }
+}
+
+/// Two steps that follow each other, the second from what the first left.
+fn two() -> [(Value, Param); 2] {
+    let mut draw = Draw(12);
+    let first = adam(&mut draw, 200, ADAMW, 7, [0; 3], f32_as_it_is);
+    let g: Vec<f32> = (0..200).map(|_| draw.value(1e-2)).collect();
+    let [p, m, v] = ["p1", "m1", "v1"].map(|role| first.of(role).to_vec());
+    let second = adam_from([p, g, m, v], ADAMW, 8, [0; 3], f32_as_it_is);
+    let of =
+        |step, param: &Param| record(&ADAMW.document(), &arith("bounded"), step, std::slice::from_ref(param));
+    [(of(7, &first), first), (of(8, &second), second)]
+}
+
+/// What is broken between two steps.
+fn linked(steps: &[(Value, Param); 2], demanded: bool) -> Vec<String> {
+    let judged = steps.each_ref().map(|(record, param)| {
+        (
+            Record::parse(record.to_string().as_bytes()).unwrap(),
+            report(record, &payload(std::slice::from_ref(param))),
+        )
+    });
+    let [first, second] = &judged;
+    let rows = bp::step::chain::link((&first.0, &first.1), (&second.0, &second.1), demanded);
+    rows.iter()
+        .filter(|row| row.state == State::Broken)
+        .map(|row| format!("{}:{}", row.rule.code, row.broken))
+        .collect()
+}
+
+#[test]
+fn what_a_step_left_is_what_the_next_one_found() {
+    let honest = two();
+    assert_eq!(linked(&honest, true), Vec::<String>::new());
+    for (role, code) in [("p0", "CHAIN-P:1"), ("m0", "CHAIN-M:1"), ("v0", "CHAIN-V:1")] {
+        let mut changed = honest.clone();
+        let value = &mut changed[1].1.of_mut(role)[17];
+        *value = f32::from_bits(value.to_bits() + 1);
+        assert_eq!(linked(&changed, true), [code]);
+    }
+    let mut missing = honest.clone();
+    missing[1].0["step"] = json!(9);
+    missing[1].0["params"][0]["t"] = json!(9);
+    assert_eq!(linked(&missing, true), ["CHAIN-GAP:1"]);
+    assert_eq!(linked(&missing, false), Vec::<String>::new());
+    let [first, second] = honest.clone();
+    assert_eq!(linked(&[second, first], false), ["CHAIN-GAP:1"]);
+    let mut other = honest.clone();
+    other[1].0["run"] = json!("other");
+    assert_eq!(linked(&other, true), ["CHAIN-GAP:1"]);
+    let mut thawed = honest.clone();
+    thawed[1].0["frozen"] = json!({ "count": 1, "root0": Digest::of(b"x"), "root1": Digest::of(b"x") });
+    assert_eq!(linked(&thawed, true), ["CHAIN-FROZEN:1"]);
+    let schedule = |rates: &[f64]| {
+        let rows: Vec<[f64; 1]> = rates.iter().map(|rate| [*rate]).collect();
+        json!({ "kind": "constant", "warmup": 0, "total": 10, "base_lr": [1e-3], "lr_history": rows })
+    };
+    let mut rated = honest;
+    rated[0].0["schedule"] = schedule(&[1e-3; 7]);
+    rated[1].0["schedule"] = schedule(&[1e-3; 8]);
+    assert_eq!(linked(&rated, true), Vec::<String>::new());
+    rated[1].0["schedule"] = schedule(&[1e-3, 2e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3]);
+    assert_eq!(linked(&rated, true), ["CHAIN-LR:1"]);
+}
+
+#[test]
+fn rates_follow_their_schedule_at_its_edges() {
+    let mut draw = Draw(13);
+    let of = |kind: &str, warmup: u64, total: u64, rates: &[f64]| {
+        let (step, lr) = (rates.len() as u64, *rates.last().unwrap());
+        let settings = Adam { lr, ..ADAMW };
+        let params = [adam(&mut draw, 20, settings, step, [0; 3], f32_as_it_is)];
+        let mut record = record(&settings.document(), &arith("bounded"), step, &params);
+        let rows: Vec<[f64; 1]> = rates.iter().map(|rate| [*rate]).collect();
+        record["schedule"] =
+            json!({ "kind": kind, "warmup": warmup, "total": total, "base_lr": [1.0], "lr_history": rows });
+        broken(&report(&record, &payload(&params)))
+    };
+    let mut of = of;
+    let none = Vec::<String>::new();
+    assert_eq!(of("linear", 2, 4, &[0.0, 0.5, 1.0, 0.5, 0.0]), none);
+    assert_eq!(of("linear", 0, 2, &[1.0, 0.5, 0.0, 0.0]), none);
+    assert_eq!(of("constant", 2, 4, &[0.0, 0.5, 1.0, 1.0, 1.0]), none);
+    assert_eq!(of("cosine", 0, 2, &[1.0, 0.5, 0.0]), none);
+    assert_eq!(of("cosine", 3, 3, &[0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0]), none);
+    assert_eq!(of("linear", 2, 4, &[0.0, 0.5, 1.0, 0.5 + 1e-9]), ["SCHEDULE:1"]);
+    assert_eq!(of("linear", 2, 4, &[0.5, 0.5, 1.0, 0.5]), ["SCHEDULE:1"]);
+}
+
+#[test]
+fn clipping_is_derived_again() {
+    let mut draw = Draw(14);
+    let n = 500;
+    let raw: Vec<f32> = (0..n).map(|_| (draw.unit() * 0.1) as f32).collect();
+    let norm = raw.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt() as f32;
+    let of = |max_norm: f64, total_norm: f64, scaled: bool| {
+        let factor = (max_norm / (total_norm + 1e-6)).min(1.0) as f32;
+        let g: Vec<f32> = raw.iter().map(|g| if scaled { g * factor } else { *g }).collect();
+        let mut param =
+            adam_from([vec![1.0; n], g, vec![0.1; n], vec![0.1; n]], ADAMW, 7, [0; 3], f32_as_it_is);
+        param.tensors.push(("graw", raw.clone()));
+        let params = [param];
+        let mut record = record(&ADAMW.document(), &arith("bounded"), 7, &params);
+        record["clip"] = json!({ "max_norm": max_norm, "norm_type": 2.0, "total_norm": total_norm });
+        report(&record, &payload(&params)).broken().map(|row| row.rule.code).collect::<Vec<_>>()
+    };
+    let norm = f64::from(norm);
+    assert_eq!(of(0.5, norm, true), Vec::<&str>::new());
+    assert_eq!(of(norm * 2.0, norm, true), Vec::<&str>::new());
+    assert_eq!(of(0.5, norm, false), ["CLIP-G"]);
+    assert_eq!(of(norm * 2.0, norm / 3.0, true), ["CLIP-NORM"]);
+    assert_eq!(of(0.5, norm * 1.01, true), ["CLIP-NORM"]);
+}
+
+/// A linear module of two micro-batches, its gradients formed in float32 in the order of a loop.
+struct Module {
+    tensors: Vec<(String, Vec<u64>, Vec<f32>)>,
+    param: Param,
+}
+
+impl Module {
+    fn new(draw: &mut Draw) -> Self {
+        let (batch, inner, outer) = (12, 7, 5);
+        let mut fill = |count: usize| -> Vec<f32> { (0..count).map(|_| draw.unit() as f32).collect() };
+        let w = fill(outer * inner);
+        let mut sum = vec![0.0_f32; outer * inner];
+        let mut tensors = vec![("lin/l/W".to_owned(), vec![outer as u64, inner as u64], w.clone())];
+        for micro in 0..2 {
+            let (x, dy) = (fill(batch * inner), fill(batch * outer));
+            let mut y = vec![0.0_f32; batch * outer];
+            let mut dw = vec![0.0_f32; outer * inner];
+            for n in 0..batch {
+                for i in 0..outer {
+                    for j in 0..inner {
+                        y[n * outer + i] += x[n * inner + j] * w[i * inner + j];
+                        dw[i * inner + j] += dy[n * outer + i] * x[n * inner + j];
+                    }
+                }
+            }
+            sum.iter_mut().zip(&dw).for_each(|(sum, dw)| *sum += dw);
+            let sides = |rows: usize, columns: usize| vec![rows as u64, columns as u64];
+            for (name, shape, values) in [
+                ("X", sides(batch, inner), x),
+                ("Y", sides(batch, outer), y),
+                ("dY", sides(batch, outer), dy),
+                ("dW", sides(outer, inner), dw),
+            ] {
+                tensors.push((format!("lin/l/{micro}/{name}"), shape, values));
+            }
+        }
+        let zeros = vec![0.0; outer * inner];
+        let mut param = adam_from([w, sum, zeros.clone(), zeros], ADAMW, 7, [0; 3], f32_as_it_is);
+        param.shape = vec![outer as u64, inner as u64];
+        Self { tensors, param }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let tensor = |(name, shape, values): &(String, Vec<u64>, Vec<f32>)| {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            (name.clone(), "F32", shape.clone(), bytes)
+        };
+        stepped::safetensors(self.tensors.iter().map(tensor).collect())
+    }
+
+    fn broken(&self) -> Vec<String> {
+        let (params, linear) = (std::slice::from_ref(&self.param), self.bytes());
+        let mut record = record(&ADAMW.document(), &arith("bounded"), 7, params);
+        record["linear"] = json!([{
+            "module": "l", "weight": "w", "micro": 2, "compute": "F32", "bias": false, "scaling": null, "lora": null,
+        }]);
+        record["linear_payload"] = json!({ "file": "l.safetensors", "sha256": Digest::of(&linear) });
+        let record = Record::parse(record.to_string().as_bytes()).unwrap();
+        let main = payload(params);
+        let report = judge(&record, main.as_slice(), &Options::default()).unwrap();
+        let rows = bp::step::linear::judge(
+            &record,
+            &report,
+            main.as_slice(),
+            linear.as_slice(),
+            Some(b"beacon"),
+            Statistical::Warn,
+        );
+        rows.unwrap()
+            .iter()
+            .filter(|row| row.state == State::Broken)
+            .map(|row| format!("{}:{}", row.rule.code, row.broken))
+            .collect()
+    }
+
+    fn of(&mut self, name: &str) -> &mut Vec<f32> {
+        &mut self.tensors.iter_mut().find(|(key, _, _)| key == name).unwrap().2
+    }
+}
+
+#[test]
+fn gradients_of_a_module_are_products_of_what_is_shown() {
+    let honest = || Module::new(&mut Draw(15));
+    assert_eq!(honest().broken(), Vec::<String>::new());
+    let mut module = honest();
+    module.of("lin/l/1/dW")[11] += 1e-3;
+    // The sum over micro-batches, the row under signs, and the entry.
+    assert_eq!(module.broken(), ["LIN-ACC:1", "LIN-DW:2"]);
+    let mut module = honest();
+    module.of("lin/l/0/Y")[8] += 1e-3;
+    assert_eq!(module.broken(), ["LIN-Y:1"]);
+    let mut module = honest();
+    module.of("lin/l/W")[3] += 1e-3;
+    assert_eq!(module.broken()[0], "LIN-LINK:1");
+    let mut module = honest();
+    let other = module.of("lin/l/1/X").clone();
+    *module.of("lin/l/0/X") = other;
+    assert!(module.broken().iter().any(|code| code.starts_with("LIN-DW")));
+    let mut module = honest();
+    module.param.of_mut("g")[2] *= 1.5;
+    assert!(module.broken().contains(&"LIN-ACC:1".to_owned()));
+}
+
+#[test]
+fn a_step_is_the_one_that_was_committed_to() {
+    let [(record, param), _] = two();
+    let bytes = payload(std::slice::from_ref(&param));
+    let report = report(&record, &bytes);
+    let parsed = |record: &Value| Record::parse(record.to_string().as_bytes()).unwrap();
+    let root = bp::step::commit::root(&parsed(&record), &report);
+    let state = |record: &Value| bp::step::commit::included(&parsed(record), &report).state;
+    assert_eq!(state(&record), State::NotApplicable);
+    let mut committed = record.clone();
+    committed["commit"] = json!({ "root": root, "index": 0, "proof": [] });
+    assert_eq!(state(&committed), State::Holds);
+    committed["commit"]["index"] = json!(1);
+    assert_eq!(state(&committed), State::Broken);
+    committed["commit"]["index"] = json!(0);
+    committed["batch"] = json!(Digest::of(b"another batch"));
+    assert_eq!(state(&committed), State::Broken);
+}
+
+/// Largest and median ratios, by parameter and rule, are those of an independent check in `NumPy`.
+#[test]
+fn ratios_are_those_of_numpy() {
+    let python =
+        |arguments: &[&std::ffi::OsStr]| std::process::Command::new("python3").args(arguments).output();
+    let there = python(&["-c".as_ref(), "import numpy".as_ref()]);
+    if !there.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: no python3 with numpy");
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let mut draw = Draw(16);
+    let mut cases = Vec::new();
+    for (number, of) in [ADAMW, Adam { decoupled: false, ..ADAMW }, Adam { wd: 0.0, lr: 0.1, ..ADAMW }]
+        .into_iter()
+        .enumerate()
+    {
+        let params = [adam(&mut draw, 2500, of, 7, [number as u64, 0, 0], f32_as_it_is)];
+        cases.push((record(&of.document(), &arith("bounded"), 7, &params), params));
+    }
+    for nesterov in [false, true] {
+        let of = Sgd { lr: 0.06, wd: 0.01, momentum: 0.9, dampening: 0.0, nesterov };
+        let params = [of.step(&mut draw, 2500, false, true)];
+        cases.push((record(&of.document(), &arith("bounded"), 7, &params), params));
+    }
+    let mut compared = 0;
+    let mut files: Vec<PathBuf> = Vec::new();
+    for (number, (record, params)) in cases.iter().enumerate() {
+        let folder = place.path().join(number.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("step.json"), record.to_string()).unwrap();
+        std::fs::write(folder.join("step.safetensors"), payload(params)).unwrap();
+        files.push(folder.join("step.json"));
+    }
+    for name in
+        ["full-adamw-fused/step-000006", "full-sgd-nesterov/step-000006", "full-adamw-foreach/step-000006"]
+    {
+        files.extend(samples().map(|folder| folder.join(format!("honest/{name}.json"))));
+    }
+    for path in files {
+        let record = Record::parse(&std::fs::read(&path).unwrap()).unwrap();
+        let bytes = std::fs::read(path.with_file_name(&record.payload.file)).unwrap();
+        let options = Options { bounded: true, ..Options::default() };
+        let report = judge(&record, bytes.as_slice(), &options).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stepped/ratios.py");
+        let output = python(&[script.as_os_str(), path.as_os_str()]).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let ratios: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for tensor in &report.tensors {
+            for (rule, max, median) in &tensor.stages {
+                let stated = &ratios[&tensor.param][rule.code];
+                for (ours, theirs) in [(max, &stated[0]), (median, &stated[1])] {
+                    let theirs = theirs.as_f64().unwrap();
+                    assert!((ours - theirs).abs() <= 1e-9, "{} {}: {ours} {theirs}", tensor.param, rule.code);
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(compared > 20, "{compared}");
 }
 
 /// `expected.json` of the shared samples: codes and counts. Without the shared data it says so and does nothing.

@@ -172,8 +172,6 @@ pub struct Record {
     pub batch: Option<Digest>,
     /// The place in a published tree.
     pub commit: Option<Commit>,
-    /// The settings as a commitment holds them: the optimizer, its arithmetic, clipping, and every timestep.
-    pub settings: Digest,
 }
 
 impl Record {
@@ -202,7 +200,6 @@ impl Record {
 }
 
 fn lower(wire: wire::Record, sha256: Digest) -> Result<Record, Refusal> {
-    let settings = settings(&wire);
     let arith = wire.arith;
     if arith.grad_scale.is_some() {
         return Err(refuse("/arith/grad_scale", "gradients that are still scaled are not judged"));
@@ -270,21 +267,7 @@ fn lower(wire: wire::Record, sha256: Digest) -> Result<Record, Refusal> {
         linear_payload: wire.linear_payload,
         batch: wire.batch,
         commit: wire.commit,
-        settings,
     })
-}
-
-fn settings(wire: &wire::Record) -> Digest {
-    let timesteps: Vec<_> = wire.params.iter().map(|param| (&param.name, param.group, param.t)).collect();
-    let settings = serde_json::json!({
-        "run": wire.run,
-        "step": wire.step,
-        "optimizer": wire.optimizer,
-        "arith": wire.arith,
-        "clip": wire.clip,
-        "timesteps": timesteps,
-    });
-    Digest::of(&json::canonical(&settings))
 }
 
 fn groups(optimizer: Optimizer, scalars: Scalars) -> Result<(String, Vec<Group>), Refusal> {

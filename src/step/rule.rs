@@ -102,6 +102,48 @@ rules! {
     LR_FIT "LR-FIT" Statistical
         "The learning rate that the updates show is the one that is stated."
         "A parameter that is judged within bounds, under a rate that is not zero." "least squares, weighted by rounding";
+    CHAIN_GAP "CHAIN-GAP" Exact
+        "A step comes after the one before it, in one run."
+        "Two steps of a run." "tensor-step.v1, step";
+    CHAIN_P "CHAIN-P" Exact
+        "Each parameter is found as the step before left it."
+        "Two steps that follow each other." "tensor-step.v1, p0 and p1";
+    CHAIN_M "CHAIN-M" Exact
+        "Each first moment is found as the step before left it."
+        "Two steps of Adam that follow each other." "tensor-step.v1, m0 and m1";
+    CHAIN_V "CHAIN-V" Exact
+        "Each second moment is found as the step before left it."
+        "Two steps of Adam that follow each other." "tensor-step.v1, v0 and v1";
+    CHAIN_B "CHAIN-B" Exact
+        "Each buffer is found as the step before left it."
+        "Two steps of SGD with momentum that follow each other." "tensor-step.v1, b0 and b1";
+    CHAIN_FROZEN "CHAIN-FROZEN" Exact
+        "What was not trained is the same at every step."
+        "Two steps of a run." "tensor-step.v1, frozen";
+    CHAIN_LR "CHAIN-LR" Exact
+        "The history of rates of an earlier step begins that of a later one."
+        "Two steps of a run with a schedule." "tensor-step.v1, schedule";
+    COMMIT "COMMIT" Exact
+        "The step is the one that was committed to."
+        "A record with a place in a published tree, or commitments that are given." "RFC 6962, 2.1";
+    LIN_LINK "LIN-LINK" Exact
+        "A module's weight is the parameter before the step, and the input of a low-rank B is the output of its A."
+        "Modules whose gradients are shown." "tensor-step.v1, linear";
+    LIN_ACC "LIN-ACC" Exact
+        "The gradient is the sum over micro-batches, in their order."
+        "Modules whose gradients are shown, with gradients from before clipping." "torch.autograd, accumulation";
+    LIN_Y "LIN-Y" Bounded
+        "A module's output is its input times its weight."
+        "Modules whose gradients are shown, without a bias." "Freivalds (1977); Higham (2002), 3.5";
+    LIN_DW "LIN-DW" Bounded
+        "A weight's gradient is the product of the output's gradient and the input."
+        "Modules whose gradients are shown." "Freivalds (1977); Higham (2002), 3.5";
+    LIN_DY "LIN-DY" Bounded
+        "The gradient into a low-rank B's input is its output's gradient times B."
+        "Low-rank adapters with both matrices shown." "Hu et al. (2022), section 4.1";
+    LIN_STAT "LIN-STAT" Statistical
+        "A weight's gradient is as near to that product as rounding makes likely."
+        "Modules whose gradients are shown." "Higham and Mary (2019), calibrated";
 }
 
 /// The rule of a code.

@@ -45,9 +45,15 @@ pub(crate) struct Param {
     pub(crate) name: String,
     pub(crate) tensors: Vec<(&'static str, Vec<f32>)>,
     pub(crate) narrow: bool,
+    pub(crate) shape: Vec<u64>,
 }
 
 impl Param {
+    pub(crate) fn new(tensors: Vec<(&'static str, Vec<f32>)>) -> Self {
+        let shape = vec![tensors[0].1.len() as u64];
+        Self { name: "w".to_owned(), tensors, narrow: false, shape }
+    }
+
     pub(crate) fn of(&self, role: &str) -> &[f32] {
         &self.tensors.iter().find(|(name, _)| *name == role).expect("a tensor of that role").1
     }
@@ -89,7 +95,7 @@ pub(crate) fn payload(params: &[Param]) -> Vec<u8> {
         for (role, values) in &param.tensors {
             let dtype = if param.narrow { "BF16" } else { "F32" };
             let key = format!("{role}/{}", param.name);
-            tensors.push((key, dtype, vec![values.len() as u64], param.bytes(values)));
+            tensors.push((key, dtype, param.shape.clone(), param.bytes(values)));
         }
     }
     safetensors(tensors)
@@ -104,7 +110,7 @@ pub(crate) fn record(optimizer: &Value, arith: &Value, step: u64, params: &[Para
         .map(|param| {
             json!({
                 "name": param.name, "group": 0, "t": step,
-                "dtype": if param.narrow { "BF16" } else { "F32" }, "shape": [param.tensors[0].1.len()],
+                "dtype": if param.narrow { "BF16" } else { "F32" }, "shape": param.shape,
             })
         })
         .collect();
@@ -159,10 +165,25 @@ pub(crate) fn adam(
     round: fn(f32) -> f32,
 ) -> Param {
     let first = t == 1 && draw.below(2) == 0;
-    let r = round;
-    let mut fill = |scale: f64| -> Vec<f32> { (0..n).map(|_| r(draw.value(scale))).collect() };
+    let mut fill = |scale: f64| -> Vec<f32> { (0..n).map(|_| round(draw.value(scale))).collect() };
     let (p0, g, m0) = (fill(1.0), fill(1e-2), if first { vec![0.0; n] } else { fill(1e-2) });
-    let v0: Vec<f32> = if first { vec![0.0; n] } else { fill(1e-2).iter().map(|v| r(v * v)).collect() };
+    let v0: Vec<f32> = if first { vec![0.0; n] } else { fill(1e-2).iter().map(|v| round(v * v)).collect() };
+    let mut param = adam_from([p0, g, m0, v0], of, t, orders, round);
+    if first {
+        param.tensors.retain(|(role, _)| !["m0", "v0"].contains(role));
+    }
+    param
+}
+
+/// A step of Adam from what it finds: parameter, gradient and moments.
+pub(crate) fn adam_from(
+    [p0, g, m0, v0]: [Vec<f32>; 4],
+    of: Adam,
+    t: u64,
+    orders: [u64; 3],
+    round: fn(f32) -> f32,
+) -> Param {
+    let (n, r) = (p0.len(), round);
     let (w1, w2) = (r((1.0 - of.beta1) as f32), r((1.0 - of.beta2) as f32));
     let (b1, b2) = (of.beta1 as f32, of.beta2 as f32);
     let (bc1, bc2) = (1.0 - libm::pow(of.beta1, t as f64), 1.0 - libm::pow(of.beta2, t as f64));
@@ -217,11 +238,7 @@ pub(crate) fn adam(
         v1.push(v);
         p1.push(p);
     }
-    let mut tensors = vec![("p0", p0), ("p1", p1), ("g", g), ("m1", m1), ("v1", v1)];
-    if !first {
-        tensors.extend([("m0", m0), ("v0", v0)]);
-    }
-    Param { name: "w".to_owned(), tensors, narrow: false }
+    Param::new(vec![("p0", p0), ("p1", p1), ("g", g), ("m1", m1), ("v1", v1), ("m0", m0), ("v0", v0)])
 }
 
 /// Rounds to BF16, to the nearest, ties to even.
@@ -284,6 +301,6 @@ impl Sgd {
                 tensors.push(("b0", b0));
             }
         }
-        Param { name: "w".to_owned(), tensors, narrow: false }
+        Param::new(tensors)
     }
 }

@@ -16,7 +16,8 @@ pub(crate) fn explain(code: &str, output: &Output) -> Run {
     let law = || law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
     let run = || run_law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
     let step = || {
-        let remedy = "Look at the first place that the report names; `bp rules CODE` has the source of the rule.";
+        let remedy =
+            "Look at the first place that the report names; `bp rules CODE` has the source of the rule.";
         step::rule::rule(&name).map(|rule| (rule.code, Some(rule.title), rule.applies, remedy))
     };
     let Some((name, law, meaning, remedy)) = error.or_else(law).or_else(run).or_else(step) else {
