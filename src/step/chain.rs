@@ -69,24 +69,24 @@ pub fn link(before: Judged<'_>, after: Judged<'_>, demanded: bool) -> Vec<Row> {
 }
 
 /// A rule about states between steps that do not follow each other.
-fn apart(rule: &'static Rule, (record, report): Judged<'_>, role: &str) -> Row {
+fn apart(rule: &'static Rule, (record, report): Judged<'_>, after: &str) -> Row {
     let leaves = digests(report);
-    if record.params.iter().any(|param| left(param, role, &leaves).is_some()) {
+    if record.params.iter().any(|param| left(param, after, &leaves).is_some()) {
         Row::unseen(rule, "steps lie between them")
     } else {
         Row::new(rule, State::NotApplicable)
     }
 }
 
-fn state(rule: &'static Rule, before: Judged<'_>, after: Judged<'_>, found: &str, role: &str) -> Row {
-    let (old, new) = (digests(before.1), digests(after.1));
+fn state(rule: &'static Rule, before: Judged<'_>, next: Judged<'_>, found: &str, after: &str) -> Row {
+    let (old, new) = (digests(before.1), digests(next.1));
     let olds: HashMap<&str, &Param> =
         before.0.params.iter().map(|param| (param.name.as_str(), param)).collect();
     let (mut compared, mut wrong) = (0, Vec::new());
-    for param in &after.0.params {
+    for param in &next.0.params {
         let finds = new.get(format!("{found}/{}", param.name).as_str()).copied();
         let was = olds.get(param.name.as_str());
-        let leaves = was.and_then(|old_param| left(old_param, role, &old));
+        let leaves = was.and_then(|old_param| left(old_param, after, &old));
         // A parameter that joins at its first update has no step before to compare with.
         let joins = was.is_none() && param.timestep == 1;
         if joins || (finds.is_none() && leaves.is_none()) {
@@ -97,8 +97,8 @@ fn state(rule: &'static Rule, before: Judged<'_>, after: Judged<'_>, found: &str
             wrong.push(param.name.as_str());
         }
     }
-    let gone = before.0.params.iter().filter(|old| after.0.params.iter().all(|new| new.name != old.name));
-    if role == "p1" {
+    let gone = before.0.params.iter().filter(|old| next.0.params.iter().all(|new| new.name != old.name));
+    if after == "p1" {
         wrong.extend(gone.map(|param| param.name.as_str()));
     }
     if compared == 0 && wrong.is_empty() {

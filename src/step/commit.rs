@@ -243,8 +243,8 @@ pub fn included(record: &Record, report: &Report) -> Row {
         index >>= 1;
     }
     let broken = node != commit.root || index != 0;
-    let note = format!("its proof leads to {node}, and the record states {}", commit.root);
-    Row::held(&rule::COMMIT, 1, u64::from(broken), note)
+    let reason = format!("its proof leads to {node}, and the record states {}", commit.root);
+    Row::held(&rule::COMMIT, 1, u64::from(broken), reason)
 }
 
 /// What is to be revealed.
@@ -347,12 +347,8 @@ mod tests {
         let text = commits(4);
         let lines: Vec<&str> = text.lines().collect();
         let without = |gone: usize| {
-            lines
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| *at != gone)
-                .map(|(_, line)| format!("{line}\n"))
-                .collect::<String>()
+            let kept = lines.iter().enumerate().filter(|(at, _)| *at != gone);
+            kept.map(|(_, line)| *line).collect::<Vec<_>>().join("\n")
         };
         for gone in 0..4 {
             assert!(Commits::parse(without(gone).as_bytes()).is_err(), "without line {gone}");
