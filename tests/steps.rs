@@ -364,6 +364,42 @@ fn no_change_of_a_payload_holds() {
     }
 }
 
+/// A kernel's scalar loop, over what a vector does not fill, fuses the other product of the second moment.
+#[test]
+fn both_loops_of_the_fused_kernel_are_replayed() {
+    let mut draw = Draw(17);
+    let of = Adam { beta2: 0.95, ..ADAMW };
+    let (w1, w2, b2) = ((1.0 - of.beta1) as f32, (1.0 - of.beta2) as f32, of.beta2 as f32);
+    let mut fill = |scale: f64| -> Vec<f32> { (0..500).map(|_| (draw.unit() * scale) as f32).collect() };
+    let (p0, g, m0) = (fill(1.0), fill(1e-2), fill(1e-2));
+    let v0: Vec<f32> = fill(1e-2).iter().map(|v| v * v).collect();
+    let (bc1, bc2) = (1.0 - libm::pow(of.beta1, 7.0), 1.0 - libm::pow(of.beta2, 7.0));
+    let (ss, sb) = ((-(of.lr / bc1)) as f32, bc2.sqrt() as f32);
+    let mut param = adam_from([p0.clone(), g.clone(), m0.clone(), v0.clone()], of, 7, [0; 3], f32_as_it_is);
+    for i in 0..500 {
+        let m = w1.mul_add(g[i] - m0[i], m0[i]);
+        let v = if i < 496 {
+            (w2 * g[i]).mul_add(g[i], b2 * v0[i])
+        } else {
+            b2.mul_add(v0[i], (w2 * g[i]) * g[i])
+        };
+        let keep = (1.0 - of.lr * of.wd) as f32;
+        let p = keep * p0[i] + (ss * m) / (v.sqrt() / sb + of.eps as f32);
+        (param.of_mut("m1")[i], param.of_mut("v1")[i], param.of_mut("p1")[i]) = (m, v, p);
+    }
+    let judged = |param: &Param| {
+        let params = std::slice::from_ref(param);
+        broken(&report(&record(&of.document(), &arith("torch-cpu-fused"), 7, params), &payload(params)))
+    };
+    assert_eq!(judged(&param), Vec::<String>::new());
+    for role in ["m1", "p1"] {
+        let mut changed = param.clone();
+        let value = &mut changed.of_mut(role)[9];
+        *value = f32::from_bits(value.to_bits() + 1);
+        assert!(judged(&changed)[0].starts_with("STEP-BITS:"), "{role}");
+    }
+}
+
 /// Two steps that follow each other, the second from what the first left.
 fn two() -> [(Value, Param); 2] {
     let mut draw = Draw(12);

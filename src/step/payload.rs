@@ -160,7 +160,6 @@ fn complete(record: &Record, param: &Param, tensors: &Tensors) -> Result<(), Ref
     let digest = |role| match role {
         Role::P1 => param.digests.p1.is_some() && record.arith.profile != Profile::TorchCpuMklSqrt,
         Role::M1 => param.digests.m1.is_some(),
-        Role::V1 => param.digests.v1.is_some(),
         Role::B1 => param.digests.b1.is_some(),
         _ => false,
     };
@@ -173,7 +172,9 @@ fn complete(record: &Record, param: &Param, tensors: &Tensors) -> Result<(), Ref
             Role::Graw => (true, true),
             Role::P1 => (true, replayed),
             Role::M0 | Role::V0 => (group.is_adam(), first),
-            Role::M1 | Role::V1 => (group.is_adam(), replayed),
+            Role::M1 => (group.is_adam(), replayed),
+            // A replay has two values for it, so a digest cannot stand for it.
+            Role::V1 => (group.is_adam(), false),
             Role::B0 => (group.has_buffer(), first),
             Role::B1 => (group.has_buffer(), replayed),
         };

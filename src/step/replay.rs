@@ -1,6 +1,9 @@
 //! Steps replayed in float32, operation by operation, in the order of a named kernel.
 //!
-//! Source: `PyTorch` 2.15 on a processor, measured: 183,687,168 updates without one bit of difference.
+//! Source: `PyTorch` 2.15 on a processor, measured: 183,687,168 updates without one bit of difference, in tensors whose
+//! length is a multiple of the vectors'. What a vector does not fill is computed by a scalar loop, whose compiler fuses the
+//! other product of the second moment; threads cut a tensor anywhere, so each value may be either (measured: 1,800 values
+//! of tensors of five, none by another order).
 
 #![expect(clippy::inline_always, reason = "as in the kernels")]
 
@@ -94,7 +97,13 @@ impl AdamReplay {
         }
         differ.fill(false);
         mark(differ, block.m1, m);
-        mark(differ, block.v1, v);
+        for i in 0..block.v1.len() {
+            if v[i].to_bits() != block.v1[i].to_bits() {
+                let g = if of.coupled { of.wd.mul_add(p0[i], g[i]) } else { g[i] };
+                let scalar = of.beta2.mul_add(v0[i], (of.w2 * g) * g);
+                differ[i] |= scalar.to_bits() != block.v1[i].to_bits();
+            }
+        }
         let (m1, v1): (&[f32], &[f32]) =
             (if block.m1.is_empty() { m } else { block.m1 }, if block.v1.is_empty() { v } else { block.v1 });
         let p = &mut left.p[..n];
