@@ -9,7 +9,6 @@ mod trust;
 pub(crate) use pack::{
     Format, Pack, PackArchive, PackExtract, PackRun, PackShow, PackSuite, PackVerify, SuiteFreeze,
 };
-pub(crate) use pack::{Format, Pack, PackRun, PackShow, PackSuite, PackVerify};
 pub(crate) use step::{Beacon, Manner, ProfileName, Published, StatName, Step, StepVerify};
 pub(crate) use trust::{
     Attest, Demanded, Keys, Receipt, ReceiptCheck, Signoff, SignoffAdd, Trust, TrustAdd, TrustList, Trusting,
