@@ -152,6 +152,9 @@ codes! {
     TEMPLATE_ERROR 2 false
         "A template cannot be used."
         "Mend the place that the message names, or leave --templates out.";
+    STEP_REFUSED 2 false
+        "A record of an optimizer step, or its payload, is not judged: it says what no rule derives, or breaks its format."
+        "See the place that the message names; a step that is refused is not a step that holds.";
     FILE_EXISTS 2 false
         "A file of that name exists, and it is not replaced."
         "Choose another name.";

@@ -8,6 +8,7 @@ use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
+use crate::tensor::Bytes;
 
 /// Bytes that are read at a time.
 const CHUNK: u64 = 1 << 18;
@@ -75,6 +76,40 @@ pub fn drain(file: &mut File, size_bytes: u64, mut sink: impl FnMut(&[u8])) -> R
         }
     }
     if length == size_bytes { Ok(Digest::from_bytes(hasher.finalize().into())) } else { Err(changed(length)) }
+}
+
+/// A file that is read at any place, by several threads, at the length that it had when it was opened.
+#[derive(Debug)]
+pub struct At {
+    file: std::fs::File,
+    size_bytes: u64,
+}
+
+impl At {
+    /// The file, which is a regular one.
+    ///
+    /// # Errors
+    /// Whatever the system reports, and what is no regular file.
+    pub fn new(file: std::fs::File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(Self { file, size_bytes: metadata.len() })
+    }
+}
+
+impl Bytes for At {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset)
+    }
 }
 
 #[cfg(test)]

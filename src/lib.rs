@@ -34,5 +34,7 @@ pub mod reconcile;
 pub mod report;
 pub mod run;
 pub mod schema;
+pub mod step;
+pub mod tensor;
 pub mod trust;
 pub mod verify;

@@ -62,6 +62,8 @@ pub enum Schema {
     AnnexIv,
     /// What Annex IV asks for.
     AnnexIvCatalogue,
+    /// One step of an optimizer over the tensors of a model.
+    TensorStep,
     /// What a command says when it could not do what was asked.
     Error,
 }
@@ -111,7 +113,7 @@ macro_rules! embedded {
 }
 
 #[rustfmt::skip]
-static TABLE: [Embedded; 38] = embedded! {
+static TABLE: [Embedded; 39] = embedded! {
     None, "urn:bp:schema:blocks", "schemas/blocks.schema.json";
     None, "urn:bp:schema:receipt", "schemas/receipt.schema.json";
     None, "urn:bp:schema:framework-trace", "schemas/framework-trace.schema.json";
@@ -149,6 +151,7 @@ static TABLE: [Embedded; 38] = embedded! {
     Some(Schema::Run), "urn:bp:contract:run:1", "contracts/run.schema.json";
     Some(Schema::AnnexIv), "urn:bp:contract:annex-iv:0.1", "contracts/annex_iv.schema.json";
     Some(Schema::AnnexIvCatalogue), "urn:bp:schema:annex-iv-catalogue:0.1", "schemas/annex-iv.catalogue.schema.json";
+    Some(Schema::TensorStep), "urn:bp:schema:tensor-step:1", "schemas/tensor-step.v1.schema.json";
     Some(Schema::Error), "urn:bp:contract:error:1", "contracts/error.schema.json";
 };
 

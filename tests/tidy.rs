@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("number", ""),
     ("pointer", ""),
     ("persist", ""),
-    ("handle", "digest"),
+    ("handle", "digest tensor"),
     ("schema", "json pointer receipt::version"),
     // The pipeline, in the order data flows.
     ("receipt", "small"),
@@ -29,8 +29,8 @@ const ARROWS: &[(&str, &str)] = &[
     ("report", "small receipt reconcile verify"),
     // Evidence beside receipts.
     ("tensor", "small"),
-    ("step", "small tensor reconcile verify report"),
-    ("run", "small handle"),
+    ("step", "small tensor"),
+    ("run", "small handle tensor"),
     ("annex", "small pack::path"),
     // Packs take reports as bytes and values, and never reach into the rules.
     ("trust", "small persist"),
@@ -58,6 +58,8 @@ const ABSENT: &[(&[&str], &[&str], &str)] = &[
             "schema",
             "run",
             "annex",
+            "tensor",
+            "step",
         ],
         &["std::fs", "fs::", "File::", "cap_std", "std::process", "std::net", "stdin"],
         "judging never opens anything: bytes are arguments",
@@ -75,6 +77,8 @@ const ABSENT: &[(&[&str], &[&str], &str)] = &[
             "pack",
             "annex",
             "run",
+            "tensor",
+            "step",
         ],
         &["SystemTime", "Instant::now", "Timestamp::now", "Zoned::now", "std::env", "getrandom"],
         "time, randomness and the environment are arguments: only bin/ reads them, and trust/ draws keys",

@@ -13,8 +13,8 @@ use cap_std::fs::Dir;
 use crate::digest::Digest;
 use crate::handle::{self, ReadError};
 use crate::run::evidence::{Artifact, Contents, Dataset, Evidence, Given, LeftOut, Names, Text, Zip};
-use crate::run::safetensors::{Refusal, Scanner};
 use crate::run::take::{self, Fate, Reason, Role};
+use crate::tensor::safetensors::{Refusal, Scanner};
 
 /// How much of a directory is taken. What lies beyond is listed as left out.
 #[derive(Debug, Clone, PartialEq, Eq)]

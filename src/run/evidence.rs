@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::json;
 use crate::run::record::Kind;
-use crate::run::safetensors::Tensor;
 use crate::run::secrets::{self, Secret};
 use crate::run::take::{Reason, Role};
+use crate::tensor::safetensors::Tensor;
 
 /// The folder of the texts, below the folder of a run's evidence.
 pub const HISTORY: &str = "history/";

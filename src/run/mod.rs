@@ -20,7 +20,6 @@ pub mod evidence;
 pub mod law;
 mod mask;
 pub mod record;
-pub mod safetensors;
 pub mod secrets;
 pub mod take;
 

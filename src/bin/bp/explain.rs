@@ -4,6 +4,7 @@ use bp::error::{self, Failure};
 use bp::pack::law;
 use bp::report::{Long, fold};
 use bp::run::law as run_law;
+use bp::step;
 use serde_json::json;
 
 use crate::Run;
@@ -14,7 +15,12 @@ pub(crate) fn explain(code: &str, output: &Output) -> Run {
     let error = error::code(&name).map(|code| (code.name, None, code.meaning, code.remedy));
     let law = || law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
     let run = || run_law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
-    let Some((name, law, meaning, remedy)) = error.or_else(law).or_else(run) else {
+    let step = || {
+        let remedy =
+            "Look at the first place that the report names; `bp rules CODE` has the source of the rule.";
+        step::rule::rule(&name).map(|rule| (rule.code, Some(rule.title), rule.applies, remedy))
+    };
+    let Some((name, law, meaning, remedy)) = error.or_else(law).or_else(run).or_else(step) else {
         let failure = Failure::new(&error::INVALID_FLAG, format!("there is no code {code:?}"));
         return Err(failure.hint("give a code as an error or a finding prints it, for example ENOENT"));
     };

@@ -21,6 +21,7 @@ mod run;
 mod scaffold;
 mod signoff;
 mod source;
+mod step;
 mod trust;
 mod trust_list;
 mod trusting;
@@ -64,6 +65,7 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::Receipt(command) => attest::receipt(command, output),
         Command::Pack(command) => pack::pack(command, output),
         Command::Annex(command) => annex::annex(&command, output),
+        Command::Step(command) => step::step(&command, output),
         Command::VerifyPack(arguments) => pack::verify::verify(&arguments, output),
     }
 }

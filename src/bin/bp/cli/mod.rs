@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 mod pack;
+mod step;
 mod trust;
 
 pub(crate) use pack::{
     Format, Pack, PackArchive, PackExtract, PackRun, PackShow, PackSuite, PackVerify, SuiteFreeze,
 };
+pub(crate) use step::{Beacon, Manner, ProfileName, Published, StatName, Step, StepVerify};
 pub(crate) use trust::{
     Attest, Demanded, Keys, Receipt, ReceiptCheck, Signoff, SignoffAdd, Trust, TrustAdd, TrustList, Trusting,
 };
@@ -154,6 +156,9 @@ pub(crate) enum Command {
     /// Annex IV of the EU AI Act: what a pack shows of it, what people say, what is open.
     #[command(subcommand)]
     Annex(Annex),
+    /// Sampled steps of a real fine-tune: every value of an optimizer's step.
+    #[command(subcommand)]
+    Step(Step),
     /// The same as `pack verify`.
     #[command(after_help = "Example:\n  bp verify-pack --strict packs/nightly")]
     VerifyPack(Box<PackVerify>),

@@ -1,4 +1,4 @@
-//! What a safetensors file holds, from its bytes as they pass: names, types, shapes, and how many values are not finite.
+//! What a safetensors file holds: where its tensors lie, and, from its bytes as they pass, how many values are not finite.
 //!
 //! ```text
 //! u64 length of the header, little endian | header: JSON, {"name": {dtype, shape, data_offsets: [begin, end]}} | data
@@ -44,6 +44,49 @@ pub enum Refusal {
 
 fn malformed(reason: impl Into<String>) -> Refusal {
     Refusal::Malformed(reason.into())
+}
+
+/// Where the tensors of a file lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The tensors in the order of their bytes.
+    pub places: Vec<Place>,
+    /// Where the data begins, in bytes from the start of the file.
+    pub data_start: u64,
+    /// Whether the header names the tensors in the order of their bytes.
+    pub in_order: bool,
+}
+
+/// A tensor, and where its bytes lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The tensor.
+    pub tensor: Tensor,
+    /// The first byte, from the start of the data.
+    pub begin: u64,
+    /// The byte after the last.
+    pub end: u64,
+}
+
+impl Layout {
+    /// The layout of a file of `size_bytes`, by the length that its first eight bytes state and the header that `read`
+    /// gives for that length.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the file breaks the format or is beyond what is read; whatever `read` reports.
+    pub fn read<E: From<Refusal>>(
+        size_bytes: u64,
+        first_eight: [u8; 8],
+        read: impl FnOnce(usize) -> Result<Vec<u8>, E>,
+    ) -> Result<Self, E> {
+        let length = header_length(size_bytes, u64::from_le_bytes(first_eight))?;
+        let header = read(length)?;
+        let data_start = 8 + length as u64;
+        let (tensors, in_order) = tensors(&header, size_bytes - data_start)?;
+        let places =
+            tensors.into_iter().map(|Placed { tensor, begin, end, .. }| Place { tensor, begin, end });
+        Ok(Self { places: places.collect(), data_start, in_order })
+    }
 }
 
 /// Reads a file from its chunks, in order.
@@ -102,7 +145,7 @@ impl Scanner {
                     if bytes.len() == *length {
                         let data_bytes = self.size_bytes - 8 - *length as u64;
                         self.state = match tensors(bytes, data_bytes) {
-                            Ok(tensors) => State::Data(Data::over(tensors)),
+                            Ok((tensors, _)) => State::Data(Data::over(tensors)),
                             Err(refusal) => State::Refused(refusal),
                         };
                     }
@@ -114,17 +157,10 @@ impl Scanner {
     }
 
     fn header(&self, length: u64) -> State {
-        let room = self.size_bytes.saturating_sub(8);
-        State::Refused(if length > room {
-            malformed(format!("the header states {length} bytes, and the file has room for {room}"))
-        } else if length < 2 {
-            malformed("the header is empty")
-        } else if length > MAX_HEADER_BYTES {
-            Refusal::NotRead(format!("a header of {length} bytes, over {MAX_HEADER_BYTES}"))
-        } else {
-            let length = usize::try_from(length).expect("a bounded header fits memory");
-            return State::Header { length, bytes: Vec::new() };
-        })
+        match header_length(self.size_bytes, length) {
+            Ok(length) => State::Header { length, bytes: Vec::new() },
+            Err(refusal) => State::Refused(refusal),
+        }
     }
 
     /// What the file holds, its tensors in the order of their bytes.
@@ -139,6 +175,20 @@ impl Scanner {
             State::Data(data) => Ok(data.tensors.into_iter().map(|placed| placed.tensor).collect()),
             State::Refused(refusal) => Err(refusal),
         }
+    }
+}
+
+/// The length of a header, where a file of `size_bytes` has room for it.
+fn header_length(size_bytes: u64, length: u64) -> Result<usize, Refusal> {
+    let room = size_bytes.saturating_sub(8);
+    if length > room {
+        Err(malformed(format!("the header states {length} bytes, and the file has room for {room}")))
+    } else if length < 2 {
+        Err(malformed("the header is empty"))
+    } else if length > MAX_HEADER_BYTES {
+        Err(Refusal::NotRead(format!("a header of {length} bytes, over {MAX_HEADER_BYTES}")))
+    } else {
+        Ok(usize::try_from(length).expect("a bounded header fits memory"))
     }
 }
 
@@ -258,8 +308,8 @@ fn dtype(name: &str) -> Option<(u64, Option<Look>)> {
     })
 }
 
-/// The tensors of a header over `data_bytes` of data.
-fn tensors(header: &[u8], data_bytes: u64) -> Result<Vec<Placed>, Refusal> {
+/// The tensors of a header over `data_bytes` of data in the order of their bytes, and whether the header had that order.
+fn tensors(header: &[u8], data_bytes: u64) -> Result<(Vec<Placed>, bool), Refusal> {
     let entries =
         serde_json::from_slice::<Header>(header).map_err(|error| malformed(format!("header: {error}")))?.0;
     let mut tensors = Vec::with_capacity(entries.len());
@@ -283,6 +333,7 @@ fn tensors(header: &[u8], data_bytes: u64) -> Result<Vec<Placed>, Refusal> {
         let tensor = Tensor { name, dtype: kind, shape, non_finite: look.map(|_| 0) };
         tensors.push(Placed { tensor, begin, end, look });
     }
+    let in_order = tensors.is_sorted_by_key(|placed| (placed.begin, placed.end));
     tensors.sort_by(|a, b| (a.begin, a.end, &a.tensor.name).cmp(&(b.begin, b.end, &b.tensor.name)));
     let mut covered = 0;
     for placed in &tensors {
@@ -296,7 +347,7 @@ fn tensors(header: &[u8], data_bytes: u64) -> Result<Vec<Placed>, Refusal> {
     if covered != data_bytes {
         return Err(malformed(format!("the tensors cover {covered} of {data_bytes} bytes")));
     }
-    Ok(tensors)
+    Ok((tensors, in_order))
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,228 @@
+//! `step`: sampled steps of a real fine-tune.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use bp::error::{self, Failure};
+use bp::handle::At;
+use bp::report::{Long, fold};
+use bp::step::commit::Commits;
+use bp::step::{self, Options, Record, Refusal, Report, Statistical, Verdict, leaf, told};
+use serde_json::json;
+
+use crate::Run;
+use crate::cli::{Beacon, Manner, ProfileName, Published, StatName, Step, StepVerify};
+use crate::output::Output;
+use crate::source;
+
+pub(crate) fn step(command: &Step, output: &Output) -> Run {
+    match command {
+        Step::Verify(arguments) => verify(arguments, output),
+        Step::Chain { dir, payload_dir, manner, published } => {
+            chain(dir, payload_dir.as_deref(), *manner, published, output)
+        }
+        Step::Challenge { commits, beacon, steps, tensors } => {
+            challenge(commits, beacon, *steps, *tensors, output)
+        }
+        Step::Digest { file } => digest(file, output),
+    }
+}
+
+fn verify(arguments: &StepVerify, output: &Output) -> Run {
+    let StepVerify { record: path, payload_dir, prev, manner, published } = arguments;
+    let folder = payload_dir.as_deref();
+    let commits = commits(published)?;
+    let record = read(path)?;
+    let mut report = judged(path, &record, folder, *manner, published, commits.as_ref())?;
+    if let Some(prev) = prev {
+        let before = read(prev)?;
+        let earlier =
+            judged(prev, &before, folder, *manner, &Published { commits: None, beacon: None }, None)?;
+        report.add(step::chain::link((&before, &earlier), (&record, &report), true));
+    }
+    if output.json {
+        let document = told::document(&record, &report);
+        output.envelope(&json!({ "ok": report.verdict == Verdict::Accepted, "step": document }))?;
+    } else {
+        output.say(&text(&record, &report, output.verbose));
+    }
+    Ok(u8::from(report.verdict != Verdict::Accepted))
+}
+
+fn text(record: &Record, report: &Report, all: bool) -> String {
+    told::lines(record, report, all).iter().map(|(head, text)| fold(head, text, Long::Keep)).collect()
+}
+
+fn commits(published: &Published) -> Result<Option<Commits>, Failure> {
+    let Some(path) = &published.commits else { return Ok(None) };
+    Commits::parse(&source::whole(path)?).map(Some).map_err(|refusal| refused(path, &refusal))
+}
+
+fn chain(dir: &Path, folder: Option<&Path>, manner: Manner, published: &Published, output: &Output) -> Run {
+    let failed = |error| source::failure(dir, &error);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            paths.push(path);
+        }
+    }
+    let mut records = paths
+        .iter()
+        .map(|path| Ok((path, read(path)?)))
+        .collect::<Result<Vec<(&PathBuf, Record)>, Failure>>()?;
+    records.sort_by_key(|(path, record)| (record.step, *path));
+    if records.is_empty() {
+        let message = format!("{}: no record of a step lies there", dir.display());
+        return Err(Failure::new(&error::STEP_REFUSED, message));
+    }
+    let commits = commits(published)?;
+    let (mut documents, mut accepted, mut neighbours) = (Vec::new(), true, 0_usize);
+    let mut before: Option<(Record, Report)> = None;
+    for (path, record) in records {
+        let mut report = judged(path, &record, folder, manner, published, commits.as_ref())?;
+        if let Some((earlier, judged)) = &before {
+            neighbours += usize::from(earlier.step + 1 == record.step);
+            report.add(step::chain::link((earlier, judged), (&record, &report), false));
+        }
+        accepted &= report.verdict == Verdict::Accepted;
+        if output.json {
+            documents.push(told::document(&record, &report));
+        } else if output.verbose || report.verdict != Verdict::Accepted {
+            output.say(&text(&record, &report, output.verbose));
+        } else {
+            let head = format!("step {:>6}  accepted  ", record.step);
+            output.say(&fold(&head, &path.display().to_string(), Long::Keep));
+        }
+        before = Some((record, report));
+    }
+    let revealed = paths.len();
+    let total = commits.as_ref().map(Commits::steps).or_else(|| {
+        before.as_ref().and_then(|(record, _)| record.schedule.as_ref().map(|schedule| schedule.total))
+    });
+    if output.json {
+        output.envelope(&json!({
+            "ok": accepted,
+            "steps": documents,
+            "revealed": revealed,
+            "neighbours": neighbours,
+            "total": total,
+            "proves": told::PROVES,
+            "does_not_prove": told::LIMITS,
+        }))?;
+    } else {
+        let of = total.map_or_else(|| "a number that is not stated".to_owned(), |total| total.to_string());
+        let mut said = fold(
+            "revealed: ",
+            &format!("{revealed} steps of {of}, {neighbours} of them after a neighbour"),
+            Long::Keep,
+        );
+        said += &fold("proves: ", told::PROVES, Long::Keep);
+        said.extend(told::LIMITS.map(|limit| fold("        ", limit, Long::Keep)));
+        said += if accepted { "accepted" } else { "NOT ACCEPTED" };
+        output.say(&said);
+    }
+    Ok(u8::from(!accepted))
+}
+
+fn challenge(path: &Path, beacon: &Beacon, steps: u64, tensors: usize, output: &Output) -> Run {
+    let commits = Commits::parse(&source::whole(path)?).map_err(|refusal| refused(path, &refusal))?;
+    let challenge = commits.challenge(&beacon.0, steps, tensors);
+    if output.json {
+        let rows: Vec<_> = challenge
+            .steps
+            .iter()
+            .map(|asked| json!({ "step": asked.step, "tensors": asked.tensors, "modules": asked.modules }))
+            .collect();
+        output.envelope(&json!({
+            "ok": true, "seed": challenge.seed, "chain": commits.last(), "total": commits.steps(), "steps": rows,
+        }))?;
+        return Ok(0);
+    }
+    let mut text = format!("chain {}\nseed  {}\n", commits.last(), challenge.seed);
+    for asked in &challenge.steps {
+        let names: Vec<&str> = asked.tensors.iter().chain(&asked.modules).map(String::as_str).collect();
+        text += &fold(&format!("step {:>6}  ", asked.step), &names.join(" "), Long::Keep);
+    }
+    output.data(text.as_bytes())?;
+    Ok(0)
+}
+
+/// A record, from its file.
+fn read(path: &Path) -> Result<Record, Failure> {
+    Record::parse(&source::bytes(path)?).map_err(|refusal| refused(path, &refusal))
+}
+
+/// A record judged with its payload, which lies beside it or in a folder that is named.
+fn judged(
+    path: &Path,
+    record: &Record,
+    folder: Option<&Path>,
+    manner: Manner,
+    published: &Published,
+    commits: Option<&Commits>,
+) -> Result<Report, Failure> {
+    let options = Options {
+        bounded: manner.profile == ProfileName::Bounded,
+        statistical: match manner.stat {
+            StatName::Warn => Statistical::Warn,
+            StatName::Reject => Statistical::Reject,
+            StatName::Off => Statistical::Off,
+        },
+        informative_min: manner.informative_min,
+    };
+    let payload = open(&beside(path, folder, &record.payload.file))?;
+    let refused = |refusal: Refusal| refused(path, &refusal);
+    let mut report = step::judge(record, &payload, &options).map_err(refused)?;
+    if let Some(linear) = &record.linear_payload {
+        let shown = open(&beside(path, folder, &linear.file))?;
+        let beacon = published.beacon.as_ref().map(|beacon| beacon.0.as_slice());
+        let rows = step::linear::judge(record, &report, &payload, &shown, beacon, options.statistical);
+        report.add(rows.map_err(refused)?);
+    }
+    if record.commit.is_some() {
+        report.add([step::commit::included(record, &report)]);
+    }
+    if let Some(commits) = commits {
+        report.add([commits.holds(record, &report)]);
+    }
+    Ok(report)
+}
+
+fn beside(record: &Path, folder: Option<&Path>, file: &str) -> PathBuf {
+    folder.unwrap_or_else(|| record.parent().unwrap_or(Path::new(""))).join(file)
+}
+
+fn open(path: &Path) -> Result<At, Failure> {
+    File::open(path).and_then(At::new).map_err(|error| source::failure(path, &error))
+}
+
+fn refused(path: &Path, refusal: &Refusal) -> Failure {
+    Failure::new(&error::STEP_REFUSED, format!("{}: {refusal}", path.display()))
+}
+
+fn digest(path: &Path, output: &Output) -> Run {
+    let file = open(path)?;
+    let leaves = leaf::of_file(&source::shown(path), &file)
+        .map_err(|refusal| Failure::of(&error::STEP_REFUSED, &refusal))?;
+    let root = leaf::root(&leaves);
+    let sha256 = step::judge::digest(&file).map_err(|error| source::failure(path, &error))?;
+    if output.json {
+        let rows: Vec<_> = leaves
+            .iter()
+            .map(|leaf| json!({ "key": leaf.key, "dtype": leaf.dtype, "shape": leaf.shape, "sha256": leaf.digest }))
+            .collect();
+        output.envelope(&json!({ "ok": true, "sha256": sha256, "leaf_root": root, "leaves": rows }))?;
+        return Ok(0);
+    }
+    let mut text = String::new();
+    if output.verbose {
+        for leaf in &leaves {
+            let _ = writeln!(text, "{}  {} {} {:?}", leaf.digest, leaf.key, leaf.dtype, leaf.shape);
+        }
+    }
+    let _ = writeln!(text, "{sha256}  sha256\n{root}  leaf_root");
+    output.data(text.as_bytes())?;
+    Ok(0)
+}
