@@ -4,12 +4,11 @@
 //! gradient `dW [out, in]`. With signs `s` over a block of columns, `dW s = dY^T (X s)` is checked row by row (Freivalds),
 //! within `gamma(n) = n u / (1 - n u)` of sums of absolute values. A block of one column is an entry by itself.
 
-use std::io;
-
 use sha2::{Digest as _, Sha256};
 
 use super::judge::{At, Report, Row, State, Statistical};
 use super::kernel::{two_to, within};
+use super::matrix::{BLOCK, File, Matrix, read};
 use super::payload::{self, Role};
 use super::record::{Param, Record, Refusal};
 use super::rule::{self, Rule};
@@ -17,10 +16,6 @@ use super::tally::First;
 use super::wire::{Dtype, Linear, Lora, Matmul};
 use crate::digest::Digest;
 use crate::tensor::Bytes;
-use crate::tensor::safetensors::{Layout, Place};
-
-/// Values that are read at a time.
-const BLOCK: u64 = 1 << 16;
 
 /// Weights of no more values than this are compared entry by entry; larger ones by blocks of columns.
 const ENTRIES: u64 = 1 << 18;
@@ -30,89 +25,6 @@ const COLUMNS: usize = 32;
 
 /// How many times what is likely an entry may be off by.
 const LAMBDA: f64 = 16.0;
-
-/// A tensor of two dimensions in a file.
-#[derive(Clone, Copy)]
-struct Matrix {
-    offset: u64,
-    rows: u64,
-    columns: u64,
-    dtype: Dtype,
-}
-
-/// The file, and where its tensors lie.
-struct File<'a, B: ?Sized> {
-    name: &'a str,
-    bytes: &'a B,
-    layout: Layout,
-    used: usize,
-}
-
-impl<B: Bytes + ?Sized> File<'_, B> {
-    fn refused(&self, reason: String) -> Refusal {
-        Refusal::Payload { file: self.name.to_owned(), reason }
-    }
-
-    fn failed(&self, source: io::Error) -> Refusal {
-        Refusal::Io { file: self.name.to_owned(), source }
-    }
-
-    fn matrix(&mut self, key: &str) -> Result<Matrix, Refusal> {
-        let Some(Place { tensor, begin, .. }) =
-            self.layout.places.iter().find(|place| place.tensor.name == key)
-        else {
-            return Err(self.refused(format!("{key:?} is missing")));
-        };
-        let dtype = match tensor.dtype.as_str() {
-            "F32" => Dtype::F32,
-            "BF16" => Dtype::Bf16,
-            other => return Err(self.refused(format!("{key:?} is {other}; F32 and BF16 are judged"))),
-        };
-        let [rows, columns] = tensor.shape.as_slice() else {
-            return Err(self.refused(format!("{key:?} has not two dimensions")));
-        };
-        let matrix = Matrix { offset: self.layout.data_start + begin, rows: *rows, columns: *columns, dtype };
-        self.used += 1;
-        Ok(matrix)
-    }
-
-    /// Gives every row of a matrix to `each`, in order.
-    fn rows(&self, matrix: Matrix, mut each: impl FnMut(usize, &[f32])) -> Result<(), Refusal> {
-        if matrix.columns == 0 {
-            return Ok(());
-        }
-        let at_once = (BLOCK / matrix.columns).max(1);
-        let mut first = 0;
-        while first < matrix.rows {
-            let rows = at_once.min(matrix.rows - first);
-            let values = read(self.bytes, matrix, first * matrix.columns, rows * matrix.columns)
-                .map_err(|source| self.failed(source))?;
-            let width = usize::try_from(matrix.columns).expect("a row was read");
-            for (index, row) in values.chunks_exact(width).enumerate() {
-                each(usize::try_from(first).expect("rows are counted in memory") + index, row);
-            }
-            first += rows;
-        }
-        Ok(())
-    }
-}
-
-/// The values of a matrix from the `first` on.
-fn read(bytes: &(impl Bytes + ?Sized), matrix: Matrix, first: u64, count: u64) -> io::Result<Vec<f32>> {
-    let count = usize::try_from(count).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    let width = if matrix.dtype == Dtype::F32 { 4 } else { 2 };
-    let mut raw = vec![0; count * width];
-    bytes.read_at(matrix.offset + first * width as u64, &mut raw)?;
-    Ok(match matrix.dtype {
-        Dtype::F32 => {
-            raw.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().expect("four bytes"))).collect()
-        }
-        Dtype::Bf16 => raw
-            .chunks_exact(2)
-            .map(|two| f32::from_bits(u32::from(u16::from_le_bytes([two[0], two[1]])) << 16))
-            .collect(),
-    })
-}
 
 /// How the products of a module were formed.
 #[derive(Clone, Copy)]

@@ -21,6 +21,7 @@ pub mod judge;
 mod kernel;
 pub mod leaf;
 pub mod linear;
+mod matrix;
 pub mod payload;
 pub mod record;
 mod replay;

@@ -108,8 +108,8 @@ mod tests {
         {
             assert_eq!(power(base, exponent).to_bits(), f64::to_bits(expected), "{base}^{exponent}");
         }
-        let large = power(0.999, 1 << 20);
-        assert!((large / libm::pow(0.999, f64::from(1 << 20)) - 1.0).abs() < 1e-12, "{large}");
+        let large = power(0.999, 1 << 16);
+        assert!((large / libm::pow(0.999, f64::from(1 << 16)) - 1.0).abs() < 1e-12, "{large}");
     }
 
     #[test]

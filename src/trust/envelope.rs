@@ -28,7 +28,7 @@ pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// Not strict JSON.
-    #[error("{0}")]
+    #[error("not strict JSON: {0}")]
     Json(#[from] json::JsonError),
     /// A member that is missing, unknown or of another kind.
     #[error("not a DSSE envelope: {0}")]
