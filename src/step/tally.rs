@@ -43,7 +43,7 @@ impl Tally {
             outside: 0,
             first: None,
             informative: 0,
-            largest: [(0.0, f64::MIN_POSITIVE); LANES],
+            largest: [(0.0, 1.0); LANES],
             sample: Vec::new(),
         }
     }
