@@ -3,6 +3,45 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// How long is waited before each further attempt at what may pass.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(250), Duration::from_millis(1250)];
+
+/// Whether a failure may pass by itself: a file server that is slow or was restarted, a file that is busy. A full disk, a
+/// missing file or a refusal does not.
+#[must_use]
+pub fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::Interrupted
+            | Kind::WouldBlock
+            | Kind::TimedOut
+            | Kind::ResourceBusy
+            | Kind::StaleNetworkFileHandle
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+    )
+}
+
+/// What an attempt comes to, made again up to three times where it fails for a reason that [`may_pass`]. An attempt begins
+/// from nothing: what an earlier one left is its own to remove.
+///
+/// # Errors
+/// Those of the last attempt.
+pub fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for pause in PAUSES {
+        match attempt() {
+            Err(error) if may_pass(&error) => thread::sleep(pause),
+            other => return other,
+        }
+    }
+    attempt()
+}
 
 /// Writes a new file. A name that is taken is an error ([`io::ErrorKind::AlreadyExists`]), never replaced.
 ///
@@ -94,7 +133,10 @@ impl Drop for Staged {
 /// # Errors
 /// Whatever the file system reports.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    open_new(path, mode)?.write_all(bytes)
+    patiently(|| {
+        let mut file = open_new(path, mode)?;
+        file.write_all(bytes).inspect_err(|_| drop(fs::remove_file(path)))
+    })
 }
 
 /// Opens a new file with its mode, for writing.
@@ -120,7 +162,7 @@ pub fn open_new(path: &Path, mode: u32) -> io::Result<File> {
 /// # Errors
 /// Whatever the file system reports.
 pub fn sync(path: &Path) -> io::Result<()> {
-    OpenOptions::new().append(true).open(path)?.sync_all()
+    patiently(|| OpenOptions::new().append(true).open(path)?.sync_all())
 }
 
 /// Brings a directory's entries down to the disk.
@@ -154,6 +196,23 @@ mod tests {
         replace(&path, b"two", 0o600).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "nothing staged is left");
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_nothing_else_is() {
+        let attempts = |kind: io::ErrorKind, failing: usize| {
+            let mut made = 0;
+            let done = patiently(|| {
+                made += 1;
+                if made <= failing { Err(io::Error::from(kind)) } else { Ok(made) }
+            });
+            (done.ok(), made)
+        };
+        assert_eq!(attempts(io::ErrorKind::StaleNetworkFileHandle, 1), (Some(2), 2));
+        assert_eq!(attempts(io::ErrorKind::TimedOut, 9), (None, 4));
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied] {
+            assert_eq!(attempts(kind, 1), (None, 1), "{kind}");
+        }
     }
 
     #[test]

@@ -31,12 +31,21 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     if path == Path::new("-") {
         standard_input()?.take(limit).read_to_end(&mut bytes).map_err(|error| failure(path, &error))?;
     } else {
-        let file = File::open(path).map_err(|error| failure(path, &error))?;
-        let metadata = file.metadata().map_err(|error| failure(path, &error))?;
-        if metadata.is_dir() {
-            return Err(Failure::new(&error::EISDIR, format!("{} is a folder", path.display())));
-        }
-        file.take(limit).read_to_end(&mut bytes).map_err(|error| failure(path, &error))?;
+        // Opened and read from its beginning each time: bytes of two attempts are never put together.
+        let read = || {
+            let file = File::open(path)?;
+            if file.metadata()?.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            let mut bytes = Vec::new();
+            file.take(limit).read_to_end(&mut bytes).map(|_| bytes)
+        };
+        bytes = bp::persist::patiently(read).map_err(|error| match error.kind() {
+            io::ErrorKind::IsADirectory => {
+                Failure::new(&error::EISDIR, format!("{} is a folder", path.display()))
+            }
+            _ => failure(path, &error),
+        })?;
     }
     Ok(bytes)
 }

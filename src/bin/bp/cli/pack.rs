@@ -103,6 +103,7 @@ pub(crate) struct PackShow {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct PackRun {
     /// Receipts, sidecars, or folders that hold them; by default a built-in real step.
     #[arg(value_name = "INPUT")]
@@ -154,6 +155,10 @@ pub(crate) struct PackRun {
     /// The time in the pack; by default `SOURCE_DATE_EPOCH`, else now.
     #[arg(long, value_name = "TIME")]
     pub(crate) created_at: Option<String>,
+    /// After a run of COMMAND whose pack was not finished: pack what it did, without running it again. All else is read and
+    /// judged again.
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// The training command, run first; its status and output become evidence, and its status is that of `bp` unless 0.
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,

@@ -13,13 +13,14 @@ use bp::pack::manifest::{Counts, Subject};
 use bp::pack::plan::{Demand, Evidence, FinalVerdict, Judging, Terms};
 use bp::report::{Long, Outcome, fold};
 use bp::run;
+use bp::run::Job;
 use bp::run::secrets::{self, Secret};
 use bp::trust::key::SigningKey;
 use rayon::prelude::*;
 use serde_json::json;
 
 use super::inputs::{self, Demanded, Input};
-use super::job::{self, Watched};
+use super::job::{self, Kept, Watched};
 use super::{judge, papers, producer};
 use crate::cli::PackRun;
 use crate::output::Output;
@@ -49,14 +50,54 @@ pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
     // Before the training command: what cannot be packed is said before it has run for a day.
     let papers = papers::given(arguments, output)?;
     let given = crate::run::given(&arguments.said);
-    let watched = match arguments.command.as_slice() {
-        [] => None,
-        command => Some(job::watch(command, given.names)?),
-    };
+    let (watched, kept) = ran(arguments, given.names, output)?.unzip();
     let exit_code = watched.as_ref().map_or(0, |watched| watched.exit_code);
-    let status = pack(arguments, watched, &papers, key.as_ref(), output)?;
+    let status = pack(arguments, watched, &papers, key.as_ref(), output);
+    let kept = kept.flatten();
+    if let (Err(_), Some(_)) = (&status, &kept) {
+        output.say(
+            "[KEPT] what the command did: the same line with --resume packs it, and does not run it again",
+        );
+    }
+    let status = status?;
+    if let Some(kept) = kept.filter(|_| !arguments.dry_run) {
+        kept.packed();
+    }
     // What a shell shows of a status is its last byte.
     Ok(if exit_code == 0 { status } else { u8::try_from(exit_code & 0xff).unwrap_or(1).max(1) })
+}
+
+/// What the training command did, where there is one: in this run, or, to resume, in one whose pack was not finished.
+fn ran(
+    arguments: &PackRun,
+    names: run::Names,
+    output: &Output,
+) -> Result<Option<(Watched, Option<Kept>)>, Failure> {
+    let command = arguments.command.as_slice();
+    if command.is_empty() {
+        return Ok(None);
+    }
+    if !arguments.resume {
+        let watched = job::watch(command, names)?;
+        let kept = Kept::keep(&arguments.out, &watched).map_err(|error| {
+            output.say(&format!(
+                "[WARN] {}: {error}; --resume will not find this run",
+                arguments.out.display()
+            ));
+        });
+        return Ok(Some((watched, kept.ok())));
+    }
+    let Some((watched, kept)) = Kept::find(&arguments.out, command, names)? else {
+        let message = format!("{}: nothing is kept there of a run of this command", arguments.out.display());
+        return Err(Failure::new(&error::ENOENT, message)
+            .hint("give the command, --out and --show-names as they were, or leave out --resume to run it"));
+    };
+    let Job { started_at, ended_at, .. } = &watched.job;
+    output.say(&format!(
+        "[KEPT] the command ran from {started_at} to {ended_at} with exit status {}; it is not run again",
+        watched.exit_code
+    ));
+    Ok(Some((watched, Some(kept))))
 }
 
 /// Packs what there is to pack, the training command having ended.

@@ -1,7 +1,11 @@
 //! `pack run -- COMMAND`: the training command, run and watched.
 //!
-//! The command has the standard streams of `bp`. Where standard output and error are no terminals, what it writes passes
-//! through and is kept, all or its beginning and end; a terminal is the command's own, and nothing of it is kept.
+//! What it writes passes through, and its beginning and end are kept. On a terminal it has a terminal of its own, so that
+//! it draws as it would without `bp` ([`terminal`]); streams that are none stay what they are.
+
+mod kept;
+mod log;
+mod terminal;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read, Write};
@@ -15,13 +19,15 @@ use bp::run::{Job, Names, masked};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::Signals;
+
+pub(super) use kept::Kept;
+use log::Log;
+use terminal::{Session, Terminal};
 
 use crate::clock;
 
-/// Bytes of output that are kept from its beginning, and as many from its end.
-const KEPT: usize = 512 << 10;
 /// How long output is waited for once the command has ended: a process that it left behind may hold the pipe for ever.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -37,16 +43,19 @@ pub(super) struct Watched {
 pub(super) fn watch(command: &[OsString], names: Names) -> Result<Watched, Failure> {
     let program = command.first().ok_or_else(|| Failure::new(&error::USAGE, "no command after --"))?;
     let started_at = clock::now()?.to_string();
-    let piped = !io::stdout().is_terminal() && !io::stderr().is_terminal();
+    let failed = |error: io::Error| Failure::of(&error::IO_ERROR, &error);
+    let terminal = Terminal::like_ours().map_err(failed)?;
     let mut started = Command::new(program);
     started.args(&command[1..]);
-    if piped {
-        started.stdout(Stdio::piped()).stderr(Stdio::piped());
-    }
     // From here on a signal is the command's: `bp` outlives it, to write down what happened.
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2])
-        .map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
-    let mut child = started.spawn().map_err(|error| {
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH]).map_err(failed)?;
+    let window = terminal.as_ref().map(Terminal::window);
+    let spawned = match terminal {
+        Some(terminal) => terminal.spawn(started).map(|(child, session)| (child, Some(session))),
+        None => piped(started).spawn().map(|child| (child, None)),
+    };
+    let (mut child, session) = spawned.map_err(|error| {
         let message = format!("{}: {error}", program.to_string_lossy());
         Failure::new(&error::COMMAND_NOT_STARTED, message)
     })?;
@@ -54,24 +63,33 @@ pub(super) fn watch(command: &[OsString], names: Names) -> Result<Watched, Failu
     let target = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
     let passing = std::thread::spawn(move || {
         for signal in signals.forever() {
-            // A terminal sends these to the command as well.
-            let twice = matches!(signal, SIGINT | SIGQUIT) && io::stdin().is_terminal();
-            if let (false, Ok(signal)) = (twice, Signal::try_from(signal)) {
-                let _ = kill(target, signal);
+            // Our terminal sends these to the command as well, unless the command has one of its own.
+            let twice = matches!(signal, SIGINT | SIGQUIT) && window.is_none() && io::stdin().is_terminal();
+            match (signal, &window) {
+                (SIGWINCH, Some(window)) => window.resize(),
+                (SIGWINCH, None) => {}
+                _ => {
+                    if let (false, Ok(signal)) = (twice, Signal::try_from(signal)) {
+                        let _ = kill(target, signal);
+                    }
+                }
             }
         }
     });
-    let log = piped.then(|| tee(&mut child));
-    let status = child.wait().map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
+    let tee = Tee::of(&mut child, session.as_ref());
+    let status = child.wait().map_err(failed)?;
     handle.close();
     let _ = passing.join();
-    let log = log.map(Tee::finish);
+    let log = tee.map(Tee::finish);
+    if let Some(session) = session {
+        session.end();
+    }
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)
         .map_err(|error| Failure::of(&error::IO_ERROR, &io::Error::from(error)))?;
     #[allow(clippy::cast_precision_loss, reason = "seconds of a job")]
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     let job = Job {
-        arguments: command.iter().map(|word| masked(&word.to_string_lossy(), names)).collect(),
+        arguments: spelled(command, names),
         started_at,
         ended_at: clock::now()?.to_string(),
         signal: signal_of(status),
@@ -86,6 +104,22 @@ pub(super) fn watch(command: &[OsString], names: Names) -> Result<Watched, Failu
     Ok(Watched { job, exit_code, log: log.map(Log::into_bytes) })
 }
 
+/// A command as it is recorded.
+fn spelled(command: &[OsString], names: Names) -> Vec<String> {
+    command.iter().map(|word| masked(&word.to_string_lossy(), names)).collect()
+}
+
+/// The command with pipes for what is no terminal.
+fn piped(mut command: Command) -> Command {
+    if !io::stdout().is_terminal() {
+        command.stdout(Stdio::piped());
+    }
+    if !io::stderr().is_terminal() {
+        command.stderr(Stdio::piped());
+    }
+    command
+}
+
 #[cfg(unix)]
 fn signal_of(status: ExitStatus) -> Option<i32> {
     std::os::unix::process::ExitStatusExt::signal(&status)
@@ -94,19 +128,40 @@ fn signal_of(status: ExitStatus) -> Option<i32> {
 /// Output on its way through.
 struct Tee {
     log: Arc<Mutex<Log>>,
+    streams: usize,
     done: mpsc::Receiver<()>,
 }
 
-fn tee(child: &mut Child) -> Tee {
-    let log = Arc::new(Mutex::new(Log::default()));
-    let (sender, done) = mpsc::channel();
-    if let Some(stdout) = child.stdout.take() {
-        pass(stdout, io::stdout(), Arc::clone(&log), sender.clone());
+impl Tee {
+    /// Of every stream of the command that `bp` sees; `None` where it sees none, and what was written is not known.
+    fn of(child: &mut Child, session: Option<&Session>) -> Option<Self> {
+        let log = Arc::new(Mutex::new(Log::default()));
+        let (sender, done) = mpsc::channel();
+        let mut streams = 0;
+        let mut through = |from: Option<Box<dyn Read + Send>>, to: Box<dyn Write + Send>| {
+            if let Some(from) = from {
+                streams += 1;
+                pass(from, to, Arc::clone(&log), sender.clone());
+            }
+        };
+        through(child.stdout.take().map(|stream| Box::new(stream) as _), Box::new(io::stdout()));
+        through(child.stderr.take().map(|stream| Box::new(stream) as _), Box::new(io::stderr()));
+        if let Some(session) = session {
+            let screen: Box<dyn Write + Send> =
+                if io::stdout().is_terminal() { Box::new(io::stdout()) } else { Box::new(io::stderr()) };
+            through(Some(Box::new(session.output())), screen);
+        }
+        (streams > 0).then_some(Self { log, streams, done })
     }
-    if let Some(stderr) = child.stderr.take() {
-        pass(stderr, io::stderr(), Arc::clone(&log), sender);
+
+    fn finish(self) -> Log {
+        for _ in 0..self.streams {
+            if self.done.recv_timeout(GRACE).is_err() {
+                break;
+            }
+        }
+        std::mem::take(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
-    Tee { log, done }
 }
 
 fn pass(
@@ -131,68 +186,4 @@ fn pass(
         }
         let _ = done.send(());
     });
-}
-
-impl Tee {
-    fn finish(self) -> Log {
-        for _ in 0..2 {
-            if self.done.recv_timeout(GRACE).is_err() {
-                break;
-            }
-        }
-        std::mem::take(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Output: its beginning, its end, and how much it was.
-#[derive(Debug, Default)]
-struct Log {
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    count: u64,
-}
-
-impl Log {
-    fn push(&mut self, bytes: &[u8]) {
-        self.count += bytes.len() as u64;
-        let (head, rest) = bytes.split_at(bytes.len().min(KEPT - self.head.len()));
-        self.head.extend_from_slice(head);
-        self.tail.extend_from_slice(rest);
-        if self.tail.len() > 2 * KEPT {
-            self.tail.drain(..self.tail.len() - KEPT);
-        }
-    }
-
-    fn into_bytes(mut self) -> Vec<u8> {
-        let end = self.tail.split_off(self.tail.len().saturating_sub(KEPT));
-        let left = self.count - (self.head.len() + end.len()) as u64;
-        if left > 0 {
-            self.head.extend_from_slice(format!("\n[... {left} bytes left out ...]\n").as_bytes());
-        }
-        self.head.extend(end);
-        self.head
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_keeps_its_beginning_and_its_end_and_says_what_is_left_out() {
-        let mut log = Log::default();
-        log.push(b"first\n");
-        for _ in 0..1000 {
-            log.push(&[b'x'; 5000]);
-        }
-        log.push(b"last\n");
-        let count = log.count;
-        let text = String::from_utf8(log.into_bytes()).unwrap();
-        assert!(text.starts_with("first\n") && text.ends_with("last\n"));
-        let left = count - 2 * KEPT as u64;
-        assert!(text.contains(&format!("[... {left} bytes left out ...]")), "{left}");
-        let mut short = Log::default();
-        short.push(b"all");
-        assert_eq!(short.into_bytes(), b"all");
-    }
 }
