@@ -346,7 +346,7 @@ impl Good {
         let mut tracing = Tracing::default();
         for line in lines {
             let Ok(judged) = stream::record(&line) else { return Outcome::Fail };
-            tracing.push(judged);
+            tracing.push(judged.settled(), &line);
         }
         tracing.finish().outcome()
     }

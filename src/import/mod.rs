@@ -224,23 +224,23 @@ impl Import {
     ///
     /// # Errors
     /// [`AuthorError`] where the sidecar leaves out what the engine needs to fill in the pass with the new parameters.
-    pub fn receipt(
-        &self,
+    pub fn into_receipt(
+        self,
         agreed: bool,
         options: &Options,
         index: Option<u64>,
     ) -> Result<Receipt, AuthorError> {
-        let wire = &self.wire;
-        let framework = &wire.source_framework;
+        let (post_update_forward, post_update_loss) = self.post_update()?;
+        let request = self.request();
+        let version = request.version(&author::resolved(&self.wire.topology)?, ReceiptVersion::V0_4_0);
+        let optimizer_config = request.written_config();
+        let wire = self.wire;
+        let framework = wire.source_framework;
         let identity = format!("{}@{}", framework.name, framework.version);
         let (extractor, extractor_version) = self.framework.extractor(index.is_some());
         let label = |kind| options.label.clone().unwrap_or_else(|| format!("{}-{kind}", framework.name));
-        let mut topology = wire.topology.clone();
+        let mut topology = wire.topology;
         topology.layers = ["input", "hidden", "output"].map(str::to_owned).to_vec();
-        let (post_update_forward, post_update_loss) = self.post_update()?;
-        let net = author::resolved(&wire.topology)?;
-        let request = self.request();
-        let version = request.version(&net, ReceiptVersion::V0_4_0);
         let notes = serde_json::json!({
             "source": match index {
                 None => format!("{extractor} (sidecar from {identity})"),
@@ -272,7 +272,7 @@ impl Import {
                     name: extractor.to_owned(),
                     version: extractor_version.to_owned(),
                 }),
-                ..framework.clone()
+                ..framework
             }),
             attestor: Some(Attestor {
                 computed_by: Identity { kind: "framework".to_owned(), identity },
@@ -282,7 +282,7 @@ impl Import {
                     rtol: options.tolerance.rtol(),
                 },
                 import_provenance: Some(ImportProvenance {
-                    source_format: wire.format.clone(),
+                    source_format: wire.format,
                     source_hash: self.source.prefixed(),
                     import_timestamp: Some(options.timestamp.clone()),
                 }),
@@ -291,23 +291,23 @@ impl Import {
                 bundle_root_digest: index.map(|_| stream::UNKNOWN.prefixed()),
             }),
             metadata: serde_json::Map::deserialize(notes).ok(),
-            numeric_policy: wire.numeric_policy.clone().unwrap_or_else(observer_policy).with_whole_layout(),
-            bias_policy: self.bias_policy.clone(),
+            numeric_policy: wire.numeric_policy.unwrap_or_else(observer_policy).with_whole_layout(),
+            bias_policy: self.bias_policy,
             topology,
             learning_rate: wire.learning_rate,
-            optimizer_config: request.written_config(),
-            trace_id: index.map(|_| wire.trace_id.clone().unwrap_or_else(stream::unknown_trace)),
+            optimizer_config,
+            trace_id: index.map(|_| wire.trace_id.unwrap_or_else(stream::unknown_trace)),
             step_index: index,
-            batch: wire.batch.clone(),
-            inputs: wire.inputs.clone(),
-            targets: wire.targets.clone(),
-            parameters_before: wire.parameters_before.clone(),
-            per_sample: wire.per_sample.clone(),
-            forward: wire.forward.clone(),
-            loss: wire.loss.clone(),
-            backward: wire.backward.clone(),
-            updates: wire.updates.clone(),
-            parameters_after: wire.parameters_after.clone(),
+            batch: wire.batch,
+            inputs: wire.inputs,
+            targets: wire.targets,
+            parameters_before: wire.parameters_before,
+            per_sample: wire.per_sample,
+            forward: wire.forward,
+            loss: wire.loss,
+            backward: wire.backward,
+            updates: wire.updates,
+            parameters_after: wire.parameters_after,
             post_update_forward: Some(post_update_forward),
             post_update_loss: Some(post_update_loss),
             unit_order: None,

@@ -233,7 +233,7 @@ pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> 
     };
     let entry = lower::sidecar(import.wire().clone(), import.bias_policy(), options.tolerance);
     let report = reconcile::reconcile(&entry);
-    let written = written(&import, &report, options, None);
+    let written = written(import, &report, options, None);
     let found = Found::Judged { report, canonical: None };
     let judged = section(Kind::Sidecar, bytes, version, found).detached();
     let step = Some(Box::new(entry.step));
@@ -252,12 +252,12 @@ pub fn sidecar(bytes: &[u8], expected: Option<Framework>, options: &Options) -> 
 
 /// The bytes of the receipt that an import makes, labelled by what was found; `index` is its place in a stream.
 fn written(
-    import: &Import,
+    import: Import,
     report: &Report,
     options: &Options,
     index: Option<u64>,
 ) -> Result<Vec<u8>, WriteError> {
-    let receipt = import.receipt(outcome(report) == Outcome::Pass, options, index)?;
+    let receipt = import.into_receipt(outcome(report) == Outcome::Pass, options, index)?;
     Ok(canonical::emit(&receipt)?.into_bytes())
 }
 

@@ -149,28 +149,30 @@ pub fn receipt(bytes: &[u8]) -> Result<Read<Entry>, ReadError> {
 
 /// A receipt that may be part of a trace.
 #[derive(Debug)]
-pub struct Linked<'a> {
+pub struct Linked {
     /// The receipt.
     pub read: Read<Entry>,
     /// Its canonical bytes without the trace's digest.
-    pub subject: Option<Subject<'a>>,
+    pub subject: Option<Subject>,
 }
 
 /// What the digest of a trace (rule 17) is over, of one record: its canonical bytes without that digest, in two pieces.
 #[derive(Debug)]
-pub struct Subject<'a> {
-    canonical: Cow<'a, [u8]>,
+pub struct Subject {
+    /// Where the record's own bytes are not canonical.
+    canonical: Option<Vec<u8>>,
     /// The digest as the record spells it.
     bundle: Option<String>,
 }
 
-impl Subject<'_> {
-    /// The bytes; none of them belong to the digest.
+impl Subject {
+    /// The bytes, of a record that was read from `record`; none of them belong to the digest.
     #[must_use]
-    pub fn pieces(&self) -> Option<[&[u8]; 2]> {
+    pub fn pieces<'a>(&'a self, record: &'a [u8]) -> Option<[&'a [u8]; 2]> {
+        let canonical = self.canonical.as_deref().unwrap_or(record);
         match &self.bundle {
-            Some(bundle) => canonical::around(&self.canonical, "bundle_root_digest", bundle),
-            None => Some([&self.canonical, &[]]),
+            Some(bundle) => canonical::around(canonical, "bundle_root_digest", bundle),
+            None => Some([canonical, &[]]),
         }
     }
 }
@@ -179,7 +181,7 @@ impl Subject<'_> {
 ///
 /// # Errors
 /// [`ReadError`] where the bytes cannot be judged.
-pub fn linked(bytes: &[u8]) -> Result<Linked<'_>, ReadError> {
+pub fn linked(bytes: &[u8]) -> Result<Linked, ReadError> {
     if let Some(wire) = canonical(bytes) {
         let version = wire.schema_version.clone();
         let (entry, subject) = lowered(wire, Some(Cow::Borrowed(bytes)), true);
@@ -198,10 +200,16 @@ pub fn linked(bytes: &[u8]) -> Result<Linked<'_>, ReadError> {
 }
 
 /// A receipt, and what of it the digest of a trace is over; `own` are its canonical bytes, where it has any.
-fn lowered(wire: Receipt, own: Option<Cow<'_, [u8]>>, is_canonical: bool) -> (Entry, Option<Subject<'_>>) {
+fn lowered(wire: Receipt, own: Option<Cow<'_, [u8]>>, is_canonical: bool) -> (Entry, Option<Subject>) {
     let subject_digest = own.as_deref().and_then(|own| subject_digest(&wire, own));
     let bundle = wire.attestor.as_ref().and_then(|attestor| attestor.bundle_root_digest.clone());
-    let subject = own.map(|canonical| Subject { canonical, bundle });
+    let subject = own.map(|own| {
+        let canonical = match own {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(bytes) => (!is_canonical).then_some(bytes),
+        };
+        Subject { canonical, bundle }
+    });
     (lower::receipt(wire, ByteFacts { canonical: is_canonical, subject_digest }), subject)
 }
 

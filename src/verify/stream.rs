@@ -18,7 +18,7 @@ pub const MAX_TOLD: usize = 1000;
 pub struct Judged<'a> {
     section: Section<'a>,
     entry: Option<Entry>,
-    subject: Option<Subject<'a>>,
+    subject: Option<Subject>,
 }
 
 impl<'a> Judged<'a> {
@@ -34,6 +34,30 @@ impl<'a> Judged<'a> {
         self.entry.as_ref().map(|entry| &entry.step)
     }
 
+    /// What a trace needs of it.
+    #[must_use]
+    pub fn settled(self) -> Settled {
+        let Self { section, entry, subject } = self;
+        let outcome = match &section.found {
+            Found::Judged { report, .. } => outcome(report),
+            _ => Outcome::Fail,
+        };
+        let told = (outcome != Outcome::Pass).then(|| section.detached());
+        Settled { outcome, told, entry, subject }
+    }
+}
+
+/// What a trace needs of one of its records, whose bytes are elsewhere.
+#[derive(Debug)]
+pub struct Settled {
+    outcome: Outcome,
+    /// Of one that did not pass.
+    told: Option<Section<'static>>,
+    entry: Option<Entry>,
+    subject: Option<Subject>,
+}
+
+impl Settled {
     /// Whether its bytes are the canonical bytes.
     #[must_use]
     pub fn is_canonical(&self) -> bool {
@@ -98,9 +122,10 @@ pub fn sidecar<'a>(
     entry.step.trace_id.get_or_insert_with(unknown_trace);
     entry.step.step_index.get_or_insert(index);
     let report = reconcile::reconcile(&entry);
-    let receipt = Some(written(&import, &report, options, Some(index)));
+    let facts = Some(Facts::from(&import));
+    let receipt = Some(written(import, &report, options, Some(index)));
     let judged = judged(Found::Judged { report, canonical: None }, Some(entry));
-    Ok(Imported { judged, facts: Some(Facts::from(&import)), receipt })
+    Ok(Imported { judged, facts, receipt })
 }
 
 /// What a trace comes to.
@@ -149,25 +174,23 @@ impl Tracing {
         Self { chain: Chain::without_digest(), ..Self::default() }
     }
 
-    /// Adds the next record.
-    pub fn push(&mut self, judged: Judged<'_>) {
-        let Judged { section, entry, subject } = judged;
-        let outcome = match &section.found {
-            Found::Judged { report, .. } => outcome(report),
-            _ => Outcome::Fail,
-        };
+    /// Adds the next record, which was read from `bytes`.
+    pub fn push(&mut self, settled: Settled, bytes: &[u8]) {
+        let Settled { outcome, told, entry, subject } = settled;
         let place = match outcome {
             Outcome::Pass => 0,
             Outcome::Insufficient => 1,
             Outcome::Fail => 2,
         };
         self.counts[place] += 1;
-        if outcome != Outcome::Pass && self.told.len() < MAX_TOLD {
-            self.told.push((self.records, section.detached()));
+        if let Some(told) = told.filter(|_| self.told.len() < MAX_TOLD) {
+            self.told.push((self.records, told));
         }
         self.records += 1;
         match entry {
-            Some(entry) => self.chain.push(entry, subject.as_ref().and_then(Subject::pieces)),
+            Some(entry) => {
+                self.chain.push(entry, subject.as_ref().and_then(|subject| subject.pieces(bytes)));
+            }
             None => self.chain.gap(),
         }
     }

@@ -159,7 +159,7 @@ fn trace(
             match judged {
                 Ok(judged) => {
                     observe(&judged);
-                    tracing.push(judged);
+                    tracing.push(judged.settled(), line.bytes);
                 }
                 Err(source) => return (tracing.finish(), Some(line.unread(source))),
             }
@@ -190,7 +190,7 @@ fn sidecars(bytes: &[u8], options: &Options, observe: &mut dyn FnMut(&Judged<'_>
                 }
             };
             observe(&imported.judged);
-            tracing.push(imported.judged);
+            tracing.push(imported.judged.settled(), line.bytes);
             match (imported.receipt, &mut made) {
                 (Some(Ok(receipt)), Some(made)) => made.push(receipt),
                 (Some(Ok(_)), None) => {}

@@ -258,7 +258,7 @@ pub(crate) fn continued(request: &Request, bytes: &[u8]) -> Request {
 pub(crate) fn trace(bytes: &[u8]) -> Trace {
     let mut tracing = Tracing::default();
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        tracing.push(stream::record(line).unwrap());
+        tracing.push(stream::record(line).unwrap().settled(), line);
     }
     tracing.finish()
 }

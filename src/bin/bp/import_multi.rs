@@ -14,8 +14,7 @@ use bp::persist::{self, Staged};
 use bp::report::{Outcome, text, verdict};
 use bp::verify::WriteError;
 use bp::verify::read::ReadError;
-use bp::verify::stream::{self, Trace, Tracing};
-use rayon::prelude::*;
+use bp::verify::stream::{self, Imported, Judged, Trace, Tracing};
 use serde_json::json;
 
 use crate::lines::Lines;
@@ -98,25 +97,20 @@ fn judged(
     };
     let mut spool = BufWriter::new(spool);
     let mut unwritten = None;
-    let (mut run, mut tracing, mut count) = (Sidecars::default(), Tracing::of_sidecars(), 0_u64);
+    let (mut run, mut tracing) = (Sidecars::default(), Tracing::of_sidecars());
     let mut lines = Lines::open(file)?.digesting();
-    let mut batch = lines.batch(file)?;
-    while !batch.is_empty() {
-        let places: Vec<_> = (count..).zip(&batch).collect();
-        count += batch.len() as u64;
-        let judge = || -> Vec<_> {
-            places
-                .par_iter()
-                .map(|(index, line)| stream::sidecar(&line.bytes, Some(framework), options, *index))
-                .collect()
-        };
-        let (next, judged) = rayon::join(|| lines.batch(file), judge);
-        for ((index, line), imported) in places.into_iter().zip(judged) {
-            let imported = imported.map_err(|error| line.failure(&error))?;
-            run.admit(imported.facts.as_ref())
-                .map_err(|refusal| line.failure(&ReadError::Refused(refusal)))?;
-            tracing.push(imported.judged);
-            match imported.receipt {
+    let count = lines.each(
+        file,
+        |index, line| {
+            let Imported { judged, facts, receipt } =
+                stream::sidecar(&line.bytes, Some(framework), options, index)?;
+            Ok((judged.settled(), facts, receipt))
+        },
+        |index, line, imported| {
+            let (judged, facts, receipt) = imported.map_err(|error| line.failure(&error))?;
+            run.admit(facts.as_ref()).map_err(|refusal| line.failure(&ReadError::Refused(refusal)))?;
+            tracing.push(judged, &line.bytes);
+            match receipt {
                 Some(Ok(receipt)) if unwritten.is_none() => {
                     spool.write_all(&receipt).map_err(|error| aside_failure(&error))?;
                 }
@@ -129,9 +123,9 @@ fn judged(
                     unwritten.get_or_insert(Unwritten::Sidecar);
                 }
             }
-        }
-        batch = next?;
-    }
+            Ok(())
+        },
+    )?;
     if count == 0 {
         return Err(Failure::new(&error::BP_JSONL_EMPTY, format!("{}: no record in it", file.display())));
     }
@@ -157,39 +151,39 @@ fn write(aside: Aside, out: Option<&Path>, output: &Output) -> Result<(Trace, St
         let reader = spool.try_clone().map_err(|error| aside_failure(&error))?;
         Ok(Lines::of(BufReader::with_capacity(1 << 20, reader)))
     };
-    let (mut bundle, mut lines) = (Bundle::default(), again()?);
-    loop {
-        let batch = lines.batch(place)?;
-        if batch.is_empty() {
-            break;
-        }
-        let unbound: Vec<Vec<u8>> = batch.par_iter().map(|line| marks.unbound(&line.bytes)).collect();
-        unbound.iter().for_each(|receipt| bundle.add(receipt));
-    }
+    let mut bundle = Bundle::default();
+    again()?.each(
+        place,
+        |_, line| marks.unbound(&line.bytes),
+        |_, _, unbound| {
+            bundle.add(&unbound);
+            Ok(())
+        },
+    )?;
     let digest = bundle.digest();
 
     let mut written = match out {
         None => None,
         Some(out) => Some((out, Staged::new(out, 0o644).map_err(|error| source::failure(out, &error))?)),
     };
-    let (mut tracing, mut lines) = (Tracing::default(), again()?);
-    loop {
-        let batch = lines.batch(place)?;
-        if batch.is_empty() {
-            break;
-        }
-        let receipts: Vec<Vec<u8>> = batch.par_iter().map(|line| marks.bound(&line.bytes, digest)).collect();
-        let judged: Vec<_> = receipts.par_iter().map(|receipt| stream::record(receipt)).collect();
-        for ((line, receipt), judged) in batch.iter().zip(&receipts).zip(judged) {
-            tracing.push(judged.map_err(|error| line.failure(&error))?);
+    let mut tracing = Tracing::default();
+    again()?.each(
+        place,
+        |_, line| {
+            let receipt = marks.bound(&line.bytes, digest);
+            let judged = stream::record(&receipt).map(Judged::settled);
+            (receipt, judged)
+        },
+        |_, line, (receipt, judged)| {
+            tracing.push(judged.map_err(|error| line.failure(&error))?, &receipt);
             match &mut written {
-                None => output.data(receipt)?,
+                None => output.data(&receipt),
                 Some((out, staged)) => {
-                    staged.write_all(receipt).map_err(|error| source::failure(out, &error))?;
+                    staged.write_all(&receipt).map_err(|error| source::failure(out, &error))
                 }
             }
-        }
-    }
+        },
+    )?;
     if let Some((out, staged)) = written {
         staged.publish().map_err(|error| source::failure(out, &error))?;
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use bp::digest::Digest;
 use bp::error::{self, Failure};
 use bp::verify::read::{MAX_RECORD_BYTES, ReadError};
+use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use crate::source;
@@ -71,8 +72,49 @@ impl Lines {
         Digest::from_bytes(self.hasher.unwrap_or_default().finalize().into())
     }
 
+    /// Puts every line to `judge`, with its place counted from 0, and hands what comes of it to `take`, in order. Lines are
+    /// judged on all cores, while those before are taken and those behind are read. Comes back with their number.
+    pub(crate) fn each<T: Send>(
+        &mut self,
+        file: &Path,
+        judge: impl Fn(u64, &Line) -> T + Sync,
+        mut take: impl FnMut(u64, Line, T) -> Result<(), Failure> + Send,
+    ) -> Result<u64, Failure> {
+        let mut judged: Vec<(u64, Line, T)> = Vec::new();
+        let mut unjudged = self.batch(file)?;
+        let mut count = 0;
+        while !unjudged.is_empty() || !judged.is_empty() {
+            let first = count;
+            count += unjudged.len() as u64;
+            let all = |lines: Vec<Line>| -> Vec<_> {
+                let one = |(place, line): (usize, Line)| {
+                    let index = first + place as u64;
+                    let judged = judge(index, &line);
+                    (index, line, judged)
+                };
+                lines.into_par_iter().enumerate().map(one).collect()
+            };
+            let before = std::mem::take(&mut judged);
+            let (taken, (next, after)) = rayon::join(
+                || before.into_iter().try_for_each(|(index, line, judged)| take(index, line, judged)),
+                || rayon::join(|| self.batch(file), || all(unjudged)),
+            );
+            taken?;
+            judged = after;
+            unjudged = match next {
+                Ok(next) => next,
+                Err(error) => {
+                    // What is wrong with a line before is said first.
+                    judged.into_iter().try_for_each(|(index, line, judged)| take(index, line, judged))?;
+                    return Err(error);
+                }
+            };
+        }
+        Ok(count)
+    }
+
     /// The next lines to judge at once; none at the end.
-    pub(crate) fn batch(&mut self, file: &Path) -> Result<Vec<Line>, Failure> {
+    fn batch(&mut self, file: &Path) -> Result<Vec<Line>, Failure> {
         let mut batch = Vec::new();
         let mut held = 0;
         while batch.len() < LINES && held < BYTES {

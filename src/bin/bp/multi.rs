@@ -4,8 +4,7 @@ use std::path::Path;
 
 use bp::error::{self, Failure};
 use bp::report::{Outcome, text, verdict};
-use bp::verify::stream::{self, Tracing};
-use rayon::prelude::*;
+use bp::verify::stream::{self, Judged, Tracing};
 use serde_json::json;
 
 use crate::Run;
@@ -16,18 +15,16 @@ use crate::output::Output;
 pub(crate) fn verify(file: &Path, strictness: Strictness, output: &Output) -> Run {
     let mut tracing = Tracing::default();
     let mut canonical = true;
-    let mut lines = Lines::open(file)?;
-    let mut batch = lines.batch(file)?;
-    while !batch.is_empty() {
-        let judge = || -> Vec<_> { batch.par_iter().map(|line| stream::record(&line.bytes)).collect() };
-        let (next, judged) = rayon::join(|| lines.batch(file), judge);
-        for (line, judged) in batch.iter().zip(judged) {
+    Lines::open(file)?.each(
+        file,
+        |_, line| stream::record(&line.bytes).map(Judged::settled),
+        |_, line, judged| {
             let judged = judged.map_err(|error| line.failure(&error))?;
             canonical &= judged.is_canonical();
-            tracing.push(judged);
-        }
-        batch = next?;
-    }
+            tracing.push(judged, &line.bytes);
+            Ok(())
+        },
+    )?;
     let trace = tracing.finish();
     if trace.records == 0 {
         return Err(Failure::new(&error::BP_JSONL_EMPTY, format!("{}: no record in it", file.display())));

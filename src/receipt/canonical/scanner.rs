@@ -141,7 +141,7 @@ impl<'a> Scanner<'a> {
 
 /// How many bytes come before the first quotation mark, backslash or control character.
 #[inline]
-fn plain(bytes: &[u8]) -> usize {
+pub(super) fn plain(bytes: &[u8]) -> usize {
     let mut length = 0;
     while let Some(chunk) = bytes.get(length..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*chunk);

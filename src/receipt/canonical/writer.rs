@@ -1,14 +1,15 @@
 //! JSON text without white space, and where in the record it stands.
 
+use super::scanner::plain;
 use super::{Emit, EmitError};
 use crate::number;
 use crate::pointer::{Pointer, Token};
-use crate::receipt::wire::Ordered;
+use crate::receipt::wire::{Ordered, Text};
 
 /// One step of the place that is being written.
 pub(super) enum Step {
     Key(&'static str),
-    Name(String),
+    Name(Text),
     Index(usize),
 }
 
@@ -35,13 +36,14 @@ impl Writer {
     pub(super) fn text(&mut self, text: &str) {
         self.out.push('"');
         let mut rest = text;
-        // Most texts have nothing to escape.
-        while let Some(place) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')) {
+        loop {
+            // Most texts have nothing to escape.
+            let place = plain(rest.as_bytes());
             self.out.push_str(&rest[..place]);
-            self.escaped(rest.as_bytes()[place]);
+            let Some(byte) = rest.as_bytes().get(place) else { break };
+            self.escaped(*byte);
             rest = &rest[place + 1..];
         }
-        self.out.push_str(rest);
         self.out.push('"');
     }
 
@@ -73,8 +75,10 @@ impl Writer {
 
     pub(super) fn member(&mut self, key: &'static str, write: impl FnOnce(&mut Self) -> Emit) -> Emit {
         self.separate();
-        self.text(key);
-        self.out.push(':');
+        // Keys of the format have nothing to escape.
+        self.out.push('"');
+        self.out.push_str(key);
+        self.out.push_str("\":");
         self.path.push(Step::Key(key));
         write(self)?;
         self.path.pop();
@@ -166,12 +170,17 @@ impl Writer {
     where
         K: AsRef<str> + std::hash::Hash + Eq + 'k,
     {
+        let mut place = 0;
         order.try_for_each(|name| {
             self.separate();
             self.text(name.as_ref());
             self.out.push(':');
-            self.path.push(Step::Name(name.as_ref().to_owned()));
-            let value = map.get(name).ok_or_else(|| EmitError::Missing { at: self.here() })?;
+            self.path.push(Step::Name(Text::new(name.as_ref())));
+            // Maps mostly have the order in which they are written.
+            let near = map.get_index(place).filter(|(key, _)| *key == name).map(|(_, value)| value);
+            place += 1;
+            let value =
+                near.or_else(|| map.get(name)).ok_or_else(|| EmitError::Missing { at: self.here() })?;
             write(self, value)?;
             self.path.pop();
             Ok(())
