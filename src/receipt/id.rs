@@ -29,6 +29,12 @@ macro_rules! id {
             }
         }
 
+        impl From<Text> for $name {
+            fn from(text: Text) -> Self {
+                Self(text)
+            }
+        }
+
         impl From<String> for $name {
             fn from(text: String) -> Self {
                 Self(text.into())

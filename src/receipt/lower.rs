@@ -1,6 +1,7 @@
 //! From the wire to a [`Step`]: after this the schema version is gone.
 
 use super::id::{ParamId, UnitId};
+use super::net::Net;
 use super::step::{Claims, Entry, Origin, PostUpdate, Reading, Step};
 use super::wire::{
     Attestor, BiasMode, BiasPolicy, BiasSharing, Kind, Parameter, PolicyTolerance, PostUpdateForward,
@@ -29,6 +30,7 @@ pub fn receipt(wire: Receipt, bytes: ByteFacts) -> Entry {
         subject_digest: bytes.subject_digest,
     };
     let declared = declared(wire.numeric_policy.tolerance);
+    let topology = named(wire.topology);
     let step = Step {
         reading: Reading::NineDigits,
         origin: origin(claims.source_framework.as_ref(), claims.attestor.as_ref(), declared),
@@ -37,7 +39,8 @@ pub fn receipt(wire: Receipt, bytes: ByteFacts) -> Entry {
         numeric_policy: Some(wire.numeric_policy),
         bias_mode: wire.bias_policy.mode,
         biases_updated: wire.bias_policy.updated_in_step,
-        topology: named(wire.topology),
+        net: Net::resolve(&topology),
+        topology,
         learning_rate: wire.learning_rate,
         optimizer: wire.optimizer_config,
         step: Some(wire.step),
@@ -73,6 +76,7 @@ pub fn sidecar(wire: Sidecar, bias_policy: &BiasPolicy, recompute: Tolerance) ->
         numeric_policy: None,
         bias_mode: bias_policy.mode,
         biases_updated: bias_policy.updated_in_step,
+        net: Net::resolve(&topology),
         topology,
         learning_rate: wire.learning_rate,
         optimizer: wire.optimizer,

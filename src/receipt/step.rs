@@ -1,6 +1,7 @@
 //! One training step as the judge sees it: blocks of every version in one shape, labels split off.
 
 use super::id::{ParamId, SampleId, TraceId, UnitId};
+use super::net::{Flaw, Net};
 use super::wire::{
     Attestor, Backward, Batch, BiasMode, FixtureStatus, Loss, NumericPolicy, OptimizerConfig, Ordered,
     Sample, SourceFramework, Topology, Unit, Update,
@@ -76,6 +77,8 @@ pub struct Step {
     pub biases_updated: bool,
     /// Layers, units, parameters, activations and loss; names of 0.1.0 filled in.
     pub topology: Topology,
+    /// The same with every name resolved, or why it is no dense net with one hidden layer.
+    pub net: Result<Net, Vec<Flaw>>,
     /// The learning rate.
     pub learning_rate: f64,
     /// Optimizer hyper-parameters.

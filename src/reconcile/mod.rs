@@ -11,7 +11,8 @@ pub mod ledger;
 pub mod rule;
 pub mod rules;
 
-use crate::receipt::net::Net;
+use std::sync::LazyLock;
+
 use crate::receipt::step::Entry;
 use crate::receipt::wire::Optimizer;
 use complete::Complete;
@@ -53,38 +54,37 @@ pub fn reconcile(entry: &Entry) -> Report {
         .iter()
         .map(|rule| Open { rule, ledger: Ledger::new(rule, step), applied: false, reached: true })
         .collect();
-    let resolved = Net::resolve(&step.topology);
 
-    for_each(&mut open, |check, ledger| match check {
+    for_each(&mut open, Stage::Form, |check, ledger| match check {
         Check::Form(check) => {
-            check(step, resolved.as_ref().map_err(Vec::as_slice), ledger);
-            Stage::Ran
+            check(step, step.net.as_ref().map_err(Vec::as_slice), ledger);
+            Done::Ran
         }
-        _ => Stage::Elsewhere,
+        _ => Done::Elsewhere,
     });
-    let net = resolved.ok().filter(|_| clean(&open));
-    for_each(&mut open, |check, ledger| match (check, &net) {
+    let net = step.net.as_ref().ok().filter(|_| clean(&open));
+    for_each(&mut open, Stage::Keys, |check, ledger| match (check, net) {
         (Check::Keys(check), Some(net)) => {
             check(step, net, ledger);
-            Stage::Ran
+            Done::Ran
         }
-        (Check::Keys(_), None) => Stage::NotReached,
-        _ => Stage::Elsewhere,
+        (Check::Keys(_), None) => Done::NotReached,
+        _ => Done::Elsewhere,
     });
-    let complete = net.as_ref().filter(|_| clean(&open)).and_then(|net| Complete::of(step, net));
+    let complete = net.filter(|_| clean(&open)).and_then(|net| Complete::of(step, net));
     let duals = complete.as_ref().and_then(Complete::duals);
     let is_softmax = step.topology.activation_output == Some(crate::receipt::wire::Activation::Softmax);
     let has_duals = step.backward.output_error_signals.values().any(|signal| signal.dual_form.is_some());
     let method = step.optimizer.as_ref().map(|config| config.name);
     let is_momentum = method == Some(Optimizer::SgdMomentum);
     let is_adam = matches!(method, Some(Optimizer::Adam | Optimizer::Adamw));
-    for_each(&mut open, |check, ledger| match (check, &complete) {
-        (Check::Softmax(_), _) if !is_softmax => Stage::Elsewhere,
-        (Check::Single(_), _) if step.batch.is_some() => Stage::Elsewhere,
-        (Check::Batch(_), _) if step.batch.is_none() => Stage::Elsewhere,
-        (Check::Momentum(_), _) if !is_momentum => Stage::Elsewhere,
-        (Check::Adam(_), _) if !is_adam => Stage::Elsewhere,
-        (Check::Dual(_), _) if !has_duals => Stage::Elsewhere,
+    for_each(&mut open, Stage::Values, |check, ledger| match (check, &complete) {
+        (Check::Softmax(_), _) if !is_softmax => Done::Elsewhere,
+        (Check::Single(_), _) if step.batch.is_some() => Done::Elsewhere,
+        (Check::Batch(_), _) if step.batch.is_none() => Done::Elsewhere,
+        (Check::Momentum(_), _) if !is_momentum => Done::Elsewhere,
+        (Check::Adam(_), _) if !is_adam => Done::Elsewhere,
+        (Check::Dual(_), _) if !has_duals => Done::Elsewhere,
         (
             Check::Values(_)
             | Check::Softmax(_)
@@ -94,13 +94,13 @@ pub fn reconcile(entry: &Entry) -> Report {
             | Check::Momentum(_)
             | Check::Adam(_),
             None,
-        ) => Stage::NotReached,
+        ) => Done::NotReached,
         (Check::Batch(check), Some(complete)) => match &complete.batch {
             Some(batch) => {
                 check(complete, batch, ledger);
-                Stage::Ran
+                Done::Ran
             }
-            None => Stage::NotReached,
+            None => Done::NotReached,
         },
         (
             Check::Values(check)
@@ -111,28 +111,28 @@ pub fn reconcile(entry: &Entry) -> Report {
             Some(complete),
         ) => {
             check(complete, ledger);
-            Stage::Ran
+            Done::Ran
         }
         (Check::Dual(check), Some(complete)) => match &duals {
             Some(duals) => {
                 check(complete, duals, ledger);
-                Stage::Ran
+                Done::Ran
             }
-            None => Stage::NotReached,
+            None => Done::NotReached,
         },
-        _ => Stage::Elsewhere,
+        _ => Done::Elsewhere,
     });
     let digest = claims.attestor.as_ref().and_then(|attestor| attestor.signed_subject_digest.as_deref());
-    for_each(&mut open, |check, ledger| match (check, &claims.labels, digest) {
+    for_each(&mut open, Stage::Claims, |check, ledger| match (check, &claims.labels, digest) {
         (Check::Labels(check), Some(labels), _) => {
             check(labels, claims, ledger);
-            Stage::Ran
+            Done::Ran
         }
         (Check::SubjectDigest(check), _, Some(digest)) => {
             check(digest, claims, ledger);
-            Stage::Ran
+            Done::Ran
         }
-        _ => Stage::Elsewhere,
+        _ => Done::Elsewhere,
     });
 
     let mut rules: Vec<(&'static Rule, Verdict)> = open.into_iter().map(verdict).collect();
@@ -140,23 +140,70 @@ pub fn reconcile(entry: &Entry) -> Report {
     Report { rules }
 }
 
-/// What a stage did with a check.
+/// When a check is put to a record: each stage looks at what the one before it found sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    Form,
+    Keys,
+    Values,
+    Claims,
+}
+
+impl Stage {
+    const ALL: [Self; 4] = [Self::Form, Self::Keys, Self::Values, Self::Claims];
+
+    /// The stage of a check; those of a trace have none.
+    const fn of(check: &Check) -> Option<Self> {
+        match check {
+            Check::Form(_) => Some(Self::Form),
+            Check::Keys(_) => Some(Self::Keys),
+            Check::Values(_)
+            | Check::Softmax(_)
+            | Check::Dual(_)
+            | Check::Single(_)
+            | Check::Batch(_)
+            | Check::Momentum(_)
+            | Check::Adam(_) => Some(Self::Values),
+            Check::Labels(_) | Check::SubjectDigest(_) => Some(Self::Claims),
+            Check::Link(_) | Check::Place(_) | Check::BundleDigest(_) => None,
+        }
+    }
+
+    /// Its checks, each with the place of its rule in the table.
+    fn checks(self) -> &'static [(usize, &'static Check)] {
+        static BY_STAGE: LazyLock<[Vec<(usize, &'static Check)>; 4]> = LazyLock::new(|| {
+            Stage::ALL.map(|stage| {
+                let of_rule = |(place, rule): (usize, &'static Rule)| {
+                    rule.checks.iter().map(move |check| (place, check))
+                };
+                RULES
+                    .iter()
+                    .enumerate()
+                    .flat_map(of_rule)
+                    .filter(|(_, c)| Stage::of(c) == Some(stage))
+                    .collect()
+            })
+        });
+        &BY_STAGE[self as usize]
+    }
+}
+
+/// What a stage did with a check.
+enum Done {
     Ran,
     NotReached,
     Elsewhere,
 }
 
-fn for_each(open: &mut [Open], mut stage: impl FnMut(&Check, &mut Ledger) -> Stage) {
-    for Open { rule, ledger, applied, reached } in open {
-        for check in rule.checks {
-            match stage(check, ledger) {
-                // A check of keys runs over every record; its rule applies where it found a key to look at.
-                Stage::Ran if matches!(check, Check::Keys(_)) => *applied |= ledger.has_entries(),
-                Stage::Ran => *applied = true,
-                Stage::NotReached => *reached = false,
-                Stage::Elsewhere => {}
-            }
+fn for_each(open: &mut [Open], stage: Stage, mut put: impl FnMut(&Check, &mut Ledger) -> Done) {
+    for (place, check) in stage.checks() {
+        let Open { ledger, applied, reached, .. } = &mut open[*place];
+        match put(check, ledger) {
+            // A check of keys runs over every record; its rule applies where it found a key to look at.
+            Done::Ran if stage == Stage::Keys => *applied |= ledger.has_entries(),
+            Done::Ran => *applied = true,
+            Done::NotReached => *reached = false,
+            Done::Elsewhere => {}
         }
     }
 }

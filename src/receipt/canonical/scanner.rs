@@ -59,6 +59,15 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
+    /// Takes a text that is known if it follows. What was read as a text once has nothing to escape.
+    #[inline]
+    pub(super) fn follows_text(&mut self, known: &str) -> bool {
+        let rest = self.rest.strip_prefix('"').and_then(|rest| rest.strip_prefix(known));
+        let rest = rest.and_then(|rest| rest.strip_prefix('"'));
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
     /// A text in which nothing is escaped, and nothing is that the writer escapes.
     #[inline]
     pub(super) fn text(&mut self) -> Option<&'a str> {

@@ -26,7 +26,7 @@ pub fn read(bytes: &[u8]) -> Option<Receipt> {
     let mut scanner = Scanner::new(std::str::from_utf8(bytes).ok()?);
     scanner.literal("{\"schema_version\":")?;
     let version = scanner.text()?.parse().ok()?;
-    let mut reader = Reader { scanner, version, sources: Sources::default() };
+    let mut reader = Reader { scanner, version, round: Round::default() };
     let receipt = reader.receipt()?;
     reader.scanner.literal("}\n")?;
     reader.scanner.is_at_end().then_some(receipt)
@@ -35,41 +35,52 @@ pub fn read(bytes: &[u8]) -> Option<Receipt> {
 struct Reader<'a> {
     scanner: Scanner<'a>,
     version: ReceiptVersion,
-    sources: Sources,
+    round: Round,
 }
 
-/// The long texts that name where factors come from. There are as many as units, and they come round unit by unit or
-/// each several times on end, so one of them is held for all that say the same.
+/// Texts that a record says again and again: names of units, where factors come from. They come round one after another,
+/// or each several times on end, so the likely ones are looked for before anything is read.
 #[derive(Default)]
-struct Sources {
+struct Known {
     texts: Vec<Text>,
     last: usize,
 }
 
-/// Texts up to this long are held in place.
-const INLINE: usize = 23;
+impl Known {
+    /// Texts that are held: those of two layers.
+    const MOST: usize = 128;
 
-impl Sources {
-    /// Texts that are held; a layer has at most half as many units.
-    const MOST: usize = 1024;
-
-    fn text(&mut self, text: &str) -> Text {
-        if text.len() <= INLINE {
-            return Text::new(text);
-        }
-        for place in [self.last, self.last + 1, 0] {
-            if let Some(known) = self.texts.get(place).filter(|known| known.as_str() == text) {
+    fn text(&mut self, scanner: &mut Scanner<'_>) -> Option<Text> {
+        for place in [self.last + 1, self.last, 0] {
+            if let Some(known) = self.texts.get(place)
+                && scanner.follows_text(known)
+            {
                 self.last = place;
-                return known.clone();
+                return Some(known.clone());
             }
+        }
+        let text = scanner.text()?;
+        if let Some(place) = self.texts.iter().position(|known| known == text) {
+            self.last = place;
+            return self.texts.get(place).cloned();
         }
         let new = Text::new(text);
         if self.texts.len() < Self::MOST {
             self.last = self.texts.len();
             self.texts.push(new.clone());
         }
-        new
+        Some(new)
     }
+}
+
+/// What comes round in a record, by where it stands.
+#[derive(Default)]
+struct Round {
+    /// The first and the second factor's source.
+    sources: [Known; 2],
+    from_units: Known,
+    to_units: Known,
+    outputs: Known,
 }
 
 impl<'a> Reader<'a> {
@@ -128,7 +139,8 @@ impl<'a> Reader<'a> {
         self.scanner.literal(",\"hidden_error_signals\":")?;
         let hidden_error_signals = self.map(&order.hidden, Self::hidden_signal)?;
         self.scanner.literal("},\"updates\":")?;
-        let updates = self.list(order.parameters.len(), Self::update)?;
+        let mut expected = order.parameters.iter();
+        let updates = self.list(order.parameters.len(), |reader| reader.update(expected.next()))?;
         require(!updates.is_empty())?;
         self.scanner.literal(",\"parameters_after\":")?;
         let parameters_after = self.numbers(&order.parameters)?;

@@ -5,7 +5,7 @@ use foldhash::fast::RandomState;
 use super::super::Order;
 use super::super::scanner::require;
 use super::Reader;
-use crate::receipt::id::UnitId;
+use crate::receipt::id::{ParamId, UnitId};
 use crate::receipt::version::Block;
 use crate::receipt::wire::{
     Batch, Contribution, DualForm, Factor, HiddenSignal, JacobianTerm, Kind, Loss, Optimizer, OptimizerState,
@@ -101,7 +101,7 @@ impl Reader<'_> {
         self.scanner.literal("{\"downstream_contributions\":")?;
         let downstream_contributions = self.list(4, |reader| {
             reader.scanner.literal("{\"from\":")?;
-            let from = reader.scanner.text()?.into();
+            let from = reader.round.outputs.text(&mut reader.scanner)?.into();
             reader.scanner.literal(",\"downstream_signal\":")?;
             let downstream_signal = reader.scanner.number()?;
             reader.scanner.literal(",\"via_weight\":")?;
@@ -135,16 +135,16 @@ impl Reader<'_> {
 
     pub(super) fn factors(&mut self) -> Option<Vec<Factor>> {
         self.scanner.literal("\"factors\":")?;
+        let mut place = 0;
         let factors = self.list(2, |reader| {
             reader.scanner.literal("{\"name\":")?;
             let name = match FACTORS.iter().find(|(spelled, _)| reader.scanner.follows(spelled)) {
                 Some((_, name)) => Text::new_static(name),
                 None => Text::new(reader.scanner.text()?),
             };
-            let from = reader.member(",\"from\":", |reader| {
-                let text = reader.scanner.text()?;
-                Some(reader.sources.text(text))
-            })?;
+            let from = reader
+                .member(",\"from\":", |reader| reader.round.sources[place % 2].text(&mut reader.scanner))?;
+            place += 1;
             reader.scanner.literal(",\"value\":")?;
             let value = reader.scanner.number()?;
             reader.scanner.literal("}")?;
@@ -153,9 +153,13 @@ impl Reader<'_> {
         (!factors.is_empty()).then_some(factors)
     }
 
-    pub(super) fn update(&mut self) -> Option<Update> {
+    /// `expected` is the parameter whose turn it is.
+    pub(super) fn update(&mut self, expected: Option<&ParamId>) -> Option<Update> {
         self.scanner.literal("{\"parameter_id\":")?;
-        let parameter_id = self.scanner.text()?.into();
+        let parameter_id = match expected {
+            Some(expected) if self.scanner.follows_text(expected) => expected.clone(),
+            _ => self.scanner.text()?.into(),
+        };
         self.scanner.literal(",\"kind\":")?;
         // A kind with another's layers is the general reader's.
         let (_, kind, edge) = KINDS.iter().find(|(spelled, ..)| self.scanner.follows(spelled))?;
@@ -163,9 +167,9 @@ impl Reader<'_> {
         self.scanner.literal(",\"parameter_role\":")?;
         let parameter_role = Text::new(self.scanner.text()?);
         self.scanner.literal(",\"from_unit\":")?;
-        let from_unit = self.scanner.text()?.into();
+        let from_unit = self.round.from_units.text(&mut self.scanner)?.into();
         self.scanner.literal(",\"to_unit\":")?;
-        let to_unit = self.scanner.text()?.into();
+        let to_unit = self.round.to_units.text(&mut self.scanner)?.into();
         self.scanner.literal(",\"weight_before\":")?;
         let weight_before = self.scanner.number()?;
         self.scanner.literal(",\"optimizer\":{\"name\":")?;
