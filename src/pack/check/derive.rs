@@ -7,6 +7,7 @@ use super::bytes::{self, Intact};
 use super::source::{Kept, Read};
 use super::{Checker, Derived};
 use crate::json;
+use crate::moment::Moment;
 use crate::pack::files::{Files, Sealed, Sink};
 use crate::pack::law;
 use crate::pack::layout::{Folder, Group, Place};
@@ -65,7 +66,7 @@ impl Checker<'_> {
         let demanded = demand.clone();
         if let Some(demand) = demand {
             let mut files = Files::default();
-            for place in [Place::Suite, Place::Selection, Place::Freeze] {
+            for place in [Place::Suite, Place::Selection, Place::Freeze, Place::FreezeToken] {
                 let (path, role) = (place.path(), place.role());
                 if let Some((sha256, bytes)) = kept.get(&path) {
                     files.note(path, Sealed { size_bytes: bytes.len() as u64, sha256: *sha256, role });
@@ -118,6 +119,8 @@ impl Checker<'_> {
                         let size_bytes = bytes.len() as u64;
                         files.note(path.clone(), Sealed { size_bytes, sha256: *sha256, role });
                     }
+                    let began = left.given.job.as_ref().map(|job| job.started_at.parse::<Moment>());
+                    self.jobs.extend(began.and_then(Result::ok));
                     self.datasets.extend(left.datasets.iter().map(|dataset| dataset.sha256));
                     let Ok(()) = evidence.run(folder.as_str(), &left, files, &Unkept);
                     self.skip(format!(
