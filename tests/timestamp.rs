@@ -625,3 +625,33 @@ fn a_freeze_that_was_stamped_before_the_job_ran() {
         assert!(text.contains("FREEZE_KEY_NOT_BELIEVED suite/freeze.json"), "{pack}: {text}");
     }
 }
+
+/// What was demanded, the job and the pack, each by the clock of one machine.
+#[test]
+fn demands_that_came_after_the_job_began_and_a_pack_that_came_before_its_end() {
+    let home = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_bp");
+    let late = format!("sleep 1.1; {program} pack suite freeze bundled --out late.json");
+    let run = ["pack", "run", "--suite", "bundled", "--name", "late", "--freeze", "late.json", "--"];
+    let output = self::bp(home.path(), &[&run[..], &["sh", "-c", &late]].concat());
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(home.path().join("packs/late/suite/freeze.json").exists(), "{text}");
+    let text = runs(home.path(), &["pack", "verify", "packs/late"], 1);
+    assert!(text.contains("TIME_ORDER suite/freeze.json frozen at"), "{text}");
+    assert!(!text.contains("TIME_ORDER run"), "{text}");
+    // An honest one is not refused.
+    runs(home.path(), &["pack", "suite", "freeze", "bundled", "--out", "early.json"], 0);
+    let run =
+        ["pack", "run", "--suite", "bundled", "--name", "early", "--freeze", "early.json", "--", "true"];
+    self::bp(home.path(), &run);
+    let text = runs(home.path(), &["pack", "verify", "packs/early"], 0);
+    assert!(!text.contains("TIME_ORDER"), "{text}");
+    // Its maker seals an earlier time.
+    let key = home.path().join(".config/bp/default-key.pem");
+    let key = bp::trust::SigningKey::read(&key, || unreachable!("it is not encrypted")).unwrap();
+    let pack = home.path().join("packs/early");
+    let place = Place { scratch: home, pack };
+    place.reseal_manifest(&key, |statement| statement.created_at = moment("2020-01-01T00:00:00Z"));
+    let found = place.found(&lax());
+    assert!(found.contains(&"TIME_ORDER run".to_owned()), "{found:?}");
+}

@@ -5,9 +5,9 @@ use std::convert::Infallible;
 
 use super::bytes::{self, Intact};
 use super::source::{Kept, Read};
+use super::timestamp::Seen;
 use super::{Checker, Derived};
 use crate::json;
-use crate::moment::Moment;
 use crate::pack::files::{Files, Sealed, Sink};
 use crate::pack::law;
 use crate::pack::layout::{Folder, Group, Place};
@@ -75,6 +75,7 @@ impl Checker<'_> {
             assessed.demand(demand, files);
         }
         self.runs(&mut assessed, &kept);
+        self.jobs_before(statement);
         self.papers(&mut assessed, expected, &kept);
         let terms = Terms::of(statement);
         let Ok(conclusion) = assessed.conclude(&terms, statement.key_id(), self.key.as_ref(), &Unkept);
@@ -119,8 +120,10 @@ impl Checker<'_> {
                         let size_bytes = bytes.len() as u64;
                         files.note(path.clone(), Sealed { size_bytes, sha256: *sha256, role });
                     }
-                    let began = left.given.job.as_ref().map(|job| job.started_at.parse::<Moment>());
-                    self.jobs.extend(began.and_then(Result::ok));
+                    let times = left.given.job.as_ref().map(|job| [&job.started_at, &job.ended_at]);
+                    if let Some([Ok(began), Ok(ended)]) = times.map(|times| times.map(|time| time.parse())) {
+                        self.jobs.push(Seen { folder: folder.as_str().to_owned(), began, ended });
+                    }
                     self.datasets.extend(left.datasets.iter().map(|dataset| dataset.sha256));
                     let Ok(()) = evidence.run(folder.as_str(), &left, files, &Unkept);
                     self.skip(format!(

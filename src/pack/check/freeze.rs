@@ -55,7 +55,7 @@ impl Checker<'_> {
         let said = freeze
             .token()
             .and_then(|token| self.said(FREEZE_TOKEN, token, Stamped::Freeze, &freeze.sha256()));
-        let began = self.jobs.iter().min().copied();
+        let began = self.jobs.iter().map(|job| job.began).min();
         if let Some(said) = &said {
             let (earliest, latest) = said.bounds;
             if latest < claim.frozen_at {

@@ -29,7 +29,6 @@ pub use policy::{Demands, Expected};
 
 use crate::annex::facts::Signoff;
 use crate::digest::Digest;
-use crate::moment::Moment;
 use crate::pack::law::{self, Law};
 use crate::pack::manifest::{Counts, Judge, Manifest, Producer, Statement, Unsealed};
 use crate::pack::only::Only;
@@ -44,6 +43,7 @@ use crate::report::Outcome;
 use crate::trust::{KeyId, TrustPolicy, VerifyingKey};
 use additions::Counted;
 use source::Source;
+use timestamp::Seen;
 
 /// A public key file is no longer than this.
 const MAX_SIGNER_BYTES: u64 = 4096;
@@ -234,8 +234,8 @@ struct Checker<'a> {
     attestations: Vec<AttestationFacts>,
     sign_offs: Vec<SignOffFacts>,
     timestamps: Vec<TimestampFacts>,
-    /// When each training command began, as `bp` saw it.
-    jobs: Vec<Moment>,
+    /// When each training command ran, as `bp` saw it.
+    jobs: Vec<Seen>,
     /// The same, for the answer to Annex IV.
     signed: Vec<Signoff>,
     /// The answer to Annex IV, where the evidence was judged again.

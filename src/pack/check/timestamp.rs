@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::moment::Moment;
 use crate::pack::law;
 use crate::pack::layout::Added;
-use crate::pack::manifest::Statement;
+use crate::pack::manifest::{ClockSource, Statement};
 use crate::pack::path::PackPath;
 use crate::pack::result::{Stamped, TimestampFacts};
 use crate::pack::walk::shown;
@@ -21,7 +21,30 @@ pub(super) struct Said {
     pub(super) trusted_by: Option<String>,
 }
 
+/// When a training command ran, by the clock of who ran it.
+pub(super) struct Seen {
+    /// The folder of its evidence.
+    pub(super) folder: String,
+    pub(super) began: Moment,
+    pub(super) ended: Moment,
+}
+
 impl Checker<'_> {
+    /// A pack is made after what it shows: where its time is of the clock by which the job was seen. That the clock ran on
+    /// while the job did is not asked: clocks are set.
+    pub(super) fn jobs_before(&mut self, statement: &Statement) {
+        if statement.created_at_source != ClockSource::SystemClock {
+            return;
+        }
+        let made = statement.created_at;
+        let late = self.jobs.iter().filter(|job| job.ended > made);
+        let found: Vec<_> = late.map(|job| (job.folder.clone(), job.ended)).collect();
+        for (folder, ended) in found {
+            let message = format!("the job ended at {ended}, after the pack was made at {made}");
+            self.find(&law::TIME_ORDER, &folder, message);
+        }
+    }
+
     /// The token in these bytes, in the one form in which it is stored: without the reply around it.
     pub(super) fn token(&mut self, path: &str, bytes: &[u8]) -> Option<Token> {
         match Token::parse(bytes) {

@@ -248,7 +248,8 @@ impl Token {
     }
 }
 
-/// The certificates of a token. Other things that CMS allows among them are passed over.
+/// The certificates of a token. Other things that CMS allows among them are passed over, and so are certificates that are not
+/// read here: without them fewer keys are vouched for, never more.
 fn certificates(bytes: &[u8]) -> Result<Vec<Certificate>, TokenError> {
     let (mut elements, mut certificates) = (Elements::of(bytes)?, Vec::new());
     while let Some(tag) = elements.peek() {
@@ -257,7 +258,7 @@ fn certificates(bytes: &[u8]) -> Result<Vec<Certificate>, TokenError> {
             if certificates.len() == MAX_CERTIFICATES {
                 return Err(TokenError::Form("it brings more certificates than are looked at"));
             }
-            certificates.push(Certificate::parse(element)?);
+            certificates.extend(Certificate::parse(element).ok());
         }
     }
     elements.end()?;
