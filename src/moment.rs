@@ -33,6 +33,24 @@ impl Moment {
         self.0
     }
 
+    /// The moment so many microseconds before; the first that there is where that lies beyond.
+    #[must_use]
+    pub fn earlier_by(self, microseconds: u64) -> Self {
+        self.moved(i64::try_from(microseconds).unwrap_or(i64::MAX).checked_neg(), jiff::Timestamp::MIN)
+    }
+
+    /// The moment so many microseconds after; the last that there is where that lies beyond.
+    #[must_use]
+    pub fn later_by(self, microseconds: u64) -> Self {
+        self.moved(i64::try_from(microseconds).ok(), jiff::Timestamp::MAX)
+    }
+
+    fn moved(self, microseconds: Option<i64>, else_at: jiff::Timestamp) -> Self {
+        let by = microseconds.map(jiff::SignedDuration::from_micros);
+        let moved = by.and_then(|by| self.0.checked_add(by).ok());
+        Self(moved.unwrap_or(else_at))
+    }
+
     /// The seconds since 1970-01-01T00:00:00Z, fractions cut.
     #[must_use]
     pub fn unix_seconds(&self) -> i64 {

@@ -50,7 +50,7 @@ fn frozen_pack(
         let bytes = if path == "good.json" { GOOD } else { BAD };
         evidence.add(stage.take(stem, InputKind::Receipt, bytes, judging).unwrap());
     }
-    let files = stage.demand(bytes, &selection.to_bytes(), freeze).unwrap();
+    let files = stage.demand(bytes, &selection.to_bytes(), freeze.map(|bytes| (bytes, None))).unwrap();
     let freeze = freeze.and_then(|bytes| Freeze::parse(bytes).ok());
     evidence.demand(Demand { suite, selection, freeze }, files);
     stage.seal(evidence, &terms(), Some(&alice())).unwrap()

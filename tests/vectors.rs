@@ -150,19 +150,40 @@ fn jcs() {
     assert_eq!(inputs.len(), 6);
 }
 
-/// The example of DSSE's `protocol.md`: what is signed, and how an envelope is spelled. Its signature is of ECDSA, which no
-/// key here is.
+/// The example of DSSE's `protocol.md`: what is signed, how an envelope is spelled, and its signature of ECDSA over P-256,
+/// under the key that is printed there as two coordinates.
 #[test]
 fn dsse() {
+    use base64ct::Encoding as _;
+    const KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEZ805D3eqNZywjCI19lInBJOp7YMr\n\
+        CrzAH3CVTAOQ0jgMeCvVTiaRJaRPRDOv8UMs6U4SvKc6pnrIDOoSYI3fdA==\n-----END PUBLIC KEY-----\n";
+    const SIGNATURE: &str =
+        "A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA==";
     let payload = b"hello world";
-    let pae = bp::trust::envelope::pae("http://example.com/HelloWorld", payload);
+    let kind = "http://example.com/HelloWorld";
+    let pae = bp::trust::envelope::pae(kind, payload);
     assert_eq!(pae, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
-    let envelope = r#"{"payload": "aGVsbG8gd29ybGQ=", "payloadType": "http://example.com/HelloWorld", "signatures":
-        [{"sig": "A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA=="}]}"#;
-    let envelope = bp::trust::Envelope::parse(envelope.as_bytes()).unwrap();
-    assert_eq!(
-        (envelope.claim(), envelope.payload_type()),
-        (payload.as_slice(), "http://example.com/HelloWorld")
-    );
-    assert!(envelope.open(&bp::trust::SigningKey::from_seed(&[1; 32]).verifying_key()).is_err());
+    let envelope = |signature: &str| {
+        let text = format!(
+            r#"{{"payload": "aGVsbG8gd29ybGQ=", "payloadType": "{kind}", "signatures": [{{"sig": "{signature}"}}]}}"#
+        );
+        bp::trust::Envelope::parse(text.as_bytes()).unwrap()
+    };
+    let published = envelope(SIGNATURE);
+    assert_eq!((published.claim(), published.payload_type()), (payload.as_slice(), kind));
+    assert!(published.open(&bp::trust::SigningKey::from_seed(&[1; 32]).verifying_key()).is_err());
+    // The example writes the two halves one after another; tools that verify write DER, which is what is taken here.
+    let key = bp::trust::p256::CoVerifyingKey::from_pem(KEY).unwrap();
+    assert!(published.open(&key).is_err());
+    let halves = base64ct::Base64::decode_vec(SIGNATURE).unwrap();
+    let signature = p256::ecdsa::Signature::from_slice(&halves).unwrap();
+    let in_der = |signature: &p256::ecdsa::Signature| {
+        envelope(&base64ct::Base64::encode_string(signature.to_der().as_bytes()))
+    };
+    assert_eq!(in_der(&signature).open(&key), Ok(payload.as_slice()));
+    let mut halves = halves;
+    halves[40] ^= 1;
+    let broken = p256::ecdsa::Signature::from_slice(&halves).unwrap();
+    assert_eq!(in_der(&broken).open(&key), Err(bp::trust::EnvelopeError::Broken));
 }

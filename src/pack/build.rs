@@ -118,16 +118,24 @@ impl Stage {
         plan::judge(stem, kind, bytes, judging, self)
     }
 
-    /// Writes a suite down, what of it is judged, and what was signed of it before.
+    /// Writes a suite down, what of it is judged, and what was signed of it before, with the token over that.
     ///
     /// # Errors
     /// [`BuildError::Io`] when the system refuses.
-    pub fn demand(&self, suite: &[u8], selection: &[u8], freeze: Option<&[u8]>) -> Result<Files, BuildError> {
+    pub fn demand(
+        &self,
+        suite: &[u8],
+        selection: &[u8],
+        frozen: Option<(&[u8], Option<&[u8]>)>,
+    ) -> Result<Files, BuildError> {
         let mut files = Files::default();
         files.put(Place::Suite, suite, self)?;
         files.put(Place::Selection, selection, self)?;
-        if let Some(freeze) = freeze {
+        if let Some((freeze, token)) = frozen {
             files.put(Place::Freeze, freeze, self)?;
+            if let Some(token) = token {
+                files.put(Place::FreezeToken, token, self)?;
+            }
         }
         Ok(files)
     }

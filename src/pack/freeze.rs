@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::trust::envelope::{Envelope, EnvelopeError};
 use crate::trust::key::SignError;
 use crate::trust::statement::{Statement, StatementError, Subject};
+use crate::trust::timestamp::Token;
 use crate::trust::{KeyId, SigningKey, VerifyingKey};
 
 /// The format of what a freeze says.
@@ -140,6 +141,8 @@ pub struct Freeze {
     envelope: Envelope,
     key_id: KeyId,
     claim: Frozen,
+    sha256: Digest,
+    token: Option<Token>,
 }
 
 impl Freeze {
@@ -161,7 +164,25 @@ impl Freeze {
         if !stated.eq(said) {
             return Err(FreezeError::Subjects);
         }
-        Ok(Self { envelope, key_id, claim })
+        Ok(Self { envelope, key_id, claim, sha256: Digest::of(bytes), token: None })
+    }
+
+    /// The same, with a token that lies beside it.
+    #[must_use]
+    pub fn stamped(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// The token that lies beside it. What it says is a claim.
+    #[must_use]
+    pub fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// The digest of its bytes: what a token stamps.
+    #[must_use]
+    pub fn sha256(&self) -> Digest {
+        self.sha256
     }
 
     /// The key that it names. A claim.

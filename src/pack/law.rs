@@ -424,6 +424,11 @@ laws! {
     "It is neither the key of the seal nor one that you named, so its signature is not checked."
     "Give the key with --signer KEY.pem, beside that of the seal."
 
+    FREEZE_KEY_NOT_BELIEVED Broken
+    "A suite is frozen by a key that was believed then: at the time that a trusted token says, else at the time of the check."
+    "Your trust list does not believe the key, and the signer's own word on when it signed shows nothing."
+    "Do not rely on the suite as one that came before the job, unless a token that you trust is older than the revocation."
+
     FREEZE_DIFFERS Broken
     "A pack that names a freeze holds the suite, the inputs and the criteria that were frozen, and was made after it."
     "What was judged is not what was to be judged before the job ran."
@@ -481,14 +486,39 @@ laws! {
     "Remove it; it belongs to the pack that it names."
 
     ADDITION_BY_UNKNOWN_KEY Broken
-    "Each added statement is signed by a key on the recipient's list."
+    "Each added statement is signed by a key on the recipient's list; a co-signature by one that is named for the check."
     "Anyone can sign and add a statement; this one counts for nothing."
-    "`bp trust add` the key once you know whose it is, or remove the file."
+    "`bp trust add` the key (`--co-signer` for P-256) once you know whose it is, or remove the file."
 
     ADDITION_KEY_NOT_BELIEVED Broken
     "A listed key signs in its role, in its time, and unless it is revoked."
     "Your list has the key, and not for this."
     "Ask whoever signed for a statement by a key that is believed."
+
+    TIMESTAMP_UNSOUND Broken
+    "A time stamp is one RFC 3161 token in DER, under the digest of its bytes, with nothing before or after it."
+    "What lies there is another thing, or was changed since it was put there."
+    "Remove the file, or get the token again: `bp timestamp request`, then `attach`."
+
+    TIMESTAMP_OF_OTHER_BYTES Broken
+    "A token stamps what it lies beside: the manifest, or the freeze of the suite."
+    "It shows when something else was there."
+    "Remove it; it belongs to the bytes that it names."
+
+    TIMESTAMP_BROKEN Broken
+    "A token holds: its signature, the certificate that it names, the purpose of the key, and its validity at that time."
+    "What it says of a time was not signed by a key that may say so."
+    "Remove the file, or get a token again."
+
+    TIMESTAMP_UNTRUSTED Broken
+    "A certificate that the recipient named vouches for the key of each token."
+    "The token holds, and anybody can make one: its time is not verified, and counts for nothing."
+    "Give the root of the authority with --tsa-root FILE, from a source other than the pack, or put it on your trust list."
+
+    TIMESTAMP_TOO_LATE Broken
+    "The pack was stamped within the time that the recipient demands."
+    "Between the time that it claims and the time that an authority vouches for, there was room to make it."
+    "Ask for a pack that was stamped when it was made."
 
     ADDITION_FILE_MISMATCH Broken
     "Each file beside a sign-off is named by one, by its digest, and is there."
@@ -546,7 +576,7 @@ laws! {
     "Ask for a pack by a later version."
 
     POLICY_THRESHOLD Broken
-    "There are as many attestations and sign-offs as the recipient's policy asks for."
+    "There are as many attestations, sign-offs and time stamps as the recipient's policy asks for."
     "Too few of those whom you believe have signed."
     "`bp signoff list` shows who has."
 

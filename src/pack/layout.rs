@@ -3,7 +3,7 @@
 use super::law::{self, Law};
 use super::manifest::FileRole;
 use super::path::PackPath;
-use super::{FREEZE, PARENT, README, REPORT, SELECTION, SIGNER, SUITE, TEMPLATES};
+use super::{FREEZE, FREEZE_TOKEN, PARENT, README, REPORT, SELECTION, SIGNER, SUITE, TEMPLATES};
 use crate::annex::provider::{self, Syntax};
 use crate::annex::render::{HTML_TEMPLATE, MARKDOWN_TEMPLATE};
 use crate::annex::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN};
@@ -99,6 +99,8 @@ pub enum Place<'a> {
     Selection,
     /// `suite/freeze.json`: evidence.
     Freeze,
+    /// `suite/freeze.tst`: when it was there; evidence.
+    FreezeToken,
     /// `run/...`, `run-2/...`: what a training job left; evidence.
     RunEvidence(Folder<'a>),
     /// `run/run.json`: what a training job was.
@@ -136,6 +138,7 @@ impl<'a> Place<'a> {
             SUITE => return Some(Self::Suite),
             SELECTION => return Some(Self::Selection),
             FREEZE => return Some(Self::Freeze),
+            FREEZE_TOKEN => return Some(Self::FreezeToken),
             PARENT => return Some(Self::Parent),
             ANNEX_JSON | ANNEX_MARKDOWN | ANNEX_HTML => return Some(Self::Annex),
             _ => {}
@@ -172,6 +175,7 @@ impl<'a> Place<'a> {
             Self::Suite => PackPath::known(SUITE),
             Self::Selection => PackPath::known(SELECTION),
             Self::Freeze => PackPath::known(FREEZE),
+            Self::FreezeToken => PackPath::known(FREEZE_TOKEN),
             Self::RunEvidence(folder) => PackPath::known(folder.0),
             Self::RunRecord(folder) => PackPath::known(&format!("{}/{}", folder.0, Folder::RECORD)),
             Self::Result => PackPath::known("results"),
@@ -193,7 +197,7 @@ impl<'a> Place<'a> {
             Self::Receipt(_) => FileRole::Receipt,
             Self::Sidecar(_) => FileRole::Sidecar,
             Self::Verdict(_) => FileRole::Verdict,
-            Self::Suite | Self::Selection | Self::Freeze => FileRole::Suite,
+            Self::Suite | Self::Selection | Self::Freeze | Self::FreezeToken => FileRole::Suite,
             Self::RunEvidence(_) => FileRole::RunEvidence,
             Self::RunRecord(_) => FileRole::RunRecord,
             Self::Result => FileRole::Result,
@@ -214,7 +218,12 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) | Self::Sidecar(_) => Group::Receipts,
             Self::Verdict(_) => Group::Verdicts,
-            Self::Suite | Self::Selection | Self::Freeze | Self::Result | Self::Signer => Group::Results,
+            Self::Suite
+            | Self::Selection
+            | Self::Freeze
+            | Self::FreezeToken
+            | Self::Result
+            | Self::Signer => Group::Results,
             Self::RunEvidence(_) | Self::RunRecord(_) => Group::Run,
             Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Template(_) | Self::Annex => {
                 Group::Annex
@@ -229,7 +238,9 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) | Self::Sidecar(_) => &law::RECEIPT_NOT_REDERIVED,
             Self::Verdict(_) => &law::VERDICT_NOT_REDERIVED,
-            Self::Suite | Self::Selection | Self::Freeze | Self::Result => &law::RESULT_NOT_REDERIVED,
+            Self::Suite | Self::Selection | Self::Freeze | Self::FreezeToken | Self::Result => {
+                &law::RESULT_NOT_REDERIVED
+            }
             Self::RunEvidence(_) | Self::RunRecord(_) => &law::RUN_NOT_REDERIVED,
             Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Template(_) | Self::Annex => {
                 &law::ANNEX_NOT_REDERIVED
@@ -240,11 +251,18 @@ impl<'a> Place<'a> {
     }
 }
 
+/// What the names of co-signatures end with.
+const CO_SIGNED: &str = ".p256.dsse.json";
+
 /// What may be added to a pack after it was sealed: each file is verified on its own, and no ledger has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
     /// `attestations/NAME.dsse.json`: what a check came to.
     Attestation,
+    /// `attestations/NAME.p256.dsse.json`: the manifest, signed for tools that take no Ed25519.
+    CoSignature,
+    /// `timestamps/SHA256.tst`: when the manifest was there, as an authority says.
+    TimeStamp,
     /// `signoffs/NAME.dsse.json`: what a person signed.
     SignOff,
     /// `signoffs/files/SHA256`: a file that belongs to a sign-off.
@@ -261,7 +279,13 @@ impl Added {
         };
         let envelope = |folder: &str| name(folder).and_then(|name| name.strip_suffix(".dsse.json")).is_some();
         let digest = || name("signoffs/files").is_some_and(|name| name.parse::<Digest>().is_ok());
+        let stamp = || {
+            let digest = name("timestamps").and_then(|name| name.strip_suffix(".tst"));
+            digest.is_some_and(|name| name.parse::<Digest>().is_ok())
+        };
         match () {
+            () if envelope("attestations") && path.as_str().ends_with(CO_SIGNED) => Some(Self::CoSignature),
+            () if stamp() => Some(Self::TimeStamp),
             () if envelope("attestations") => Some(Self::Attestation),
             () if envelope("signoffs") => Some(Self::SignOff),
             () if digest() => Some(Self::SignOffFile),
@@ -273,11 +297,18 @@ impl Added {
     #[must_use]
     pub fn envelope(self, name: &str) -> Option<PackPath> {
         let folder = match self {
-            Self::Attestation => "attestations",
+            Self::Attestation | Self::CoSignature => "attestations",
             Self::SignOff => "signoffs",
-            Self::SignOffFile => return None,
+            Self::SignOffFile | Self::TimeStamp => return None,
         };
-        format!("{folder}/{name}.dsse.json").parse().ok().filter(|path| Self::of(path) == Some(self))
+        let suffix = if self == Self::CoSignature { CO_SIGNED } else { ".dsse.json" };
+        format!("{folder}/{name}{suffix}").parse().ok().filter(|path| Self::of(path) == Some(self))
+    }
+
+    /// Where a token with this digest lies.
+    #[must_use]
+    pub fn token(sha256: &Digest) -> PackPath {
+        PackPath::known(&format!("timestamps/{sha256}.tst"))
     }
 
     /// Where a file that belongs to a sign-off lies.
@@ -296,6 +327,7 @@ pub fn media_type(path: &PackPath) -> &'static str {
         Some("md") => "text/markdown",
         Some("html") => "text/html",
         Some("pem") => "application/x-pem-file",
+        Some("tst") => "application/timestamp-token",
         Some("pdf") => "application/pdf",
         Some("png") => "image/png",
         Some("jpg" | "jpeg") => "image/jpeg",

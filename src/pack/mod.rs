@@ -12,6 +12,7 @@ pub mod archive;
 pub mod attestation;
 pub mod build;
 pub mod check;
+pub mod cosign;
 pub mod diff;
 pub mod files;
 pub mod freeze;
@@ -67,3 +68,5 @@ pub const TEMPLATES: &str = "annex/templates";
 pub const SELECTION: &str = "suite/selection.json";
 /// What of the suite was signed before anything ran.
 pub const FREEZE: &str = "suite/freeze.json";
+/// The time-stamp token over that.
+pub const FREEZE_TOKEN: &str = "suite/freeze.tst";

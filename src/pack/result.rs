@@ -131,6 +131,35 @@ pub struct SignOffFacts {
     pub attached: u64,
 }
 
+/// A time-stamp token that holds by itself. Only one whose authority the recipient named shows anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TimestampFacts {
+    /// Where it lies.
+    pub path: PackPath,
+    /// What it stamps.
+    pub of: Stamped,
+    /// When that was there, by the token.
+    pub at: Moment,
+    /// How far that can be off, by the token, in microseconds.
+    pub accuracy_us: Option<u64>,
+    /// Under which policy of the authority, as an object identifier.
+    pub policy: String,
+    /// What the authority's certificate calls it.
+    pub authority: String,
+    /// The name of the certificate, among those that the recipient named, that vouches for it; null where none does.
+    pub trusted_by: Option<String>,
+}
+
+/// What a token stamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stamped {
+    /// The manifest, and so all of the pack.
+    Manifest,
+    /// The freeze of the suite.
+    Freeze,
+}
+
 /// What the manifest says of the pack. The pack's word, except the digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PackFacts {
@@ -221,6 +250,8 @@ pub struct VerifyResult {
     pub attestations: Vec<AttestationFacts>,
     /// Sign-offs: persons' signatures.
     pub sign_offs: Vec<SignOffFacts>,
+    /// Time stamps, of the manifest and of the freeze of its suite.
+    pub timestamps: Vec<TimestampFacts>,
     /// How many inputs came to what, where that was computed again.
     #[serde(skip)]
     pub counts: Option<Counts>,

@@ -2,7 +2,7 @@
 
 use crate::annex::model;
 use crate::pack::attestation::TestResult;
-use crate::pack::result::{Check, Finding, How, Scope, SignerStatus, VerifyResult};
+use crate::pack::result::{Check, Finding, How, Scope, SignerStatus, Stamped, VerifyResult};
 use crate::report::{Long, Outcome, fold};
 use crate::trust::KeyId;
 
@@ -25,6 +25,7 @@ pub fn render(result: &VerifyResult) -> String {
         lines.wrap("verdict  ", &format!("{} ({how})", verdict.name()));
     }
     signatures(&mut lines, result);
+    stamps(&mut lines, result);
     if let Some(annex) = &result.annex {
         let model::Counts { evidenced, partial, declared, missing, not_applicable } = annex.units;
         let units = format!(
@@ -69,6 +70,7 @@ pub fn who_signed(result: &VerifyResult) -> String {
         lines.wrap("    ", &format!("key {key}"));
     }
     signatures(&mut lines, result);
+    stamps(&mut lines, result);
     if result.sign_offs.is_empty() {
         lines.blank();
         lines.wrap("", "sign-offs: none. No person has signed this pack.");
@@ -117,6 +119,28 @@ fn signatures(lines: &mut Lines, result: &VerifyResult) {
                 lines.wrap("    scope ", &said.scope.join(", "));
             }
         }
+    }
+}
+
+/// When the pack, and what was demanded of it, were there, as authorities say.
+fn stamps(lines: &mut Lines, result: &VerifyResult) {
+    if result.timestamps.is_empty() {
+        return;
+    }
+    lines.blank();
+    lines.wrap("", "time stamps (an authority's word that the bytes were there at a time)");
+    for said in &result.timestamps {
+        let of = match said.of {
+            Stamped::Manifest => "the pack",
+            Stamped::Freeze => "the freeze of its suite",
+        };
+        let text = match &said.trusted_by {
+            Some(name) => {
+                format!("{of}: {} by {}, for which {} vouches", said.at, said.authority, name.escape_debug())
+            }
+            None => format!("{of}: unverified, says {} by {}", said.at, said.authority),
+        };
+        lines.wrap("  ", &text);
     }
 }
 

@@ -63,6 +63,40 @@ struct WireSignature {
     sig: String,
 }
 
+/// A private key under which statements are signed.
+pub trait Signs {
+    /// What names it.
+    fn key_id(&self) -> KeyId;
+
+    /// Its signature over a message.
+    ///
+    /// # Errors
+    /// [`SignError`] when the key's holder does not sign.
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+}
+
+/// A public key under which statements hold.
+pub trait Verifies {
+    /// Whether this is its signature over the message, in the one spelling of it.
+    fn holds(&self, message: &[u8], signature: &[u8]) -> bool;
+}
+
+impl Signs for SigningKey {
+    fn key_id(&self) -> KeyId {
+        self.id()
+    }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        seal::sign(self, message).map(|signature| signature.to_vec())
+    }
+}
+
+impl Verifies for VerifyingKey {
+    fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
+        seal::open(self, message, signature).is_ok()
+    }
+}
+
 /// One signature of an envelope. The hint is not signed and proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Signature {
@@ -106,9 +140,9 @@ impl Envelope {
     ///
     /// # Errors
     /// [`SignError`] when the key's holder does not sign.
-    pub fn sign(key: &SigningKey, payload_type: &str, payload: Vec<u8>) -> Result<Self, SignError> {
-        let signature = seal::sign(key, &pae(payload_type, &payload))?;
-        let signature = Signature { hint: Some(key.id().to_string()), bytes: signature.to_vec() };
+    pub fn sign(key: &impl Signs, payload_type: &str, payload: Vec<u8>) -> Result<Self, SignError> {
+        let bytes = key.signature(&pae(payload_type, &payload))?;
+        let signature = Signature { hint: Some(key.key_id().to_string()), bytes };
         Ok(Self { payload_type: payload_type.to_owned(), payload, signatures: vec![signature] })
     }
 
@@ -151,10 +185,9 @@ impl Envelope {
     ///
     /// # Errors
     /// [`EnvelopeError::Broken`] when none does.
-    pub fn open(&self, key: &VerifyingKey) -> Result<&[u8], EnvelopeError> {
+    pub fn open(&self, key: &impl Verifies) -> Result<&[u8], EnvelopeError> {
         let signed = pae(&self.payload_type, &self.payload);
-        let holds =
-            self.signatures.iter().any(|signature| seal::open(key, &signed, &signature.bytes).is_ok());
+        let holds = self.signatures.iter().any(|signature| key.holds(&signed, &signature.bytes));
         if holds { Ok(&self.payload) } else { Err(EnvelopeError::Broken) }
     }
 }

@@ -11,8 +11,9 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{
     DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes,
 };
-use pkcs8::PrivateKeyInfoRef;
+use pkcs8::der::SecretDocument;
 use pkcs8::pkcs5::pbes2::Parameters;
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -24,6 +25,15 @@ const MAX_FILE_BYTES: u64 = 16 * 1024;
 /// Rounds of PBKDF2-HMAC-SHA-256, as OWASP advises (2023).
 const ROUNDS: u32 = 600_000;
 
+/// The most rounds of PBKDF2 that a file may ask for: some seconds.
+const MAX_ROUNDS: u32 = 20_000_000;
+/// The most memory that a file may ask for by scrypt, in bytes (RFC 7914: 128 N r).
+const MAX_SCRYPT_BYTES: u64 = 256 << 20;
+/// The most work that a file may ask for by scrypt: N r p.
+const MAX_SCRYPT_WORK: u64 = 1 << 24;
+/// The most rounds of bcrypt that a file of OpenSSH may ask for; `ssh-keygen -a` is 16 or 24 by itself.
+const MAX_BCRYPT_ROUNDS: u32 = 2000;
+
 /// What names a key: the SHA-256 of the raw 32-byte public key.
 ///
 /// `Display` and `FromStr` are inverse: 64 lower-case hexadecimal digits.
@@ -31,6 +41,11 @@ const ROUNDS: u32 = 600_000;
 pub struct KeyId(Digest);
 
 impl KeyId {
+    /// The id of a key with this encoding.
+    pub(super) fn of(encoding: &[u8]) -> Self {
+        Self(Digest::of(encoding))
+    }
+
     /// The digest that it is.
     #[must_use]
     pub const fn digest(&self) -> Digest {
@@ -97,13 +112,19 @@ pub enum KeyError {
     /// The passphrase is not that of the key, or it is encrypted in a way that is not read here.
     #[error("{path}: the private key cannot be decrypted with this passphrase", path = .0.display())]
     Decryption(PathBuf),
+    /// The file asks for more work than a passphrase is worth.
+    #[error("{path}: opening this private key costs more than is spent here; write it again with `openssl pkcs8 -topk8`", path = .0.display())]
+    Costly(PathBuf),
     /// The text is no Ed25519 private key.
     #[error("{path}: not an Ed25519 private key in PKCS#8 PEM or OpenSSH's format", path = .0.display())]
     Private(PathBuf),
+    /// The text is no P-256 private key.
+    #[error("{path}: not a P-256 private key in PKCS#8 PEM", path = .0.display())]
+    NotP256(PathBuf),
     /// A key that another program holds has no file.
     #[error("{path}: the key is held by another program, and cannot be written", path = .0.display())]
     Elsewhere(PathBuf),
-    /// The file is no SPKI PEM of an Ed25519 public key.
+    /// The file is no SPKI PEM of the public key that is asked for.
     #[error("{path}: {source}", path = path.display())]
     Public {
         /// The file.
@@ -119,6 +140,9 @@ pub enum InvalidKey {
     /// No SPKI PEM, or one of another algorithm.
     #[error("not an Ed25519 public key in SPKI PEM")]
     Pem,
+    /// No SPKI PEM, or one of another algorithm or curve.
+    #[error("not a P-256 public key in SPKI PEM")]
+    P256,
     /// No point of the curve, or not in its one canonical encoding.
     #[error("not the canonical encoding of a point on Ed25519")]
     Point,
@@ -179,7 +203,7 @@ impl VerifyingKey {
     /// What names this key.
     #[must_use]
     pub fn id(&self) -> KeyId {
-        KeyId(Digest::of(self.0.as_bytes()))
+        KeyId::of(self.0.as_bytes())
     }
 
     fn admit(key: ed25519_dalek::VerifyingKey) -> Result<Self, InvalidKey> {
@@ -273,7 +297,18 @@ impl SigningKey {
         path: &Path,
         passphrase: impl FnOnce() -> io::Result<Zeroizing<String>>,
     ) -> Result<Self, KeyError> {
-        let text = read_file(path, true)?;
+        Self::parse(path, &read_file(path, true)?, passphrase)
+    }
+
+    /// The key in the text of a file; `path` is where it was found.
+    ///
+    /// # Errors
+    /// [`KeyError`] when it stays encrypted, or holds no such key.
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        passphrase: impl FnOnce() -> io::Result<Zeroizing<String>>,
+    ) -> Result<Self, KeyError> {
         let wrong = || KeyError::Private(path.to_owned());
         let passphrase =
             || passphrase().map_err(|source| KeyError::Passphrase { path: path.to_owned(), source });
@@ -281,6 +316,9 @@ impl SigningKey {
         if text.contains("BEGIN OPENSSH PRIVATE KEY") {
             let key = ssh_key::PrivateKey::from_openssh(text.as_bytes()).map_err(|_| wrong())?;
             let key = if key.is_encrypted() {
+                if matches!(key.kdf(), ssh_key::Kdf::Bcrypt { rounds, .. } if *rounds > MAX_BCRYPT_ROUNDS) {
+                    return Err(KeyError::Costly(path.to_owned()));
+                }
                 key.decrypt(passphrase()?.as_bytes()).map_err(|_| locked())?
             } else {
                 key
@@ -291,11 +329,12 @@ impl SigningKey {
             return if stated == Some(key.public) { Ok(key) } else { Err(wrong()) };
         }
         if text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+            affordable(path, text)?;
             let passphrase = passphrase()?;
-            let key = ed25519_dalek::SigningKey::from_pkcs8_encrypted_pem(&text, passphrase.as_bytes());
+            let key = ed25519_dalek::SigningKey::from_pkcs8_encrypted_pem(text, passphrase.as_bytes());
             return key.map(Self::here).map_err(|_| locked());
         }
-        ed25519_dalek::SigningKey::from_pkcs8_pem(&text).map(Self::here).map_err(|_| wrong())
+        ed25519_dalek::SigningKey::from_pkcs8_pem(text).map(Self::here).map_err(|_| wrong())
     }
 
     /// PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it (version 1: the seed alone). None for a key that a
@@ -375,7 +414,24 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
     })
 }
 
-fn read_file(path: &Path, private: bool) -> Result<Zeroizing<String>, KeyError> {
+/// Refuses an encrypted PKCS#8 text that asks for work without end, before any is done.
+pub(super) fn affordable(path: &Path, text: &str) -> Result<(), KeyError> {
+    let locked = || KeyError::Decryption(path.to_owned());
+    let (_, document) = SecretDocument::from_pem(text).map_err(|_| locked())?;
+    let info = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|_| locked())?;
+    let Some(parameters) = info.encryption_algorithm.pbes2() else { return Err(locked()) };
+    let rounds = parameters.kdf.pbkdf2().is_none_or(|pbkdf2| pbkdf2.iteration_count <= MAX_ROUNDS);
+    let memory = parameters.kdf.scrypt().is_none_or(|scrypt| {
+        let [r, p] = [scrypt.block_size, scrypt.parallelization].map(u64::from);
+        let size = scrypt.cost_parameter.checked_mul(r);
+        size.is_some_and(|size| {
+            size.saturating_mul(128) <= MAX_SCRYPT_BYTES && size.saturating_mul(p) <= MAX_SCRYPT_WORK
+        })
+    });
+    if rounds && memory { Ok(()) } else { Err(KeyError::Costly(path.to_owned())) }
+}
+
+pub(super) fn read_file(path: &Path, private: bool) -> Result<Zeroizing<String>, KeyError> {
     let io = |source| KeyError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     options.read(true);

@@ -3,10 +3,12 @@
 
 pub mod envelope;
 pub mod key;
+pub mod p256;
 pub mod policy;
 pub mod rotation;
 pub mod seal;
 pub mod statement;
+pub mod timestamp;
 
 pub use envelope::{Envelope, EnvelopeError};
 pub use key::{KeyError, KeyId, SignError, SigningKey, VerifyingKey};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::{InvalidKey, KeyId, VerifyingKey};
 use super::rotation::Rotation;
+use super::timestamp::Anchor;
 use crate::moment::Moment;
 use crate::persist;
 
@@ -133,6 +134,11 @@ pub struct Requires {
     pub verifiers: u32,
     /// Sign-offs, each by another listed person; one that rejects never counts.
     pub signoffs: u32,
+    /// Time stamps of the manifest, each by another authority that is listed or named for the check.
+    pub timestamps: u32,
+    /// The most days between the time that a pack claims and the first such stamp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp_within_days: Option<u32>,
     /// Kinds of statements that must be there by a listed key, by predicate type.
     pub predicates: Vec<String>,
     /// The oldest judge whose verdicts are taken.
@@ -184,6 +190,14 @@ pub enum PolicyError {
         /// The id of the key it holds.
         derived: KeyId,
     },
+    /// A certificate that is none, or more than one.
+    #[error("{path}: timestamp_authority {name:?}: one certificate in PEM is asked for", path = path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// The entry's name.
+        name: String,
+    },
     /// A revocation without a reason, or a reason without one.
     #[error("{path}: signer {name:?}: revoked_at and revoked_reason belong together", path = path.display())]
     Revocation {
@@ -225,6 +239,7 @@ pub enum PolicyError {
 pub struct TrustPolicy {
     requires: Requires,
     signers: Vec<Signer>,
+    authorities: Vec<Anchor>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -232,8 +247,18 @@ pub struct TrustPolicy {
 struct Wire {
     #[serde(default)]
     requires: Requires,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    timestamp_authority: Vec<WireAuthority>,
     #[serde(default)]
     signer: Vec<WireSigner>,
+}
+
+/// A certificate above the keys of a time-stamping authority.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireAuthority {
+    name: String,
+    certificate: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -262,9 +287,24 @@ impl TrustPolicy {
     pub fn load(path: &Path) -> Result<Self, PolicyError> {
         let text =
             fs::read_to_string(path).map_err(|source| PolicyError::Io { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// The list in a text; `path` is where it was found.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when it means nothing certain.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, PolicyError> {
         let wire: Wire =
-            toml::from_str(&text).map_err(|source| PolicyError::Shape { path: path.to_owned(), source })?;
-        let mut policy = Self { requires: wire.requires, signers: Vec::new() };
+            toml::from_str(text).map_err(|source| PolicyError::Shape { path: path.to_owned(), source })?;
+        let mut policy = Self { requires: wire.requires, ..Self::default() };
+        for WireAuthority { name, certificate } in wire.timestamp_authority {
+            let anchors = Anchor::all_from_pem(&certificate, Some(&name)).unwrap_or_default();
+            let [anchor] = anchors.as_slice() else {
+                return Err(PolicyError::Authority { path: path.to_owned(), name });
+            };
+            policy.authorities.push(anchor.clone());
+        }
         for wire in wire.signer {
             let name = wire.name;
             let public_key = match VerifyingKey::from_pem(&wire.public_key) {
@@ -324,6 +364,21 @@ impl TrustPolicy {
         Ok(policy)
     }
 
+    /// Adds certificates above the keys of a time-stamping authority. One that is there already keeps its entry.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when the file cannot be read or written.
+    pub fn add_authorities(path: &Path, anchors: &[Anchor]) -> Result<Self, PolicyError> {
+        let mut policy = Self::load_or_empty(path)?;
+        for anchor in anchors {
+            if !policy.authorities.iter().any(|there| there.sha256() == anchor.sha256()) {
+                policy.authorities.push(anchor.clone());
+            }
+        }
+        policy.write(path)?;
+        Ok(policy)
+    }
+
     /// Adds the key that a listed one names as its successor, in the same role and under the same name.
     ///
     /// # Errors
@@ -369,6 +424,12 @@ impl TrustPolicy {
         &self.requires
     }
 
+    /// The certificates above the keys of time-stamping authorities.
+    #[must_use]
+    pub fn authorities(&self) -> &[Anchor] {
+        &self.authorities
+    }
+
     /// The signers in a role.
     pub fn in_role(&self, role: Role) -> impl Iterator<Item = &Signer> {
         self.signers.iter().filter(move |signer| signer.role == role)
@@ -403,7 +464,10 @@ impl TrustPolicy {
             revoked_at: signer.revoked.as_ref().map(|revoked| revoked.at),
             revoked_reason: signer.revoked.as_ref().map(|revoked| revoked.reason.clone()),
         });
-        let wire = Wire { requires: self.requires.clone(), signer: signer.collect() };
+        let authority =
+            |anchor: &Anchor| WireAuthority { name: anchor.name().to_owned(), certificate: anchor.to_pem() };
+        let timestamp_authority = self.authorities.iter().map(authority).collect();
+        let wire = Wire { requires: self.requires.clone(), timestamp_authority, signer: signer.collect() };
         toml::to_string(&wire).expect("strings and ids have a TOML form")
     }
 }

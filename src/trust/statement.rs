@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::envelope::{Envelope, EnvelopeError, IN_TOTO};
-use super::key::{SignError, SigningKey, VerifyingKey};
+use super::envelope::{Envelope, EnvelopeError, IN_TOTO, Signs, Verifies};
+use super::key::SignError;
 use crate::digest::Digest;
 use crate::json;
 
@@ -95,7 +95,7 @@ impl Statement {
     ///
     /// # Errors
     /// [`SignError`] when the key's holder does not sign.
-    pub fn sign(&self, key: &SigningKey) -> Result<Envelope, SignError> {
+    pub fn sign(&self, key: &impl Signs) -> Result<Envelope, SignError> {
         Envelope::sign(key, IN_TOTO, self.to_bytes())
     }
 
@@ -103,7 +103,7 @@ impl Statement {
     ///
     /// # Errors
     /// [`StatementError`] when none does, or what is signed is no statement.
-    pub fn open(envelope: &Envelope, key: &VerifyingKey) -> Result<Self, StatementError> {
+    pub fn open(envelope: &Envelope, key: &impl Verifies) -> Result<Self, StatementError> {
         Self::parse(envelope.payload_type(), envelope.open(key)?)
     }
 
@@ -152,6 +152,7 @@ impl Statement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::SigningKey;
 
     fn alice() -> SigningKey {
         SigningKey::from_seed(&[1; 32])

@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use bp::digest::Digest;
 use bp::error::{self, Failure};
 use bp::pack::attestation::{self, Attested, TestResult};
 use bp::pack::check::{self, Demands, Expected, Options, Pin};
+use bp::pack::cosign::{self, CoSigned};
 use bp::pack::layout::Added;
 use bp::pack::{Moment, PackPath, VerifyResult, add, text};
 use bp::trust::key::{KeyId, SigningKey};
-use bp::trust::{Envelope, Role};
+use bp::trust::p256::CoSigningKey;
+use bp::trust::{Envelope, Role, StatementError};
 use serde_json::json;
 
 use crate::cli::{self, Attest, ReceiptCheck};
@@ -17,14 +20,23 @@ use crate::pack::verify::outside;
 use crate::{Run, clock, source, trust, trusting};
 
 pub(crate) fn attest(arguments: &Attest, output: &Output) -> Run {
-    let Some(key) = &arguments.key else { return print(&arguments.pack, output) };
-    let key = trust::load(key)?;
+    if arguments.key.is_none() && arguments.p256.is_none() {
+        return print(&arguments.pack, output);
+    }
+    let key = arguments.key.as_deref().map(trust::load).transpose()?;
+    let co_key = arguments.p256.as_deref().map(trust::load_p256).transpose()?;
     let (at, _) = clock::moment(arguments.at.as_deref())?;
     let options = trusting::options(&arguments.trusting)?;
-    let demands = Demands { verifier: Some(key.id()), ..options.demands.clone() };
+    let demands = Demands {
+        verifier: key.as_ref().map(SigningKey::id),
+        co_signers: co_key.iter().map(CoSigningKey::verifying_key).collect(),
+        ..options.demands.clone()
+    };
     let options = Options { strict: arguments.strict, demands, ..options };
     let result = checked(&arguments.pack, &options)?;
-    other_than_sealer(&result, &key)?;
+    if let Some(key) = &key {
+        other_than_sealer(&result, key)?;
+    }
     if result.exit_code() != 0 {
         output.say(&text::render(&result));
         output.say("Nothing was added. `bp pack verify --receipt` writes down a rejection.");
@@ -33,6 +45,10 @@ pub(crate) fn attest(arguments: &Attest, output: &Output) -> Run {
         }
         return Ok(result.exit_code());
     }
+    if let (Some(key), Some(manifest)) = (&co_key, &result.manifest_sha256) {
+        return co_sign(&arguments.pack, manifest, key, output);
+    }
+    let Some(key) = key else { return Ok(0) };
     let envelope =
         attestation::sign(&result, &options, &key, at).map_err(|error| trust::sign_failure(&error))?;
     let short = &key.id().to_string()[..12];
@@ -45,6 +61,15 @@ pub(crate) fn attest(arguments: &Attest, output: &Output) -> Run {
     tell(output, &target, &key.id())
 }
 
+/// Signs a manifest with a P-256 key, beside the seal.
+fn co_sign(pack: &Path, manifest_sha256: &Digest, key: &CoSigningKey, output: &Output) -> Run {
+    let envelope = cosign::sign(manifest_sha256, key).map_err(|error| trust::sign_failure(&error))?;
+    let key_id = key.verifying_key().id();
+    let path = Added::CoSignature.envelope(&key_id.to_string()[..12]).expect("digits make a name");
+    let target = put(pack, &path, &envelope.to_bytes())?;
+    tell(output, &target, &key_id)
+}
+
 /// Prints the statements that are in the pack.
 fn print(pack: &Path, output: &Output) -> Run {
     let folder = pack.join("attestations");
@@ -55,7 +80,12 @@ fn print(pack: &Path, output: &Output) -> Run {
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     files.sort();
     for file in files {
-        let (envelope, _) = attested(&file)?;
+        let envelope = envelope(&file)?;
+        let opened = match Attested::open(&envelope) {
+            Err(StatementError::Predicate(_)) => CoSigned::open(&envelope).map(drop),
+            other => other.map(drop),
+        };
+        opened.map_err(|error| unsound(&file, &error))?;
         let mut bytes = envelope.claim().to_vec();
         bytes.push(b'\n');
         output.data(&bytes)?;
@@ -64,14 +94,16 @@ fn print(pack: &Path, output: &Output) -> Run {
 }
 
 /// A statement whose signature holds under the key that it brings along.
-fn attested(file: &Path) -> Result<(Envelope, Attested), Failure> {
-    let bytes = source::bytes(file)?;
-    let unsound = |error: &dyn std::error::Error| {
-        Failure::new(&error::STATEMENT_ERROR, format!("{}: {error}", file.display()))
-    };
-    let envelope = Envelope::parse(&bytes).map_err(|error| unsound(&error))?;
-    let attested = Attested::open(&envelope).map_err(|error| unsound(&error))?;
-    Ok((envelope, attested))
+fn attested(file: &Path) -> Result<Attested, Failure> {
+    Attested::open(&envelope(file)?).map_err(|error| unsound(file, &error))
+}
+
+fn envelope(file: &Path) -> Result<Envelope, Failure> {
+    Envelope::parse(&source::bytes(file)?).map_err(|error| unsound(file, &error))
+}
+
+fn unsound(file: &Path, error: &dyn std::error::Error) -> Failure {
+    Failure::new(&error::STATEMENT_ERROR, format!("{}: {error}", file.display()))
 }
 
 /// Checks a pack in a folder.
@@ -151,7 +183,7 @@ pub(crate) fn receipt(command: cli::Receipt, output: &Output) -> Run {
 }
 
 fn check_receipt(arguments: &ReceiptCheck, output: &Output) -> Run {
-    let (_, attested) = attested(&arguments.file)?;
+    let attested = attested(&arguments.file)?;
     let key_id = attested.key.id();
     let said = &attested.attestation;
     let mut against = Vec::new();

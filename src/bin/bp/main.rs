@@ -22,6 +22,7 @@ mod scaffold;
 mod signoff;
 mod source;
 mod step;
+mod timestamp;
 mod trust;
 mod trust_list;
 mod trusting;
@@ -62,6 +63,7 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::Trust(command) => trust_list::trust(command, output),
         Command::Attest(arguments) => attest::attest(&arguments, output),
         Command::Signoff(command) => signoff::signoff(command, output),
+        Command::Timestamp(command) => timestamp::timestamp(command, output),
         Command::Receipt(command) => attest::receipt(command, output),
         Command::Pack(command) => pack::pack(command, output),
         Command::Annex(command) => annex::annex(&command, output),

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use bp::error::{self, Failure};
 use bp::pack::manifest::Moment;
 use bp::trust::key::{KeyError, Random, SignError, SigningKey, VerifyingKey};
+use bp::trust::p256::CoSigningKey;
 use bp::trust::policy::{Role, Signer, TrustPolicy};
 
 use zeroize::Zeroizing;
@@ -65,6 +66,11 @@ pub(crate) fn load(path: &Path) -> Result<SigningKey, Failure> {
     }
 }
 
+/// A private P-256 key in a file.
+pub(crate) fn load_p256(path: &Path) -> Result<CoSigningKey, Failure> {
+    CoSigningKey::read(path, || passphrase("passphrase: ")).map_err(|error| key_failure(&error))
+}
+
 /// A key that a command holds. Asked for `public` it answers SPKI PEM; asked to `sign`, the 64 bytes of a signature over its
 /// standard input. `BP_KEY_REQUEST` says what is asked.
 fn held(command: &str) -> Result<SigningKey, Failure> {
@@ -111,7 +117,12 @@ fn passphrase(prompt: &str) -> io::Result<Zeroizing<String>> {
         return rpassword::prompt_password(prompt).map(Zeroizing::new);
     };
     let mut text = Zeroizing::new(String::new());
-    File::open(path)?.take(MAX_PASSPHRASE_BYTES).read_to_string(&mut text)?;
+    File::open(path)?.take(MAX_PASSPHRASE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_PASSPHRASE_BYTES {
+        // Cut short it would be another passphrase.
+        let message = format!("the passphrase is longer than {MAX_PASSPHRASE_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
     let end =
         text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).len();
     text.truncate(end);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{Trust, TrustAdd, TrustList};
 use crate::output::Output;
-use crate::{Run, clock, source, trust};
+use crate::{Run, clock, source, trust, trusting};
 
 pub(crate) fn trust(command: Trust, output: &Output) -> Run {
     match command {
@@ -57,7 +57,9 @@ fn add(arguments: &TrustAdd, output: &Output) -> Run {
     let path = place(&arguments.list)?;
     let now = clock::now()?;
     folder(&path)?;
-    let policy = if let Some(file) = &arguments.rotation {
+    let policy = if let Some(file) = &arguments.tsa_root {
+        TrustPolicy::add_authorities(&path, &trusting::certificates(file, arguments.name.as_deref())?)
+    } else if let Some(file) = &arguments.rotation {
         let bytes = source::bytes(file)?;
         let unsound = |error: &dyn std::error::Error| {
             Failure::new(&error::STATEMENT_ERROR, format!("{}: {error}", file.display()))
@@ -127,6 +129,10 @@ fn check(list: &TrustList, output: &Output) -> Run {
                 .push(format!("{wanted} of role {} are asked for, and {there} are believed", role.name()));
         }
     }
+    let (wanted, there) = (policy.requires().timestamps, policy.authorities().len());
+    if (there as u64) < u64::from(wanted) {
+        findings.push(format!("{wanted} time stamps are asked for, and {there} authorities are listed"));
+    }
     told(&path, &policy, &findings, output)?;
     Ok(u8::from(!findings.is_empty()))
 }
@@ -151,6 +157,10 @@ fn told(path: &Path, policy: &TrustPolicy, findings: &[String], output: &Output)
             "trust_policy": source::shown(path),
             "requires": policy.requires(),
             "signers": signers,
+            "timestamp_authorities": policy.authorities().iter().map(|anchor| json!({
+                "name": anchor.name(),
+                "sha256": anchor.sha256(),
+            })).collect::<Vec<_>>(),
             "findings": findings,
         }));
     }
@@ -165,6 +175,10 @@ fn told(path: &Path, policy: &TrustPolicy, findings: &[String], output: &Output)
         if let Some(revoked) = &signer.revoked {
             text.extend(["          revoked ", &revoked.at.to_string(), ": ", &revoked.reason, "\n"]);
         }
+    }
+    for anchor in policy.authorities() {
+        let head = format!("{:<9} {}", "time", anchor.name().escape_debug());
+        text.extend([&head, "\n          ", &anchor.sha256().to_string(), "\n"]);
     }
     if policy.signers().is_empty() {
         text.push_str("nobody is listed\n");

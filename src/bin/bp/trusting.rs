@@ -1,6 +1,6 @@
 //! What a recipient says: whom to believe, what is demanded of a pack, and how long checking may take.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use bp::error::{self, Failure};
 use bp::pack::MANIFEST;
 use bp::pack::check::{Demands, Expected, Limits, Options, Pin};
 use bp::trust::key::{KeyId, VerifyingKey};
+use bp::trust::p256::CoVerifyingKey;
 use bp::trust::policy::TrustPolicy;
+use bp::trust::timestamp::Anchor;
 
 use crate::cli::{Demanded, Trusting};
 use crate::output::Output;
@@ -74,8 +76,36 @@ pub(crate) fn demands(demanded: &Demanded) -> Result<Demands, Failure> {
         inputs: digests("--expect-input", &demanded.expect_input)?,
         max_age_seconds: max_age.transpose()?.map(|age| age.as_secs()),
         minimum_judge: judge.transpose()?,
+        authorities: anchors(&demanded.tsa_root)?,
+        stamped_by: demanded
+            .stamped_by
+            .as_deref()
+            .map(|text| clock::moment(Some(text)))
+            .transpose()?
+            .map(|(at, _)| at),
+        co_signers: demanded.co_signer.iter().map(|file| co_signer(file)).collect::<Result<_, _>>()?,
         verifier: None,
     })
+}
+
+/// The certificates of time-stamping authorities in files, each under the name that it gives itself.
+pub(crate) fn anchors(files: &[PathBuf]) -> Result<Vec<Anchor>, Failure> {
+    let mut anchors = Vec::new();
+    for file in files {
+        anchors.extend(certificates(file, None)?);
+    }
+    Ok(anchors)
+}
+
+/// The certificates in a file, under the name that the recipient gives.
+pub(crate) fn certificates(file: &Path, name: Option<&str>) -> Result<Vec<Anchor>, Failure> {
+    let bytes = source::bytes(file)?;
+    Anchor::all_from_pem(&String::from_utf8_lossy(&bytes), name)
+        .map_err(|error| Failure::new(&error::TRUST_ERROR, format!("{}: {error}", file.display())))
+}
+
+fn co_signer(file: &Path) -> Result<CoVerifyingKey, Failure> {
+    CoVerifyingKey::read(file).map_err(|error| trust::key_failure(&error))
 }
 
 /// The manifest digest of a pack that is named by its folder, or by that digest.

@@ -7,7 +7,9 @@ use super::Checker;
 use crate::annex::facts::Signoff;
 use crate::annex::model::Act;
 use crate::digest::Digest;
+use crate::moment::Moment;
 use crate::pack::attestation::{self, Attested, TestResult};
+use crate::pack::cosign::CoSigned;
 use crate::pack::law;
 use crate::pack::layout::Added;
 use crate::pack::manifest::{Artifact, Statement};
@@ -16,7 +18,7 @@ use crate::pack::result::{AttestationFacts, How, SignOffFacts};
 use crate::pack::signoff::{self, Signed};
 use crate::pack::walk::{Entry, Walk, shown};
 use crate::report::Outcome;
-use crate::trust::{Envelope, EnvelopeError, KeyId, Role, StatementError, VerifyingKey};
+use crate::trust::{Envelope, EnvelopeError, KeyId, Role, StatementError, VerifyingKey, timestamp};
 
 /// Added files that are looked at: each costs a signature.
 const MAX_ADDED: usize = 1000;
@@ -31,6 +33,10 @@ pub(super) struct Counted {
     pub(super) verifiers: BTreeSet<KeyId>,
     pub(super) persons: BTreeSet<KeyId>,
     pub(super) predicates: BTreeSet<&'static str>,
+    /// The names of certificates that vouch for time stamps of the manifest.
+    pub(super) authorities: BTreeSet<String>,
+    /// The earliest time that such a stamp says.
+    pub(super) stamped_at: Option<Moment>,
 }
 
 impl Checker<'_> {
@@ -58,10 +64,16 @@ impl Checker<'_> {
         let mut attached: BTreeMap<PackPath, Digest> = BTreeMap::new();
         let mut files = Vec::new();
         for (path, place, entry) in added {
-            let limit = if place == Added::SignOffFile { MAX_ATTACHED_BYTES } else { MAX_ENVELOPE_BYTES };
+            let limit = match place {
+                Added::SignOffFile => MAX_ATTACHED_BYTES,
+                Added::TimeStamp => timestamp::MAX_BYTES as u64,
+                Added::Attestation | Added::SignOff | Added::CoSignature => MAX_ENVELOPE_BYTES,
+            };
             let Some(bytes) = self.root(entry, path.as_str(), limit) else { continue };
             match place {
                 Added::Attestation => self.attestation(&path, &bytes, &mut counted),
+                Added::CoSignature => self.co_signature(&path, &bytes),
+                Added::TimeStamp => self.time_stamp(&path, &bytes, statement, &mut counted),
                 Added::SignOff => {
                     if let Some(signed) = self.sign_off(&path, &bytes, statement, expected, &mut counted) {
                         let files = signed
@@ -160,10 +172,10 @@ impl Checker<'_> {
         &mut self,
         path: &PackPath,
         envelope: &Envelope,
-        key: &VerifyingKey,
+        key_id: KeyId,
         manifest: Option<Digest>,
     ) -> bool {
-        if envelope.key_id() != Some(key.id()) {
+        if envelope.key_id() != Some(key_id) {
             self.find(
                 &law::ADDITION_UNSOUND,
                 path.as_str(),
@@ -180,6 +192,22 @@ impl Checker<'_> {
         about
     }
 
+    /// A co-signature: it counts for nothing, and whose key it is the recipient says for this check.
+    fn co_signature(&mut self, path: &PackPath, bytes: &[u8]) {
+        let Some(envelope) = self.envelope(path, bytes) else { return };
+        let signed = match CoSigned::open(&envelope) {
+            Ok(signed) => signed,
+            Err(error) => return self.refused(path, &error),
+        };
+        let key_id = signed.key.id();
+        if self.about_this(path, &envelope, key_id, Some(signed.manifest_sha256))
+            && !self.options.demands.co_signers.contains(&signed.key)
+        {
+            let message = format!("signed by P-256 key {key_id}, which you did not name");
+            self.warn(&law::ADDITION_BY_UNKNOWN_KEY, path.as_str(), message);
+        }
+    }
+
     fn attestation(&mut self, path: &PackPath, bytes: &[u8], counted: &mut Counted) {
         let Some(envelope) = self.envelope(path, bytes) else { return };
         let opened = Attested::open(&envelope);
@@ -187,7 +215,7 @@ impl Checker<'_> {
             Ok(attested) => attested,
             Err(error) => return self.refused(path, &error),
         };
-        if !self.about_this(path, &envelope, &attested.key, attested.manifest_sha256) {
+        if !self.about_this(path, &envelope, attested.key.id(), attested.manifest_sha256) {
             return;
         }
         let said = &attested.attestation;
@@ -233,7 +261,7 @@ impl Checker<'_> {
                 return None;
             }
         };
-        if !self.about_this(path, &envelope, &signed.key, Some(signed.manifest_sha256)) {
+        if !self.about_this(path, &envelope, signed.key.id(), Some(signed.manifest_sha256)) {
             return None;
         }
         let mut whole = true;

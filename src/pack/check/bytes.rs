@@ -14,7 +14,7 @@ use crate::pack::plan::{Demand, InputKind, Judging, Stem};
 use crate::pack::result::How;
 use crate::pack::suite::{Selection, Suite};
 use crate::pack::walk::Walk;
-use crate::pack::{FREEZE, Freeze, LEDGER, MANIFEST, SEAL, SELECTION, SUITE};
+use crate::pack::{FREEZE, FREEZE_TOKEN, Freeze, LEDGER, MANIFEST, SEAL, SELECTION, SUITE};
 
 impl Checker<'_> {
     /// Reads the ledger and puts its grammar to it. Answers it when it is the one that the manifest binds.
@@ -190,7 +190,11 @@ impl Checker<'_> {
         let frozen = PackPath::known(FREEZE);
         let freeze = if expected.contains_key(&frozen) {
             let parsed = Freeze::parse(bytes(&frozen)?);
-            Some(parsed.map_err(|error| self.find(&law::FREEZE_UNSOUND, FREEZE, error.to_string())).ok()?)
+            let freeze =
+                parsed.map_err(|error| self.find(&law::FREEZE_UNSOUND, FREEZE, error.to_string())).ok()?;
+            let token =
+                bytes(&PackPath::known(FREEZE_TOKEN)).and_then(|bytes| self.token(FREEZE_TOKEN, bytes));
+            Some(freeze.stamped(token))
         } else {
             None
         };
@@ -265,7 +269,7 @@ fn expected(statement: &Statement) -> BTreeMap<PackPath, Artifact> {
 }
 
 fn is_demand(path: &PackPath) -> bool {
-    matches!(Place::of(path), Some(Place::Suite | Place::Selection | Place::Freeze))
+    matches!(Place::of(path), Some(Place::Suite | Place::Selection | Place::Freeze | Place::FreezeToken))
 }
 
 /// Whether a path is evidence by its place alone.
@@ -276,6 +280,7 @@ fn is_evidence(path: &PackPath) -> bool {
             Place::Suite
                 | Place::Selection
                 | Place::Freeze
+                | Place::FreezeToken
                 | Place::RunEvidence(_)
                 | Place::Provider(_)
                 | Place::Attachment(_)

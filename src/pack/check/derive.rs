@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use super::bytes::{self, Intact};
 use super::source::{Kept, Read};
+use super::timestamp::Seen;
 use super::{Checker, Derived};
 use crate::json;
 use crate::pack::files::{Files, Sealed, Sink};
@@ -65,7 +66,7 @@ impl Checker<'_> {
         let demanded = demand.clone();
         if let Some(demand) = demand {
             let mut files = Files::default();
-            for place in [Place::Suite, Place::Selection, Place::Freeze] {
+            for place in [Place::Suite, Place::Selection, Place::Freeze, Place::FreezeToken] {
                 let (path, role) = (place.path(), place.role());
                 if let Some((sha256, bytes)) = kept.get(&path) {
                     files.note(path, Sealed { size_bytes: bytes.len() as u64, sha256: *sha256, role });
@@ -74,6 +75,7 @@ impl Checker<'_> {
             assessed.demand(demand, files);
         }
         self.runs(&mut assessed, &kept);
+        self.jobs_before(statement);
         self.papers(&mut assessed, expected, &kept);
         let terms = Terms::of(statement);
         let Ok(conclusion) = assessed.conclude(&terms, statement.key_id(), self.key.as_ref(), &Unkept);
@@ -117,6 +119,10 @@ impl Checker<'_> {
                     for (path, (sha256, bytes)) in parts {
                         let size_bytes = bytes.len() as u64;
                         files.note(path.clone(), Sealed { size_bytes, sha256: *sha256, role });
+                    }
+                    let times = left.given.job.as_ref().map(|job| [&job.started_at, &job.ended_at]);
+                    if let Some([Ok(began), Ok(ended)]) = times.map(|times| times.map(|time| time.parse())) {
+                        self.jobs.push(Seen { folder: folder.as_str().to_owned(), began, ended });
                     }
                     self.datasets.extend(left.datasets.iter().map(|dataset| dataset.sha256));
                     let Ok(()) = evidence.run(folder.as_str(), &left, files, &Unkept);

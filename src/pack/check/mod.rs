@@ -17,6 +17,7 @@ mod policy;
 mod seal;
 mod source;
 mod stream;
+mod timestamp;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -35,13 +36,14 @@ use crate::pack::path::PackPath;
 use crate::pack::plan::{Answered, Conclusion};
 use crate::pack::result::{
     AnnexSummary, AttestationFacts, Check, FORMAT, Finding, How, PackFacts, Scope, SignOffFacts, SignerFacts,
-    SignerStatus, VerifyResult,
+    SignerStatus, TimestampFacts, VerifyResult,
 };
 use crate::pack::walk::{Entry, Walk, shown};
 use crate::report::Outcome;
 use crate::trust::{KeyId, TrustPolicy, VerifyingKey};
 use additions::Counted;
 use source::Source;
+use timestamp::Seen;
 
 /// A public key file is no longer than this.
 const MAX_SIGNER_BYTES: u64 = 4096;
@@ -178,6 +180,8 @@ fn checked(source: &mut dyn Source, options: &Options) -> VerifyResult {
         datasets: BTreeSet::new(),
         attestations: Vec::new(),
         sign_offs: Vec::new(),
+        timestamps: Vec::new(),
+        jobs: Vec::new(),
         signed: Vec::new(),
         answered: None,
         derived: false,
@@ -229,6 +233,9 @@ struct Checker<'a> {
     datasets: BTreeSet<Digest>,
     attestations: Vec<AttestationFacts>,
     sign_offs: Vec<SignOffFacts>,
+    timestamps: Vec<TimestampFacts>,
+    /// When each training command ran, as `bp` saw it.
+    jobs: Vec<Seen>,
     /// The same, for the answer to Annex IV.
     signed: Vec<Signoff>,
     /// The answer to Annex IV, where the evidence was judged again.
@@ -332,6 +339,7 @@ impl Checker<'_> {
             verdict_how: self.verdict_how,
             attestations: self.attestations,
             sign_offs: self.sign_offs,
+            timestamps: self.timestamps,
             counts: self.counts,
             manifest_sha256: self.manifest_sha256,
             annex: self.answered.as_ref().map(|answered| AnnexSummary::of(&answered.annex())),

@@ -13,6 +13,8 @@ use crate::pack::manifest::{Artifact, PackId, Statement};
 use crate::pack::path::PackPath;
 use crate::pack::result::How;
 use crate::trust::KeyId;
+use crate::trust::p256::CoVerifyingKey;
+use crate::trust::timestamp::Anchor;
 
 /// A pack, as the recipient names it: by the name in its manifest, or by the digest of that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,12 @@ pub struct Demands {
     pub max_age_seconds: Option<u64>,
     /// The oldest judge whose verdict is taken.
     pub minimum_judge: Option<semver::Version>,
+    /// Certificates of time-stamping authorities, beside those on the recipient's list.
+    pub authorities: Vec<Anchor>,
+    /// P-256 keys whose co-signatures are known to the recipient.
+    pub co_signers: Vec<CoVerifyingKey>,
+    /// The latest time by which the pack has to have been there, as a trusted token says.
+    pub stamped_by: Option<Moment>,
     /// The key under which the one who checks will sign what came of it.
     pub verifier: Option<KeyId>,
 }
@@ -120,6 +128,7 @@ impl Checker<'_> {
         for (kind, wanted, found) in [
             ("attestations by other listed verifiers", requires.verifiers, counted.verifiers.len()),
             ("sign-offs by other listed persons", requires.signoffs, counted.persons.len()),
+            ("time stamps of authorities that you named", requires.timestamps, counted.authorities.len()),
         ] {
             if wanted > 0 {
                 count += 1;
@@ -134,6 +143,18 @@ impl Checker<'_> {
             if !counted.predicates.contains(predicate.as_str()) {
                 let message = format!("no statement of type {predicate:?} by a key that you believe");
                 self.find(&law::POLICY_PREDICATE, ".", message);
+            }
+        }
+        let within = requires.timestamp_within_days.and_then(|days| {
+            Moment::from_unix_seconds(statement.created_at.unix_seconds() + i64::from(days) * 86_400)
+        });
+        for latest in [demands.stamped_by, within].into_iter().flatten() {
+            count += 1;
+            if counted.stamped_at.is_none_or(|at| at > latest) {
+                let found = counted.stamped_at;
+                let found =
+                    found.map_or_else(|| "no trusted token".to_owned(), |at| format!("stamped at {at}"));
+                self.find(&law::TIMESTAMP_TOO_LATE, ".", format!("{found}; {latest} is the latest"));
             }
         }
         if count > 0 {

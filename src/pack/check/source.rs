@@ -61,6 +61,7 @@ impl Task {
                 Place::Suite
                 | Place::Selection
                 | Place::Freeze
+                | Place::FreezeToken
                 | Place::RunEvidence(_)
                 | Place::Provider(_)
                 | Place::Parent

@@ -11,7 +11,8 @@ pub(crate) use pack::{
 };
 pub(crate) use step::{Beacon, Manner, ProfileName, Published, StatName, Step, StepVerify};
 pub(crate) use trust::{
-    Attest, Demanded, Keys, Receipt, ReceiptCheck, Signoff, SignoffAdd, Trust, TrustAdd, TrustList, Trusting,
+    Attest, Demanded, Keys, Receipt, ReceiptCheck, Signoff, SignoffAdd, Timestamp, TimestampAttach, Trust,
+    TrustAdd, TrustList, Trusting,
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -144,6 +145,9 @@ pub(crate) enum Command {
     /// Sign a pack off as a person, or show who signed what.
     #[command(subcommand)]
     Signoff(Signoff),
+    /// Time stamps (RFC 3161): when a pack, or the freeze of a suite, was there.
+    #[command(subcommand)]
+    Timestamp(Timestamp),
     /// Receipts of checks.
     #[command(subcommand)]
     Receipt(Receipt),

@@ -38,6 +38,15 @@ pub(crate) struct Demanded {
     /// The oldest judge whose verdict you take.
     #[arg(long, value_name = "VERSION")]
     pub(crate) judge: Option<String>,
+    /// A certificate of a time-stamping authority that you believe, PEM; a file may hold several (repeatable).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tsa_root: Vec<PathBuf>,
+    /// The latest time by which the pack has to have been there, by a time stamp that you believe.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) stamped_by: Option<String>,
+    /// A P-256 key whose co-signature you know: a public key in PEM (repeatable).
+    #[arg(long, value_name = "KEY")]
+    pub(crate) co_signer: Vec<PathBuf>,
     /// How long checking may take: 10m or 45s. After that nothing is said but that.
     #[arg(long, value_name = "TIME")]
     pub(crate) budget: Option<String>,
@@ -111,7 +120,8 @@ pub(crate) enum Trust {
     #[command(after_help = "Examples:
   bp trust add seal.pub.pem --name \"ACME release\" --role seal
   bp trust add jane.pub.pem --name \"Jane Doe\" --role signoff --valid-until 2027-12-31T00:00:00Z
-  bp trust add --rotation rotation.dsse.json")]
+  bp trust add --rotation rotation.dsse.json
+  bp trust add --tsa-root authority.pem --name \"ACME time\"")]
     Add(TrustAdd),
     /// Stop to believe a key; it stays on the list with the reason.
     #[command(after_help = "Example:\n  bp trust revoke KEY-ID --reason \"laptop stolen\"")]
@@ -152,7 +162,7 @@ pub(crate) struct TrustList {
 #[derive(Debug, Args)]
 pub(crate) struct TrustAdd {
     /// The public key, PEM.
-    #[arg(value_name = "KEY", required_unless_present = "rotation", requires_all = ["name", "role"])]
+    #[arg(value_name = "KEY", required_unless_present_any = ["rotation", "tsa_root"], requires_all = ["name", "role"])]
     pub(crate) key: Option<PathBuf>,
     /// Whose it is, in your words.
     #[arg(long, value_name = "TEXT")]
@@ -169,8 +179,49 @@ pub(crate) struct TrustAdd {
     /// A statement by which a listed key names its successor, instead of a key.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "name", "role", "valid_from", "valid_until"])]
     pub(crate) rotation: Option<PathBuf>,
+    /// Certificates above the keys of a time-stamping authority, PEM, instead of a key.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "role", "valid_from", "valid_until", "rotation"])]
+    pub(crate) tsa_root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) list: TrustList,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Timestamp {
+    /// Write what an authority is asked: to stamp the manifest of a pack, or the freeze of a suite.
+    #[command(after_help = "Example:
+  bp timestamp request packs/nightly
+  curl -H 'Content-Type: application/timestamp-query' --data-binary @packs/nightly.tsq \\
+    https://tsa.example/ > nightly.tsr
+  bp timestamp attach packs/nightly nightly.tsr --request packs/nightly.tsq")]
+    Request {
+        /// The pack's folder, or the freeze that `bp pack suite freeze` made.
+        #[arg(value_name = "PACK|FREEZE")]
+        what: PathBuf,
+        /// Where to write the request; by default beside it, with `.tsq` after its name. No file is replaced.
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Put an authority's token beside what it stamps, once it holds. What was sealed does not change.
+    #[command(after_help = "Example:
+  bp timestamp attach packs/nightly nightly.tsr --request packs/nightly.tsq --tsa-root authority.pem")]
+    Attach(TimestampAttach),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TimestampAttach {
+    /// The pack's folder, or the freeze that `bp pack suite freeze` made.
+    #[arg(value_name = "PACK|FREEZE")]
+    pub(crate) what: PathBuf,
+    /// The authority's reply, or the token in it.
+    #[arg(value_name = "TOKEN")]
+    pub(crate) token: PathBuf,
+    /// The request; a token that answers another one is refused.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request: Option<PathBuf>,
+    /// A certificate of the authority, PEM; a token that none of those named vouches for is refused (repeatable).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tsa_root: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -179,10 +230,13 @@ pub(crate) struct Attest {
     #[arg(value_name = "PACK")]
     pub(crate) pack: PathBuf,
     /// Check the pack and sign what that came to, with a verifier's key; without one, print what is attested.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "signing")]
     pub(crate) key: Option<PathBuf>,
+    /// Check the pack and sign its manifest with a P-256 key, for tools that take no Ed25519.
+    #[arg(long, value_name = "FILE", group = "signing")]
+    pub(crate) p256: Option<PathBuf>,
     /// Demand a pass, a seal by a signer you trust, and no warning.
-    #[arg(long, requires = "key")]
+    #[arg(long, requires = "signing")]
     pub(crate) strict: bool,
     /// The time of the check; by default `SOURCE_DATE_EPOCH`, else now.
     #[arg(long, value_name = "TIME", requires = "key")]

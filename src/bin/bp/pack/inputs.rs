@@ -7,9 +7,10 @@ use bp::error::{self, Failure};
 use bp::pack::plan::{InputKind, Stem};
 use bp::pack::suite::SuiteError;
 use bp::pack::{Demand, Freeze, Selection, Suite};
+use bp::trust::timestamp::{Token, TokenError};
 
 use super::bundled;
-use crate::source;
+use crate::{source, timestamp};
 
 /// A real step, recorded from a JAX training loop: what is packed when nothing is named.
 const BUILT_IN: (&str, &[u8]) =
@@ -58,8 +59,8 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
 /// A suite as it was named, and the inputs of the scenarios that were selected and are there.
 pub(super) struct Demanded {
     pub(super) bytes: Vec<u8>,
-    /// The bytes of its freeze.
-    pub(super) freeze: Option<Vec<u8>>,
+    /// The bytes of its freeze, and of the token over that.
+    pub(super) freeze: Option<(Vec<u8>, Option<Vec<u8>>)>,
     pub(super) demand: Demand,
     pub(super) inputs: Vec<Input>,
     /// Inputs that cannot be read, and why.
@@ -106,10 +107,26 @@ impl Demanded {
                 Failure::new(&error::SUITE_INVALID, format!("{}: no freeze: {error}", file.display()))
                     .hint("`bp pack suite freeze FILE` makes one")
             })?;
-            (self.demand.freeze, self.freeze) = (Some(freeze), Some(bytes));
+            let token = token(&timestamp::of_freeze(file), &freeze)?;
+            let stored = token.as_ref().map(|token| token.to_bytes().to_vec());
+            (self.demand.freeze, self.freeze) = (Some(freeze.stamped(token)), Some((bytes, stored)));
         }
         Ok(self)
     }
+}
+
+/// The token over a freeze, where one lies beside it.
+fn token(file: &Path, freeze: &Freeze) -> Result<Option<Token>, Failure> {
+    if file.symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let refused = |error: TokenError| {
+        Failure::new(&error::STATEMENT_ERROR, format!("{}: {error}", file.display()))
+            .hint("take it away, or `bp timestamp attach` another")
+    };
+    let token = Token::parse(&source::bytes(file)?).map_err(refused)?;
+    token.claim(&freeze.sha256()).map_err(refused)?;
+    Ok(Some(token))
 }
 
 impl Origin {

@@ -163,7 +163,8 @@ fn pack(
     if let Some(Demanded { bytes, freeze, demand, .. }) = demanded {
         kept_to(&demand, &terms, &evidence)?;
         let selection = demand.selection.to_bytes();
-        let files = stage.demand(&bytes, &selection, freeze.as_deref()).map_err(|error| failure(&error))?;
+        let frozen = freeze.as_ref().map(|(freeze, token)| (freeze.as_slice(), token.as_deref()));
+        let files = stage.demand(&bytes, &selection, frozen).map_err(|error| failure(&error))?;
         evidence.demand(demand, files);
     }
     if !papers.is_empty() {
@@ -191,7 +192,12 @@ fn pack(
 fn kept_to(demand: &Demand, terms: &Terms, evidence: &Evidence) -> Result<(), Failure> {
     let Some(freeze) = &demand.freeze else { return Ok(()) };
     let claim = freeze.claim();
-    let differences = claim.differences(demand, &terms.judge, &terms.created_at, |stem| evidence.input(stem));
+    let mut differences =
+        claim.differences(demand, &terms.judge, &terms.created_at, |stem| evidence.input(stem));
+    let stamped = freeze.token().and_then(|token| token.claim(&freeze.sha256()).ok());
+    if let Some(stamped) = stamped.filter(|stamped| stamped.bounds().0 > terms.created_at) {
+        differences.push(format!("its token is of {}, after the pack is made", stamped.at));
+    }
     match differences.as_slice() {
         [] => Ok(()),
         all => {
