@@ -71,7 +71,7 @@ fn sent(seed: u8, length: usize) -> Sent {
         media_type: "application/gzip",
         file_name: "a.tar.gz".to_owned(),
         manifest: format!("{{\"seed\":{seed}}}").into_bytes(),
-        statement: Some(Source::of(&statement).unwrap()),
+        statement: Some((".dsse.json", Source::of(&statement).unwrap())),
     };
     Sent { _folder: folder, bytes, parcel }
 }
@@ -220,6 +220,14 @@ fn what_does_not_verify_is_not_pulled_and_what_cannot_be_stored_leaves_the_pack(
     let (status, _, told) = ran(&mut bp(home, &run));
     assert!(status == 2 && told.contains("packs/second"), "{told}");
     assert_eq!(ran(&mut bp(home, &["pack", "verify", "--strict", "packs/second"])).0, 0);
+    // A job that failed ends with its own status, whatever came of storing.
+    let run = [
+        "pack", "run", "--out", "packs", "--name", "third", "--push", &nowhere, "--", "/bin/sh", "-c",
+        "exit 7",
+    ];
+    let (status, _, told) = ran(&mut bp(home, &run));
+    assert!(status == 7 && told.contains("packs/third") && told.contains("nowhere"), "{told}");
+    assert_eq!(ran(&mut bp(home, &["--json", "pack", "verify", "packs/third"])).0, 0);
 }
 
 #[test]
@@ -503,6 +511,27 @@ fn s3_is_asked_for_a_name_on_the_condition_that_nothing_has_it() {
     let puts: Vec<&String> = seen.iter().filter(|head| head.starts_with("PUT ")).collect();
     assert!(puts.len() >= 2 && puts.iter().all(|head| head.contains("if-none-match: *")), "{puts:?}");
     assert!(puts.iter().all(|head| head.contains("x-amz-checksum-sha256: ")), "the server may check it too");
+}
+
+#[test]
+fn google_is_asked_for_a_name_on_the_condition_that_nothing_has_it() {
+    let small = Small::start(true, vec![]);
+    let url = format!("http://127.0.0.1:{}", small.port);
+    let settings = settings(&[("GOOGLE_BASE_URL", &url), ("GOOGLE_SKIP_SIGNATURE", "true")]);
+    let store = store("gs://bucket/x", &settings);
+    two_at_once(&store, "c.tar.gz", &sent(1, 50_000), &sent(2, 50_000));
+    assert!(matches!(read(&store, "d.tar.gz"), Err(StoreError::NotFound { .. })));
+    let seen = small.seen.lock().unwrap();
+    let mut puts = seen.iter().filter(|head| head.starts_with("PUT "));
+    assert!(puts.all(|head| head.contains("x-goog-if-generation-match: 0")), "{seen:?}");
+}
+
+#[test]
+fn a_name_says_archive_to_stores_as_it_does_to_packs() {
+    for name in ["a.tar.gz", "a.tgz", "a.tar.zst", "a.tar", "a.gz", ".tar.gz", "a.tar.gz.dsse.json", "a"] {
+        let packs = bp::pack::archive::Codec::of_name(Path::new(name));
+        assert_eq!(bp::store::stem(name).is_some(), packs.is_some(), "{name}");
+    }
 }
 
 #[test]

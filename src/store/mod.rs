@@ -23,13 +23,10 @@ pub use error::StoreError;
 pub use reading::{Failure, Reading};
 pub use settings::{Patience, Settings};
 pub use source::{Source, Watch, Watched};
-pub use url::{Scheme, Url, UrlError};
+pub use url::{Scheme, Url, UrlError, stem};
 
 use crate::digest::Digest;
 use crate::moment::Moment;
-
-/// What the name of the statement beside an archive ends in.
-const BESIDE: &str = ".dsse.json";
 
 /// Something in a store, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +79,8 @@ pub struct Parcel {
     pub file_name: String,
     /// The manifest of the pack in it.
     pub manifest: Vec<u8>,
-    /// The signed statement about it.
-    pub statement: Option<Source>,
+    /// The signed statement about it, and what its name has that the archive's has not.
+    pub statement: Option<(&'static str, Source)>,
 }
 
 /// What is looked at of an archive to tell what its pack says.
@@ -138,7 +135,7 @@ impl Store {
         let mut names = match &self.kind {
             Kind::Objects(objects) => {
                 let mut names = objects.names()?;
-                names.retain(|named| url::is_archive(&named.name) && !named.name.starts_with('.'));
+                names.retain(|named| stem(&named.name).is_some() && !named.name.starts_with('.'));
                 names
             }
             Kind::Registry(registry) => registry.tags()?,
@@ -192,15 +189,14 @@ impl Store {
             }
         };
         let was_there = self.put(objects.as_ref(), name, &parcel.archive)?;
-        let beside = format!("{name}{BESIDE}");
-        if let Some(statement) = &parcel.statement {
+        let mut names = vec![name.to_owned()];
+        if let Some((ending, statement)) = &parcel.statement {
+            let beside = format!("{name}{ending}");
             self.put(objects.as_ref(), &beside, statement)?;
+            names.push(beside);
         }
         if let Some(until) = until {
-            objects.retain(name, until)?;
-            if parcel.statement.is_some() {
-                objects.retain(&beside, until)?;
-            }
+            names.iter().try_for_each(|name| objects.retain(name, until))?;
         }
         Ok(Pushed { place, was_there })
     }

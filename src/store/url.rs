@@ -99,7 +99,7 @@ impl Url {
                 None => name.split_once(':').map(|(_, tag)| tag),
             };
         }
-        is_archive(name).then_some(name)
+        stem(name).map(|_| name)
     }
 
     /// The folder that it names, or in which the archive that it names lies. Of a registry, the repository.
@@ -147,9 +147,10 @@ impl Url {
     }
 }
 
-/// Whether something is named as archives are.
-pub(super) fn is_archive(name: &str) -> bool {
-    ARCHIVES.iter().any(|end| name.strip_suffix(end).is_some_and(|stem| !stem.is_empty()))
+/// The name of an archive without what says that it is one; none where nothing does.
+#[must_use]
+pub fn stem(name: &str) -> Option<&str> {
+    ARCHIVES.iter().find_map(|end| name.strip_suffix(end)).filter(|stem| !stem.is_empty())
 }
 
 /// Whether `host:port` is this machine.

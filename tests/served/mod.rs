@@ -198,12 +198,14 @@ fn serve(
     }
     if method == "PUT" {
         let mut files = files.lock().unwrap();
-        let taken = header("if-none-match").is_some() && files.contains_key(&path);
+        let conditions = ["if-none-match", "x-goog-if-generation-match"];
+        let is_conditional = conditions.iter().any(|name| header(name).is_some());
+        let taken = is_conditional && files.contains_key(&path);
         if !taken {
             files.insert(path, body);
         }
         let status = if taken { "412 Taken" } else { "201 Created" };
-        return write!(out, "HTTP/1.1 {status}\r\netag: \"one\"\r\n{empty}");
+        return write!(out, "HTTP/1.1 {status}\r\netag: \"one\"\r\nx-goog-generation: 1\r\n{empty}");
     }
     let Some(mut bytes) = files.lock().unwrap().get(&path).cloned() else {
         return write!(out, "HTTP/1.1 404 Nothing\r\n{empty}");
@@ -271,9 +273,11 @@ impl Wire {
                     thread::spawn(move || {
                         let mut left = cut;
                         let mut buffer = vec![0; 1 << 16];
-                        while let Ok(read @ 1..) = from.read(&mut buffer) {
+                        while left > 0
+                            && let Ok(read @ 1..) = from.read(&mut buffer)
+                        {
                             let read = left.min(read as u64);
-                            if read == 0 || to.write_all(&buffer[..usize::try_from(read).unwrap()]).is_err() {
+                            if to.write_all(&buffer[..usize::try_from(read).unwrap()]).is_err() {
                                 break;
                             }
                             left -= read;

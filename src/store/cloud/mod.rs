@@ -149,7 +149,10 @@ impl Cloud {
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
                 StoreError::Denied { place, reason: reason("no further word") }
             }
-            _ => noted.unwrap_or_else(|| StoreError::Answer { place, reason: incomplete(error) }),
+            _ => noted.unwrap_or_else(|| {
+                let reason = "with something that cannot be understood".to_owned();
+                StoreError::Answer { place, reason }
+            }),
         }
     }
 
@@ -173,7 +176,10 @@ impl Cloud {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.runtime.block_on(self.objects.put_opts(key, bytes.into(), options)) {
             Ok(_) => Ok(Creation::Created),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Creation::Taken),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
+                drop(self.service.take());
+                Ok(Creation::Taken)
+            }
             Err(error) => Err(self.unmade(name, &error)),
         }
     }
@@ -196,7 +202,8 @@ impl Objects for Cloud {
         // Not every store that speaks these protocols keeps to the condition; none is asked to where an object is.
         match self.runtime.block_on(self.objects.head(&key)) {
             Ok(_) => return Ok(Creation::Taken),
-            Err(Error::NotFound { .. }) => {}
+            // Who may read and write but not list is told of nothing that it is not there.
+            Err(Error::NotFound { .. } | Error::PermissionDenied { .. }) => drop(self.service.take()),
             Err(error) => return Err(self.failed(name, &error)),
         }
         if source.size_bytes <= PART_BYTES {

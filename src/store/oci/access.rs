@@ -14,12 +14,17 @@ use crate::store::url::{Url, is_loopback};
 pub(super) struct Access {
     /// `user:password` in base64.
     basic: Option<String>,
+    /// Whether the registry is this machine, so that what gives tokens may be too.
+    is_loopback: bool,
 }
 
 impl Access {
     /// From `DOCKER_AUTH_CONFIG`, the text of a `config.json` of Docker.
     pub(super) fn of(url: &Url, settings: &Settings) -> Result<Self, StoreError> {
-        let Some(text) = settings.variable("DOCKER_AUTH_CONFIG") else { return Ok(Self { basic: None }) };
+        let is_loopback = url.is_loopback();
+        let Some(text) = settings.variable("DOCKER_AUTH_CONFIG") else {
+            return Ok(Self { basic: None, is_loopback });
+        };
         let document = crate::json::parse(text.as_bytes()).map_err(|_| StoreError::Settings {
             place: url.to_string(),
             what: "what Docker keeps of registries (DOCKER_AUTH_CONFIG, or its config.json) is not JSON"
@@ -28,7 +33,7 @@ impl Access {
         let host = url.authority();
         let entry = [host.to_owned(), format!("https://{host}"), format!("https://{host}/v1/")];
         let entry = entry.iter().map(|name| &document["auths"][name]).find(|entry| entry.is_object());
-        Ok(Self { basic: entry.and_then(basic) })
+        Ok(Self { basic: entry.and_then(basic), is_loopback })
     }
 
     /// What answers the challenge of a registry; none where nothing can.
@@ -46,33 +51,42 @@ impl Access {
                 return Ok(basic);
             }
             if kind.eq_ignore_ascii_case("bearer") {
-                return token(client, place, rest, basic.as_deref()).map(Some);
+                return self.token(client, place, rest, basic.as_deref()).map(Some);
             }
         }
         Ok(None)
     }
-}
 
-/// Asks the server that the registry names for a token.
-fn token(client: &Client, place: &str, challenge: &str, basic: Option<&str>) -> Result<String, StoreError> {
-    let odd = |reason: &str| StoreError::Answer { place: place.to_owned(), reason: reason.to_owned() };
-    let realm = parameter(challenge, "realm").ok_or_else(|| odd("401 without saying who gives tokens"))?;
-    let authority =
-        realm.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
-    if !(realm.starts_with("https://") || realm.starts_with("http://") && is_loopback(authority)) {
-        return Err(odd("401, and names a server without TLS for tokens"));
-    }
-    let mut uri = realm.to_owned();
-    for name in ["service", "scope"] {
-        if let Some(value) = parameter(challenge, name) {
-            uri.push(if uri.contains('?') { '&' } else { '?' });
-            uri.extend([name, "=", &escaped(value)]);
+    /// Asks the server that the registry names for a token.
+    fn token(
+        &self,
+        client: &Client,
+        place: &str,
+        challenge: &str,
+        basic: Option<&str>,
+    ) -> Result<String, StoreError> {
+        let odd = |reason: &str| StoreError::Answer { place: place.to_owned(), reason: reason.to_owned() };
+        let realm =
+            parameter(challenge, "realm").ok_or_else(|| odd("401 without saying who gives tokens"))?;
+        let authority =
+            realm.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+        if !(realm.starts_with("https://")
+            || realm.starts_with("http://") && self.is_loopback && is_loopback(authority))
+        {
+            return Err(odd("401, and names a server without TLS for tokens"));
         }
+        let mut uri = realm.to_owned();
+        for name in ["service", "scope"] {
+            if let Some(value) = parameter(challenge, name) {
+                uri.push(if uri.contains('?') { '&' } else { '?' });
+                uri.extend([name, "=", &escaped(value)]);
+            }
+        }
+        let whole = client.whole(place, &Ask::get(uri).authorization(basic))?;
+        let document = whole.fine(place)?.document(place)?;
+        let token = ["token", "access_token"].iter().find_map(|name| document[*name].as_str());
+        Ok(format!("Bearer {}", token.ok_or_else(|| odd("with no token"))?))
     }
-    let whole = client.whole(place, &Ask::get(uri).authorization(basic))?;
-    let document = whole.fine(place)?.document(place)?;
-    let token = ["token", "access_token"].iter().find_map(|name| document[*name].as_str());
-    Ok(format!("Bearer {}", token.ok_or_else(|| odd("with no token"))?))
 }
 
 /// The value of `name="value"` in a challenge.

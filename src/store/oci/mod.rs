@@ -144,10 +144,10 @@ impl Registry {
                 _ => return Err(StoreError::Taken { place }),
             }
         }
-        if let Some(statement) = &parcel.statement {
+        if let Some((ending, statement)) = &parcel.statement {
             let subject =
                 Descriptor { media_type: IMAGE.to_owned(), digest: ours, size_bytes: manifest.len() as u64 };
-            self.refer(&place, &subject, statement, &parcel.file_name)?;
+            self.refer(&place, &subject, statement, &format!("{}{ending}", parcel.file_name))?;
         }
         Ok(there.is_some())
     }
@@ -169,7 +169,7 @@ impl Registry {
             "mediaType": IMAGE,
             "artifactType": STATEMENT,
             "config": config.json(),
-            "layers": [annotated(&layer, &format!("{name}{}", super::BESIDE))],
+            "layers": [annotated(&layer, name)],
             "subject": subject.json(),
         });
         let referrer = referrer.to_string().into_bytes();

@@ -8,7 +8,7 @@ use bp::error::{self, Code, Failure};
 use bp::pack::archive::{self, Codec, Written, statement};
 use bp::pack::check::{self, Limits, Options};
 use bp::pack::{Moment, VerifyResult};
-use bp::store::{Parcel, Pushed, Scheme, Settings, Source, Store, StoreError, Url, Watch};
+use bp::store::{Parcel, Pushed, Scheme, Settings, Source, Store, StoreError, Url, Watch, stem};
 use bp::trust::key::SigningKey;
 use jiff::ToSpan as _;
 use serde_json::json;
@@ -136,7 +136,7 @@ impl Target {
         let archive = Source::of(file).map_err(|error| failure(&error))?;
         let beside = file.with_file_name(format!("{own}{}", statement::BESIDE));
         let beside = beside.symlink_metadata().is_ok().then_some(beside);
-        let name = stem(&own).to_owned();
+        let name = stem(&own).unwrap_or(&own).to_owned();
         self.send(&name, archive, codec, own, beside.as_deref(), until, output)
     }
 
@@ -166,6 +166,7 @@ impl Target {
         let manifest =
             archive::manifest(opened).map_err(|error| Failure::of(&error::PACK_UNREADABLE, &error))?;
         let statement = statement.map(Source::of).transpose().map_err(|error| failure(&error))?;
+        let statement = statement.map(|statement| (statement::BESIDE, statement));
         let archive = archive.watched(Watch::new(progress.counter()));
         let parcel = Parcel { archive, media_type: codec.media_type(), file_name, manifest, statement };
         self.store.push(&there, &parcel, until).map_err(|error| failure(&error))
@@ -177,12 +178,6 @@ fn codec(file: &Path) -> Result<Codec, Failure> {
         let message = format!("{}: an archive's name ends in .tar.gz or .tar.zst", file.display());
         Failure::new(&error::INVALID_FLAG, message)
     })
-}
-
-/// An archive's name without what says that it is one.
-fn stem(name: &str) -> &str {
-    let ends = [".tar.gz", ".tgz", ".tar.zst"];
-    ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
 pub(super) fn push(arguments: &PackPush, output: &Output) -> Run {
@@ -257,7 +252,8 @@ pub(super) fn pull(arguments: &PackPull, output: &Output) -> Run {
         ..trusting::options(&arguments.trusting)?
     };
     let reading = reading(&url)?;
-    let name = stem(url.archive().unwrap_or_default()).replace(':', "-");
+    let archive = url.archive().unwrap_or_default();
+    let name = stem(archive).unwrap_or(archive).replace(':', "-");
     let target = arguments.dir.clone().unwrap_or_else(|| Path::new("packs").join(name));
     let parent = bp::persist::parent_of(&target);
     let name = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();
