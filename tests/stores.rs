@@ -178,6 +178,22 @@ fn a_job_ends_with_its_evidence_stored_and_a_stranger_gets_it() {
     assert_eq!((status, pulled.as_str()), (0, "got/it\n"));
     assert_eq!(ran(&mut bp(home, &["pack", "verify", "--strict", "got/it"])).0, 0);
     assert_eq!(fs::read_dir(home.join("got")).unwrap().count(), 1, "nothing else is left");
+    // What a store cannot keep, it is not given; a time that is past keeps nothing.
+    for (flag, value, code) in [
+        ("--retention", "annex-iv", "STORE_UNSUPPORTED"),
+        ("--retain-until", "2001-01-01T00:00:00Z", "INVALID_TIME"),
+    ] {
+        let kept = format!("{url}/kept");
+        let (_, told, _) =
+            ran(&mut bp(home, &["--json", "pack", "push", flag, value, "packs/nightly", &kept]));
+        assert!(told.contains(code) && !home.join("store/kept").exists(), "{told}");
+    }
+    // An archive goes as it is, with what lies beside it.
+    assert_eq!(ran(&mut bp(home, &["pack", "archive", "packs/nightly", "-o", "as-zstd.tar.zst"])).0, 0);
+    assert_eq!(ran(&mut bp(home, &["pack", "push", "as-zstd.tar.zst", &format!("{url}/zstd")])).0, 0);
+    for name in ["as-zstd.tar.zst", "as-zstd.tar.zst.dsse.json"] {
+        assert_eq!(fs::read(home.join(name)).unwrap(), fs::read(home.join("store/zstd").join(name)).unwrap());
+    }
     // Again it is there; under another's name it is refused, and so is the pull of a name that is taken.
     let push = |url: &str| ran(&mut bp(home, &["--json", "pack", "push", "packs/nightly", url]));
     let (status, told, _) = push(&url);
@@ -517,7 +533,7 @@ fn s3_is_asked_for_a_name_on_the_condition_that_nothing_has_it() {
 fn google_is_asked_for_a_name_on_the_condition_that_nothing_has_it() {
     let small = Small::start(true, vec![]);
     let url = format!("http://127.0.0.1:{}", small.port);
-    let settings = settings(&[("GOOGLE_BASE_URL", &url), ("GOOGLE_SKIP_SIGNATURE", "true")]);
+    let settings = settings(&[("GOOGLE_BASE_URL", &url), ("GOOGLE_BEARER_TOKEN", SECRET)]);
     let store = store("gs://bucket/x", &settings);
     two_at_once(&store, "c.tar.gz", &sent(1, 50_000), &sent(2, 50_000));
     assert!(matches!(read(&store, "d.tar.gz"), Err(StoreError::NotFound { .. })));

@@ -233,7 +233,7 @@ fn serve(
     let length = part.len();
     write!(
         out,
-        "HTTP/1.1 {status}\r\netag: \"{tag}\"\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        "HTTP/1.1 {status}\r\netag: \"{tag}\"\r\nlast-modified: Sat, 31 Jan 2026 12:00:00 GMT\r\nx-goog-generation: 1\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
     )?;
     if method == "HEAD" {
         return Ok(());
