@@ -140,6 +140,36 @@ codes! {
     PACK_UNREADABLE 2 false
         "There is no pack there that could be opened."
         "Name the pack's folder, the one that holds manifest.json.";
+    STORE_URL_INVALID 3 false
+        "That is no URL of a store, or one in which a secret stands."
+        "Name a bucket, folder, repository or archive; credentials come from the environment alone.";
+    STORE_UNSUPPORTED 2 false
+        "The store cannot do that."
+        "Choose a store that can; the message says what this one lacks.";
+    STORE_NOT_SET_UP 2 false
+        "The environment does not say what the store needs."
+        "Set the variables that the store's own programs read: see docs/stores.md.";
+    STORE_NOT_FOUND 2 false
+        "There is nothing of that name in the store."
+        "`bp pack list URL` tells what is there.";
+    STORE_DENIED 2 false
+        "The store does not let these credentials do that."
+        "Check the variables of the environment, when they end, and what the account may do.";
+    STORE_NAME_TAKEN 2 false
+        "Other bytes stand under that name; nothing in a store is ever replaced."
+        "Push under another name; `bp pack list URL` tells what is there.";
+    STORE_REFUSED 2 false
+        "The store answered with an error that another try would not change."
+        "Look at the status and code in the message: a bucket that does not exist, a region, a size.";
+    STORE_UNREACHABLE 2 true
+        "The store could not be reached, or went away, as often as it was tried."
+        "Try again: what is stored already is not sent twice, and nothing stands half under its name.";
+    STORE_BYTES_DIFFER 1 false
+        "The store gives back other bytes than were sent."
+        "Do not rely on that object. Push under another name, and tell whoever runs the store.";
+    STORE_OBJECT_CHANGED 2 true
+        "What was read changed while it was read."
+        "Try again once nobody writes there.";
     RUN_NOT_COLLECTED 2 false
         "A run directory, or a data set of it, cannot be taken in."
         "See the message: a save that was not finished, or a place where programs keep credentials, is not collected from.";

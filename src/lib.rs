@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Small values stand below everything: [`digest`], [`json`], [`mod@pointer`], [`number`], [`schema`], [`error`],
-//! [`persist`], [`handle`], [`moment`]. The library opens files in [`pack`], [`run::collect`], [`trust`] and [`persist`] alone; it
-//! never reads a clock or the environment. ARCHITECTURE.md has the map and the invariants.
+//! [`persist`], [`handle`], [`moment`]. The library opens files in [`pack`], [`run::collect`], [`trust`], [`store`] and [`persist`] alone, sockets in [`store`];
+//! it never reads a clock or the environment. ARCHITECTURE.md has the map and the invariants.
 
 pub mod annex;
 pub mod author;
@@ -35,6 +35,7 @@ pub mod report;
 pub mod run;
 pub mod schema;
 pub mod step;
+pub mod store;
 pub mod tensor;
 pub mod trust;
 pub mod verify;

@@ -1,6 +1,7 @@
 //! Files that appear whole or not at all: written beside their place, synced, then linked or renamed into it.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -78,11 +79,9 @@ impl Staged {
     /// Whatever the file system reports.
     pub fn new(path: &Path, mode: u32) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-        let beside = parent_of(path).join(format!(".{name}.partial-{}", std::process::id()));
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        // By chance, not by process: machines and containers that share a folder have processes of equal numbers.
+        let chance = RandomState::new().build_hasher().finish();
+        let beside = parent_of(path).join(format!(".{name}.partial-{chance:016x}"));
         Ok(Self { file: open_new(&beside, mode)?, beside, path: path.to_owned() })
     }
 
@@ -213,6 +212,22 @@ mod tests {
         for kind in [io::ErrorKind::StorageFull, io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied] {
             assert_eq!(attempts(kind, 1), (None, 1), "{kind}");
         }
+    }
+
+    #[test]
+    fn of_two_that_stage_one_name_at_once_one_publishes() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("key");
+        let mut staged = [b"one", b"two"].map(|bytes| {
+            let mut staged = Staged::new(&path, 0o644).unwrap();
+            staged.write_all(bytes).unwrap();
+            staged
+        });
+        staged.reverse();
+        let published = staged.map(|staged| staged.publish_new().map_err(|error| error.kind()));
+        assert_eq!(published, [Ok(()), Err(io::ErrorKind::AlreadyExists)]);
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -87,11 +87,19 @@ impl Said {
         }
         let (_, bytes) = walk::read(dir, &PackPath::known(MANIFEST), size_bytes, true)
             .map_err(|(_, message)| SaidError::Unread(message))?;
-        let unsealed = Unsealed::parse(bytes)?;
+        Ok(Self { has_seal: dir.symlink_metadata(SEAL).is_ok(), ..Self::claim(bytes)? })
+    }
+
+    /// What a manifest says, without the pack around it: no seal was looked for.
+    ///
+    /// # Errors
+    /// [`SaidError`] when it is none.
+    pub fn claim(manifest: Vec<u8>) -> Result<Self, SaidError> {
+        let unsealed = Unsealed::parse(manifest)?;
         Ok(Self {
             manifest_sha256: unsealed.digest(),
             statement: unsealed.claim().clone(),
-            has_seal: dir.symlink_metadata(SEAL).is_ok(),
+            has_seal: false,
             documents: BTreeMap::new(),
             unread: Vec::new(),
         })

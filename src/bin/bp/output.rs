@@ -83,6 +83,11 @@ impl Output {
         Progress::new(self.quiet || self.json, what, length.map(|length| length as u64))
     }
 
+    /// Bytes that are under way.
+    pub(crate) fn transfer(&self, what: &str, size_bytes: Option<u64>) -> Progress {
+        Progress::bytes(self.quiet || self.json, what, size_bytes)
+    }
+
     fn tell(&self, text: &str) {
         let text = harmless(text.trim_end_matches('\n'));
         let text = if self.paints(&io::stderr()) { painted(&text) } else { text };

@@ -23,18 +23,29 @@ pub(crate) struct Progress {
 impl Progress {
     /// Of so many things, or of no number that is known. Silent, nothing is ever shown.
     pub(crate) fn new(silent: bool, what: &str, length: Option<u64>) -> Self {
+        let template =
+            if length.is_some() { "{msg} [{bar:30}] {pos}/{len}" } else { "{msg} {spinner} {elapsed}" };
+        Self::shown(silent, what, length, template)
+    }
+
+    /// Of so many bytes, with their rate and the time that remains.
+    pub(crate) fn bytes(silent: bool, what: &str, length: Option<u64>) -> Self {
+        let template = match length {
+            Some(_) => "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            None => "{msg} {spinner} {bytes} {bytes_per_sec}",
+        };
+        Self::shown(silent, what, length, template)
+    }
+
+    fn shown(silent: bool, what: &str, length: Option<u64>, template: &str) -> Self {
         let bar = ProgressBar::hidden();
         if silent || !io::stderr().is_terminal() {
             return Self { bar, going: None, waiting: None };
         }
-        let template = match length {
-            Some(length) => {
-                bar.set_length(length);
-                "{msg} [{bar:30}] {pos}/{len}"
-            }
-            None => "{msg} {spinner} {elapsed}",
-        };
-        let style = ProgressStyle::with_template(template).expect("the template is one of two");
+        if let Some(length) = length {
+            bar.set_length(length);
+        }
+        let style = ProgressStyle::with_template(template).expect("the template is one of those above");
         bar.set_style(style.progress_chars("=> "));
         bar.set_message(what.to_owned());
         let (going, gone) = mpsc::channel();
@@ -51,6 +62,12 @@ impl Progress {
     /// One more is done.
     pub(crate) fn one(&self) {
         self.bar.inc(1);
+    }
+
+    /// What counts more as they are done, from wherever that is.
+    pub(crate) fn counter(&self) -> impl Fn(u64) + Send + Sync + 'static + use<> {
+        let bar = self.bar.clone();
+        move |more| bar.inc(more)
     }
 }
 

@@ -90,6 +90,12 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// All variables of the environment that are text.
+pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 /// The folder of `bp`'s own files by the platform's convention: the default key and the trust list.
 pub(crate) fn home() -> Result<PathBuf, Failure> {
     use etcetera::BaseStrategy as _;

@@ -10,6 +10,7 @@
 
 mod codec;
 mod extract;
+mod glimpse;
 mod header;
 mod read;
 pub mod statement;
@@ -18,6 +19,7 @@ mod write;
 pub use codec::Codec;
 pub(super) use codec::Decoder;
 pub use extract::{ExtractError, extract};
+pub use glimpse::{GlimpseError, manifest};
 pub(super) use read::{Entries, File, broken};
 pub use write::{ArchiveError, Written, create, write};
 

@@ -7,7 +7,8 @@ mod step;
 mod trust;
 
 pub(crate) use pack::{
-    Format, Pack, PackArchive, PackExtract, PackRun, PackShow, PackSuite, PackVerify, SuiteFreeze,
+    Format, Pack, PackArchive, PackExtract, PackPull, PackPush, PackRun, PackShow, PackSuite, PackVerify,
+    Retention, SuiteFreeze,
 };
 pub(crate) use step::{Beacon, Manner, ProfileName, Published, StatName, Step, StepVerify};
 pub(crate) use trust::{

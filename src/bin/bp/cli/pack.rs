@@ -22,6 +22,7 @@ pub(crate) enum Pack {
   bp pack verify --strict --format sarif packs/nightly > pack.sarif
   bp pack verify --only 'receipts/*' packs/nightly
   bp pack verify --strict nightly.tar.gz
+  bp pack verify --strict s3://evidence/2026/nightly.tar.gz
   zstd -dc old.tar.zst | gzip | bp pack verify -")]
     Verify(Box<PackVerify>),
     /// Tell what a pack says, without checking it.
@@ -41,14 +42,28 @@ Example:
         #[arg(value_name = "B")]
         b: PathBuf,
     },
-    /// List the packs of a folder, the oldest first: verdict, time, id, key, name.
-    #[command(after_help = "Example:
-  bp pack list packs")]
+    /// List the packs of a folder or store, the oldest first: verdict, time, id, key, name. Manifests alone are read.
+    #[command(after_help = "Examples:
+  bp pack list packs
+  bp pack list s3://evidence/2026")]
     List {
-        /// The folder that holds packs.
-        #[arg(value_name = "DIR", default_value = "packs")]
+        /// The folder that holds packs, or the URL of a store.
+        #[arg(value_name = "DIR|URL", default_value = "packs")]
         folder: PathBuf,
     },
+    /// Put a pack into a store: file://, s3://, gs://, az://, http(s)://, oci://, mlflow://.
+    #[command(after_help = "Credentials come from the environment, as the store's own programs read them.
+
+Examples:
+  bp pack push packs/nightly s3://evidence/2026/
+  bp pack push packs/nightly oci://registry.example/team/packs:nightly
+  bp pack push --retention annex-iv nightly.tar.zst s3://evidence/2026/nightly.tar.zst")]
+    Push(PackPush),
+    /// Get a pack from a store, if it verifies.
+    #[command(after_help = "Examples:
+  bp pack pull s3://evidence/2026/nightly.tar.gz
+  bp pack pull --strict --signer seal.pub.pem oci://registry.example/team/packs:nightly packs/nightly")]
+    Pull(PackPull),
     /// Write a pack as one file.
     #[command(after_help = "Examples:
   bp pack archive packs/nightly
@@ -152,6 +167,9 @@ pub(crate) struct PackRun {
     /// Write no seal.
     #[arg(long)]
     pub(crate) unsigned: bool,
+    /// Also put the pack into this store.
+    #[arg(long, value_name = "URL", conflicts_with = "dry_run")]
+    pub(crate) push: Option<String>,
     /// The time in the pack; by default `SOURCE_DATE_EPOCH`, else now.
     #[arg(long, value_name = "TIME")]
     pub(crate) created_at: Option<String>,
@@ -212,9 +230,56 @@ pub(crate) struct PackExtract {
     pub(crate) trusting: Trusting,
 }
 
+/// How long a store keeps an object whatever anyone asks of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Retention {
+    /// Ten years from now, as Article 18 of the EU AI Act has it of technical documentation.
+    AnnexIv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackPush {
+    /// The pack's folder, or an archive of it.
+    #[arg(value_name = "PACK")]
+    pub(crate) pack: PathBuf,
+    /// A folder of a store, or the name that the archive gets there.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Signs the statement beside the archive, as `bp pack archive` does; of an archive, the one beside it goes along.
+    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
+    pub(crate) key: Option<PathBuf>,
+    /// Write no statement.
+    #[arg(long)]
+    pub(crate) unsigned: bool,
+    /// Let the store keep the archive until then (S3 object lock, compliance mode): nobody can shorten it.
+    #[arg(long, value_name = "TIME", conflicts_with = "retention")]
+    pub(crate) retain_until: Option<String>,
+    /// As --retain-until, by what demands it.
+    #[arg(long, value_enum, value_name = "WHY")]
+    pub(crate) retention: Option<Retention>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackPull {
+    /// The archive in a store.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// The folder that the pack becomes; by default packs/ and the archive's name. A name that is taken is refused.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Demand a pass, a seal by a signer you trust, and no warning.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Accept a pack whose sealed verdict is not PASS, as evidence of that.
+    #[arg(long)]
+    pub(crate) allow_fail_verdict: bool,
+    #[command(flatten)]
+    pub(crate) trusting: Trusting,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PackVerify {
-    /// The pack's folder, an archive of it, or - for an archive from standard input.
+    /// The pack's folder, an archive of it, - for an archive from standard input, or the URL of an archive in a store.
     #[arg(value_name = "PACK")]
     pub(crate) pack: PathBuf,
     /// Demand a pass, a seal by a signer you trust, and no warning.

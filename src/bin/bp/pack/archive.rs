@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
+use bp::pack::VerifyResult;
 use bp::pack::archive::{self, ArchiveError, Codec, ExtractError, Written, statement};
 use bp::pack::check::{Limits, Options};
 use serde_json::json;
@@ -82,7 +83,7 @@ fn beside(pack: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-fn failure(error: &ArchiveError) -> Failure {
+pub(super) fn failure(error: &ArchiveError) -> Failure {
     let code = match error {
         ArchiveError::Open { .. } => &error::PACK_UNREADABLE,
         ArchiveError::Unsound { .. } | ArchiveError::Manifest(_) => &error::PACK_NOT_ARCHIVED,
@@ -98,8 +99,17 @@ pub(super) fn extract(arguments: &PackExtract, output: &Output) -> Run {
         allow_fail_verdict: arguments.allow_fail_verdict,
         ..trusting::options(&arguments.trusting)?
     };
-    let extracted = archive::extract(&arguments.archive, &arguments.dir, &options);
-    let (result, path) = extracted.map_err(|error| {
+    let (result, path) = extracted(&arguments.archive, &arguments.dir, &options)?;
+    taken(&result, &path, output)
+}
+
+/// Takes the pack out of an archive, if it verifies.
+pub(super) fn extracted(
+    file: &Path,
+    target: &Path,
+    options: &Options,
+) -> Result<(VerifyResult, PathBuf), Failure> {
+    archive::extract(file, target, options).map_err(|error| {
         let code = match &error {
             ExtractError::Open(_) => &error::PACK_UNREADABLE,
             ExtractError::Refused { .. } => &error::PACK_REFUSED,
@@ -107,12 +117,16 @@ pub(super) fn extract(arguments: &PackExtract, output: &Output) -> Run {
             ExtractError::Build(error) => return super::run::failure(error),
         };
         Failure::of(code, &error)
-    })?;
+    })
+}
+
+/// Tells of a pack that was taken.
+pub(super) fn taken(result: &VerifyResult, path: &Path, output: &Output) -> Run {
     if output.json {
-        output.envelope(&json!({ "ok": true, "pack": source::shown(&path), "result": result }))?;
+        output.envelope(&json!({ "ok": true, "pack": source::shown(path), "result": result }))?;
         return Ok(0);
     }
-    output.say(&bp::pack::text::render(&result));
+    output.say(&bp::pack::text::render(result));
     output.data(format!("{}\n", path.display()).as_bytes())?;
     Ok(0)
 }

@@ -1,7 +1,6 @@
-//! `pack show`, `diff` and `list`: what packs say, unchecked.
+//! `pack show` and `diff`: what packs say, unchecked.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bp::annex::ANNEX_JSON;
 use bp::error::{self, Failure};
@@ -11,9 +10,9 @@ use bp::pack::said::Said;
 use bp::report::{Long, fold};
 use serde_json::{Value, json};
 
+use crate::Run;
 use crate::cli::PackShow;
 use crate::output::Output;
-use crate::{Run, source};
 
 /// Changes of one kind that are told, unless all are asked for.
 const TOLD: usize = 12;
@@ -142,71 +141,6 @@ fn shown(value: &Value) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
-    }
-}
-
-pub(super) fn list(folder: &Path, output: &Output) -> Run {
-    let mut names: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| source::failure(folder, &error))? {
-        let path = entry.map_err(|error| source::failure(folder, &error))?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && path.is_dir() && path.join(bp::pack::MANIFEST).symlink_metadata().is_ok() {
-            names.push(path);
-        }
-    }
-    let mut packs: Vec<_> = names.into_iter().map(|path| (Said::manifest(&path), path)).collect();
-    let time = |said: &Result<Said, _>| {
-        said.as_ref().ok().map(|said: &Said| said.statement.created_at.unix_seconds())
-    };
-    packs.sort_by(|(one, at), (other, there)| time(one).cmp(&time(other)).then_with(|| at.cmp(there)));
-    if output.json {
-        let rows: Vec<Value> = packs.iter().map(|(said, path)| row(said.as_ref(), path)).collect();
-        output
-            .envelope(&json!({ "ok": true, "format": "bp-pack-list/1", "checked": false, "packs": rows }))?;
-        return Ok(0);
-    }
-    let mut lines = String::new();
-    for (said, path) in &packs {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // A name is data here: what in it could steer a terminal is told by its escape.
-        let name: String = name.chars().flat_map(char::escape_debug).collect();
-        match said {
-            Ok(said) => {
-                let Statement { verdict, created_at, pack_id, .. } = &said.statement;
-                let key = said
-                    .statement
-                    .key_id()
-                    .map_or_else(|| "unsealed".to_owned(), |key| key.to_string()[..8].to_owned());
-                let id = &pack_id.to_string()[..8];
-                let verdict = verdict.name();
-                let _ = writeln!(lines, "{verdict:<12} {created_at} {id} {key:<8} {name}");
-            }
-            Err(error) => output.say(&format!("[WARN] {name}: {error}")),
-        }
-    }
-    if packs.is_empty() {
-        output.say(&format!("no pack in {}", folder.display()));
-    }
-    output.data(lines.as_bytes())?;
-    Ok(0)
-}
-
-fn row(said: Result<&Said, &bp::pack::said::SaidError>, path: &Path) -> Value {
-    match said {
-        Ok(Said { statement, manifest_sha256, .. }) => json!({
-            "path": source::shown(path),
-            "pack_id": statement.pack_id,
-            "manifest_sha256": manifest_sha256,
-            "created_at": statement.created_at,
-            "verdict": statement.verdict,
-            "key_id": statement.key_id(),
-            "unread": null,
-        }),
-        Err(error) => json!({
-            "path": source::shown(path),
-            "pack_id": null, "manifest_sha256": null, "created_at": null, "verdict": null, "key_id": null,
-            "unread": error.to_string(),
-        }),
     }
 }
 

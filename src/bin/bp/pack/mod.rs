@@ -4,9 +4,11 @@ mod archive;
 mod bundled;
 mod inputs;
 mod job;
+mod list;
 mod look;
 pub(crate) mod papers;
 mod run;
+mod stores;
 mod suite;
 pub(crate) mod verify;
 
@@ -23,9 +25,11 @@ pub(crate) fn pack(command: Pack, output: &Output) -> Run {
         Pack::Verify(arguments) => verify::verify(&arguments, output),
         Pack::Show(arguments) => look::show(&arguments, output),
         Pack::Diff { a, b } => look::diff(&a, &b, output),
-        Pack::List { folder } => look::list(&folder, output),
+        Pack::List { folder } => list::list(&folder, output),
         Pack::Archive(arguments) => archive::archive(&arguments, output),
         Pack::Extract(arguments) => archive::extract(&arguments, output),
+        Pack::Push(arguments) => stores::push(&arguments, output),
+        Pack::Pull(arguments) => stores::pull(&arguments, output),
         Pack::Suite(command) => suite::suite(&command, output),
     }
 }

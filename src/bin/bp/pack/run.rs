@@ -15,12 +15,14 @@ use bp::report::{Long, Outcome, fold};
 use bp::run;
 use bp::run::Job;
 use bp::run::secrets::{self, Secret};
+use bp::store::Pushed;
 use bp::trust::key::SigningKey;
 use rayon::prelude::*;
 use serde_json::json;
 
 use super::inputs::{self, Demanded, Input};
 use super::job::{self, Kept, Watched};
+use super::stores::Target;
 use super::{judge, papers, producer};
 use crate::cli::PackRun;
 use crate::output::Output;
@@ -47,22 +49,24 @@ pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
     if let Some(name) = &arguments.name {
         build::free(&arguments.out, name).map_err(|error| failure(&error))?;
     }
+    let target = arguments.push.as_deref().map(Target::open).transpose()?;
     // Before the training command: what cannot be packed is said before it has run for a day.
     let papers = papers::given(arguments, output)?;
     let given = crate::run::given(&arguments.said);
     let (watched, kept) = ran(arguments, given.names, output)?.unzip();
     let exit_code = watched.as_ref().map_or(0, |watched| watched.exit_code);
-    let status = pack(arguments, watched, &papers, key.as_ref(), output);
+    let packed = pack(arguments, watched, &papers, key.as_ref(), target.as_ref(), output);
     let kept = kept.flatten();
-    if let (Err(_), Some(_)) = (&status, &kept) {
+    if let (Err(_), Some(_)) = (&packed, &kept) {
         output.say(
             "[KEPT] what the command did: the same line with --resume packs it, and does not run it again",
         );
     }
-    let status = status?;
+    let (status, unstored) = packed?;
     if let Some(kept) = kept.filter(|_| !arguments.dry_run) {
         kept.packed();
     }
+    let status = unstored.map_or(status, |failure| output.failure(&failure));
     // What a shell shows of a status is its last byte.
     Ok(if exit_code == 0 { status } else { u8::try_from(exit_code & 0xff).unwrap_or(1).max(1) })
 }
@@ -100,14 +104,16 @@ fn ran(
     Ok(Some((watched, Some(kept))))
 }
 
-/// Packs what there is to pack, the training command having ended.
+/// Packs what there is to pack, the training command having ended. Answers the status, and why the pack, which is there,
+/// is not in the store.
 fn pack(
     arguments: &PackRun,
     watched: Option<Watched>,
     papers: &BTreeMap<PackPath, Vec<u8>>,
     key: Option<&SigningKey>,
+    target: Option<&Target>,
     output: &Output,
-) -> Run {
+) -> Result<(u8, Option<Failure>), Failure> {
     let (created_at, created_at_source) = clock::moment(arguments.created_at.as_deref())?;
     let demanded = match &arguments.suite {
         Some(file) => {
@@ -178,14 +184,27 @@ fn pack(
         format!("{first}-{time}-{}", &pack.pack_id.to_string()[..8])
     });
     let facts = Facts::of(&pack);
+    let status = u8::from(facts.verdict.verdict != Outcome::Pass);
     if arguments.dry_run {
         build::free(&arguments.out, &name).map_err(|error| failure(&error))?;
-        facts.tell(None, key, output)?;
-    } else {
-        let path = pack.publish(&name).map_err(|error| failure(&error))?;
-        facts.tell(Some(&path), key, output)?;
+        facts.tell(None, None, key, output)?;
+        return Ok((status, None));
     }
-    Ok(u8::from(facts.verdict.verdict != Outcome::Pass))
+    let path = pack.publish(&name).map_err(|error| failure(&error))?;
+    let pushed = target.map(|target| target.push(&path, key, None, output)).transpose();
+    let (pushed, unstored) = match pushed {
+        Ok(pushed) => (pushed, None),
+        Err(failure) => {
+            let path = path.display();
+            let hint = format!("the pack is whole, in {path}; `bp pack push {path} URL` stores it");
+            (None, Some(failure.hint(hint)))
+        }
+    };
+    // One envelope: that of what went wrong, where something did.
+    if !(output.json && unstored.is_some()) {
+        facts.tell(Some(&path), pushed.as_ref(), key, output)?;
+    }
+    Ok((status, unstored))
 }
 
 /// Refuses what is not as it was frozen: a pack of it would be one that contradicts itself.
@@ -293,7 +312,13 @@ impl Facts {
     }
 
     /// Without a path, the pack was made and thrown away.
-    fn tell(&self, path: Option<&Path>, key: Option<&SigningKey>, output: &Output) -> Result<(), Failure> {
+    fn tell(
+        &self,
+        path: Option<&Path>,
+        pushed: Option<&Pushed>,
+        key: Option<&SigningKey>,
+        output: &Output,
+    ) -> Result<(), Failure> {
         let key_id = key.map(|key| key.id().to_string());
         if output.json {
             return output.envelope(&json!({
@@ -303,6 +328,7 @@ impl Facts {
                 "pack_id": self.pack_id,
                 "manifest_sha256": self.manifest_sha256,
                 "key_id": key_id,
+                "pushed": pushed.map(|pushed| &pushed.place),
             }));
         }
         let sealed =
@@ -336,6 +362,9 @@ impl Facts {
             line("run", &format!("{}: {id}, {}{flagged}", job.folder, job.state.name()));
         }
         line("open", &self.open);
+        if let Some(pushed) = pushed {
+            line("stored", &pushed.place);
+        }
         let _ = write!(
             text,
             "  pack     {path}\n  seal     {sealed}\n  check it with\n    bp pack verify --strict {path}"

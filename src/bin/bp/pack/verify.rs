@@ -7,6 +7,7 @@ use bp::error::{self, Failure};
 use bp::pack::check::{self, Demands, OpenError, Options};
 use bp::pack::{Answered, Only, VerifyResult, junit, sarif, text};
 
+use super::stores;
 use crate::attest::Receipt;
 use crate::cli::{Format, PackVerify, Trusting};
 use crate::output::Output;
@@ -71,10 +72,13 @@ fn tell(result: &VerifyResult, format: Format, output: &Output) -> Result<(), Fa
     }
 }
 
-/// Checks what a name stands for: a folder, an archive, or an archive that comes from standard input.
+/// Checks what a name stands for: a folder, an archive, an archive in a store, or one from standard input.
 fn checked(pack: &Path, options: &Options) -> Result<VerifyResult, Failure> {
     if pack == Path::new("-") {
         return Ok(check::archive(source::standard_input()?, options));
+    }
+    if let Some(url) = stores::url(pack) {
+        return stores::check(&url?, options);
     }
     let unreadable = |error: &OpenError| Failure::of(&error::PACK_UNREADABLE, error);
     if pack.exists() && !pack.is_dir() {
