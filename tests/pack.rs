@@ -228,6 +228,7 @@ fn one_byte_flipped_in_each_file() {
         ("annex/annex-iv.html", "FILE_DIGEST_MISMATCH"),
         ("annex/annex-iv.json", "FILE_DIGEST_MISMATCH"),
         ("annex/annex-iv.md", "FILE_DIGEST_MISMATCH"),
+        ("contracts.json", "FILE_DIGEST_MISMATCH"),
         ("receipts/iris.jsonl", "FILE_DIGEST_MISMATCH"),
         ("report.html", "FILE_DIGEST_MISMATCH"),
         ("results/final_verdict.json", "FILE_DIGEST_MISMATCH"),
@@ -243,7 +244,7 @@ fn one_byte_flipped_in_each_file() {
         assert_eq!(place.found(&strict()), [format!("{code} {file}")]);
         assert_eq!(place.check(&strict()).exit_code(), 1);
     }
-    assert_eq!(FILES.len(), 13 + 2, "the manifest and the ledger have tests of their own");
+    assert_eq!(FILES.len(), 14 + 2, "the manifest and the ledger have tests of their own");
 }
 
 #[test]
@@ -344,6 +345,7 @@ fn a_case_twin() {
 fn a_file_removed() {
     for (file, codes) in [
         ("README.md", vec!["FILE_MISSING README.md"]),
+        ("contracts.json", vec!["FILE_MISSING contracts.json"]),
         ("receipts/iris.jsonl", vec!["DIRECTORY_EMPTY receipts", "FILE_MISSING receipts/iris.jsonl"]),
         ("report.html", vec!["FILE_MISSING report.html"]),
         ("results/final_verdict.json", vec!["FILE_MISSING results/final_verdict.json"]),
@@ -934,6 +936,7 @@ fn every_law_has_an_attack_here() {
     let elsewhere = ["FILE_CHANGED", "FILE_UNREADABLE"];
     let text = [
         include_str!("pack.rs"),
+        include_str!("contract.rs"),
         include_str!("archive.rs"),
         include_str!("suite.rs"),
         include_str!("runs.rs"),
