@@ -185,6 +185,9 @@ codes! {
     STEP_REFUSED 2 false
         "A record of an optimizer step, or its payload, is not judged: it says what no rule derives, or breaks its format."
         "See the place that the message names; a step that is refused is not a step that holds.";
+    CONTRACT_UNREADABLE 2 false
+        "There is nothing there that a contract could be held to."
+        "See the message; nothing measured is not a pass.";
     FILE_EXISTS 2 false
         "A file of that name exists, and it is not replaced."
         "Choose another name.";

@@ -18,6 +18,7 @@
 
 pub mod annex;
 pub mod author;
+pub mod contract;
 pub mod digest;
 pub mod engine;
 pub mod error;

@@ -1434,6 +1434,7 @@ fn one_flipped_byte_is_found_wherever_it_is() {
         ("annex/annex-iv.json", "FILE_DIGEST_MISMATCH"),
         ("annex/annex-iv.md", "FILE_DIGEST_MISMATCH"),
         ("checksums.sha256", "LEDGER_DIGEST_MISMATCH"),
+        ("contracts.json", "FILE_DIGEST_MISMATCH"),
         ("manifest.json", "SEAL_BROKEN"),
         ("manifest.json.sig", "SEAL_BROKEN"),
         ("receipts/step.jsonl", "FILE_DIGEST_MISMATCH"),

@@ -228,6 +228,7 @@ fn one_byte_flipped_in_each_file() {
         ("annex/annex-iv.html", "FILE_DIGEST_MISMATCH"),
         ("annex/annex-iv.json", "FILE_DIGEST_MISMATCH"),
         ("annex/annex-iv.md", "FILE_DIGEST_MISMATCH"),
+        ("contracts.json", "FILE_DIGEST_MISMATCH"),
         ("receipts/iris.jsonl", "FILE_DIGEST_MISMATCH"),
         ("report.html", "FILE_DIGEST_MISMATCH"),
         ("results/final_verdict.json", "FILE_DIGEST_MISMATCH"),
@@ -243,7 +244,7 @@ fn one_byte_flipped_in_each_file() {
         assert_eq!(place.found(&strict()), [format!("{code} {file}")]);
         assert_eq!(place.check(&strict()).exit_code(), 1);
     }
-    assert_eq!(FILES.len(), 13 + 2, "the manifest and the ledger have tests of their own");
+    assert_eq!(FILES.len(), 14 + 2, "the manifest and the ledger have tests of their own");
 }
 
 #[test]
@@ -257,7 +258,7 @@ fn what_was_not_compared_is_not_said_to_hold() {
         (json!(check.how), check.ok, check.count)
     };
     assert_eq!(check("pages"), (json!("recomputed"), Some(false), 1));
-    assert_eq!(check("results"), (json!("recomputed"), Some(false), 3));
+    assert_eq!(check("results"), (json!("recomputed"), Some(false), 4));
     assert_eq!(check("verdicts"), (json!("recomputed"), Some(true), 1));
     let place = Place::sealed();
     place.flip("sidecars/iris.jsonl", 1);
@@ -344,6 +345,7 @@ fn a_case_twin() {
 fn a_file_removed() {
     for (file, codes) in [
         ("README.md", vec!["FILE_MISSING README.md"]),
+        ("contracts.json", vec!["FILE_MISSING contracts.json"]),
         ("receipts/iris.jsonl", vec!["DIRECTORY_EMPTY receipts", "FILE_MISSING receipts/iris.jsonl"]),
         ("report.html", vec!["FILE_MISSING report.html"]),
         ("results/final_verdict.json", vec!["FILE_MISSING results/final_verdict.json"]),
@@ -868,7 +870,7 @@ fn a_part_is_partial_never_a_pass_and_a_finding_where_the_whole_is_demanded() {
     assert_eq!((broken(&result), result.exit_code(), result.verdict), (vec![], 0, None));
     let [named, text] = [serde_json::to_string(&result).unwrap(), text::render(&result)];
     assert!(
-        text.ends_with("PARTIAL: 2 of 12 sealed files have their digests; the rest was not checked.\n"),
+        text.ends_with("PARTIAL: 2 of 13 sealed files have their digests; the rest was not checked.\n"),
         "{text}"
     );
     for view in [named, text, sarif::log(&result).to_string(), junit::document(&result)] {
@@ -934,6 +936,7 @@ fn every_law_has_an_attack_here() {
     let elsewhere = ["FILE_CHANGED", "FILE_UNREADABLE"];
     let text = [
         include_str!("pack.rs"),
+        include_str!("contract.rs"),
         include_str!("archive.rs"),
         include_str!("suite.rs"),
         include_str!("runs.rs"),

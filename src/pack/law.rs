@@ -374,6 +374,11 @@ laws! {
     "Whoever reads the manifest alone takes the pack to follow another."
     "Ask the maker which pack came before."
 
+    CONTRACTS_NOT_REDERIVED Broken
+    "contracts.json is what the program that made the pack carries."
+    "The pack claims promises that its maker never made, or leaves some out."
+    "Get the pack again from its maker."
+
     PAGE_NOT_REDERIVED Broken
     "README.md and report.html are what the evidence gives."
     "Its text was edited before sealing."

@@ -3,7 +3,7 @@
 use super::law::{self, Law};
 use super::manifest::FileRole;
 use super::path::PackPath;
-use super::{FREEZE, FREEZE_TOKEN, PARENT, README, REPORT, SELECTION, SIGNER, SUITE, TEMPLATES};
+use super::{CONTRACTS, FREEZE, FREEZE_TOKEN, PARENT, README, REPORT, SELECTION, SIGNER, SUITE, TEMPLATES};
 use crate::annex::provider::{self, Syntax};
 use crate::annex::render::{HTML_TEMPLATE, MARKDOWN_TEMPLATE};
 use crate::annex::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN};
@@ -119,6 +119,8 @@ pub enum Place<'a> {
     Template(&'a str),
     /// `annex/annex-iv.json` and its renderings.
     Annex,
+    /// `contracts.json`: which promises its maker carried.
+    Contracts,
     /// `README.md`.
     Readme,
     /// `report.html`.
@@ -132,6 +134,7 @@ impl<'a> Place<'a> {
     #[must_use]
     pub fn of(path: &'a PackPath) -> Option<Self> {
         match path.as_str() {
+            CONTRACTS => return Some(Self::Contracts),
             README => return Some(Self::Readme),
             REPORT => return Some(Self::Report),
             SIGNER => return Some(Self::Signer),
@@ -184,6 +187,7 @@ impl<'a> Place<'a> {
             Self::Parent => PackPath::known(PARENT),
             Self::Template(name) => PackPath::known(&format!("{TEMPLATES}/{name}")),
             Self::Annex => PackPath::known("annex"),
+            Self::Contracts => PackPath::known(CONTRACTS),
             Self::Readme => PackPath::known(README),
             Self::Report => PackPath::known(REPORT),
             Self::Signer => PackPath::known(SIGNER),
@@ -206,6 +210,7 @@ impl<'a> Place<'a> {
             Self::Parent => FileRole::Parent,
             Self::Template(_) => FileRole::Template,
             Self::Annex => FileRole::Annex,
+            Self::Contracts => FileRole::Contracts,
             Self::Readme => FileRole::Readme,
             Self::Report => FileRole::Report,
             Self::Signer => FileRole::SignerKey,
@@ -223,6 +228,7 @@ impl<'a> Place<'a> {
             | Self::Freeze
             | Self::FreezeToken
             | Self::Result
+            | Self::Contracts
             | Self::Signer => Group::Results,
             Self::RunEvidence(_) | Self::RunRecord(_) => Group::Run,
             Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Template(_) | Self::Annex => {
@@ -245,6 +251,7 @@ impl<'a> Place<'a> {
             Self::Provider(_) | Self::Attachment(_) | Self::Parent | Self::Template(_) | Self::Annex => {
                 &law::ANNEX_NOT_REDERIVED
             }
+            Self::Contracts => &law::CONTRACTS_NOT_REDERIVED,
             Self::Readme | Self::Report => &law::PAGE_NOT_REDERIVED,
             Self::Signer => &law::SIGNER_FILE_MISMATCH,
         }

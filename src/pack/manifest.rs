@@ -202,6 +202,8 @@ pub enum FileRole {
     Template,
     /// The answer to Annex IV.
     Annex,
+    /// Which promises its maker carried.
+    Contracts,
     /// Page one.
     Readme,
     /// The pack as a page.

@@ -54,6 +54,8 @@ pub const LEDGER: &str = "checksums.sha256";
 pub const SIGNER: &str = "signer.pub.pem";
 /// Page one for a reader.
 pub const README: &str = "README.md";
+/// Which promises the maker of a pack carried.
+pub const CONTRACTS: &str = "contracts.json";
 /// The pack as a page.
 pub const REPORT: &str = "report.html";
 /// The verdict over all inputs, as JSON.

@@ -20,12 +20,13 @@ use bp::trust::{SigningKey, TrustPolicy, seal};
 use serde_json::Value;
 
 pub(crate) const SIDECAR: &[u8] = include_bytes!("../../fixtures/good/jax-sgd-step.sidecar.jsonl");
-pub(crate) const FILES: [&str; 15] = [
+pub(crate) const FILES: [&str; 16] = [
     "README.md",
     "annex/annex-iv.html",
     "annex/annex-iv.json",
     "annex/annex-iv.md",
     "checksums.sha256",
+    "contracts.json",
     "manifest.json",
     "manifest.json.sig",
     "receipts/iris.jsonl",

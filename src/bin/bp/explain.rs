@@ -1,5 +1,6 @@
 //! `explain`: what a code means and what to do.
 
+use bp::contract::law as contract_law;
 use bp::error::{self, Failure};
 use bp::pack::law;
 use bp::report::{Long, fold};
@@ -15,12 +16,15 @@ pub(crate) fn explain(code: &str, output: &Output) -> Run {
     let error = error::code(&name).map(|code| (code.name, None, code.meaning, code.remedy));
     let law = || law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
     let run = || run_law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
+    let contract =
+        || contract_law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
     let step = || {
         let remedy =
             "Look at the first place that the report names; `bp rules CODE` has the source of the rule.";
         step::rule::rule(&name).map(|rule| (rule.code, Some(rule.title), rule.applies, remedy))
     };
-    let Some((name, law, meaning, remedy)) = error.or_else(law).or_else(run).or_else(step) else {
+    let Some((name, law, meaning, remedy)) = error.or_else(law).or_else(run).or_else(contract).or_else(step)
+    else {
         let failure = Failure::new(&error::INVALID_FLAG, format!("there is no code {code:?}"));
         return Err(failure.hint("give a code as an error or a finding prints it, for example ENOENT"));
     };

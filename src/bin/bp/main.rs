@@ -4,6 +4,7 @@ mod annex;
 mod attest;
 mod cli;
 mod clock;
+mod contract;
 mod examples;
 mod explain;
 mod generate;
@@ -67,6 +68,7 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::Receipt(command) => attest::receipt(command, output),
         Command::Pack(command) => pack::pack(command, output),
         Command::Annex(command) => annex::annex(&command, output),
+        Command::Contract(command) => contract::contract(&command, output),
         Command::Step(command) => step::step(&command, output),
         Command::VerifyPack(arguments) => pack::verify::verify(&arguments, output),
     }

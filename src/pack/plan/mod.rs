@@ -32,6 +32,7 @@ use super::path::PackPath;
 use super::suite::{Selection, Suite};
 use crate::annex::Annex;
 use crate::annex::check::Fault;
+use crate::contract::carried;
 use crate::digest::Digest;
 use crate::import::Options;
 use crate::json;
@@ -318,6 +319,7 @@ impl Evidence {
         let verdict = FinalVerdict::of(judged, summary.as_ref(), &runs);
         result("final_verdict.json", &json::canonical(&verdict))?;
         result("final_verdict.txt", verdict.text().as_bytes())?;
+        derived.put(Place::Contracts, carried(), sink)?;
         if let Some(signer) = signer {
             derived.put(Place::Signer, signer.to_pem().as_bytes(), sink)?;
         }

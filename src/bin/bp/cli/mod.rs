@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+mod contract;
 mod pack;
 mod step;
 mod trust;
 
+pub(crate) use contract::{Contract, Measured};
 pub(crate) use pack::{
     Format, Pack, PackArchive, PackExtract, PackPull, PackPush, PackRun, PackShow, PackSuite, PackVerify,
     Retention, SuiteFreeze,
@@ -164,6 +166,9 @@ pub(crate) enum Command {
     /// Sampled steps of a real fine-tune: every value of an optimizer's step.
     #[command(subcommand)]
     Step(Step),
+    /// What this program promises, how far that was shown, and what would show that it is broken.
+    #[command(subcommand)]
+    Contract(Contract),
     /// The same as `pack verify`.
     #[command(after_help = "Example:\n  bp verify-pack --strict packs/nightly")]
     VerifyPack(Box<PackVerify>),
