@@ -26,7 +26,7 @@ const MAX_FILE_BYTES: u64 = 16 * 1024;
 const ROUNDS: u32 = 600_000;
 
 /// The most rounds of PBKDF2 that a file may ask for: some seconds.
-const MAX_ROUNDS: u32 = 20_000_000;
+const MAX_ROUNDS: u32 = 8_000_000;
 /// The most memory that a file may ask for by scrypt, in bytes (RFC 7914: 128 N r).
 const MAX_SCRYPT_BYTES: u64 = 256 << 20;
 /// The most work that a file may ask for by scrypt: N r p.
@@ -414,12 +414,12 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
     })
 }
 
-/// Refuses an encrypted PKCS#8 text that asks for work without end, before any is done.
+/// Refuses an encrypted PKCS#8 text that asks for work without end, before any is done. What cannot be read asks for none:
+/// whoever decrypts it says that it is no key.
 pub(super) fn affordable(path: &Path, text: &str) -> Result<(), KeyError> {
-    let locked = || KeyError::Decryption(path.to_owned());
-    let (_, document) = SecretDocument::from_pem(text).map_err(|_| locked())?;
-    let info = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|_| locked())?;
-    let Some(parameters) = info.encryption_algorithm.pbes2() else { return Err(locked()) };
+    let Ok((_, document)) = SecretDocument::from_pem(text) else { return Ok(()) };
+    let Ok(info) = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()) else { return Ok(()) };
+    let Some(parameters) = info.encryption_algorithm.pbes2() else { return Ok(()) };
     let rounds = parameters.kdf.pbkdf2().is_none_or(|pbkdf2| pbkdf2.iteration_count <= MAX_ROUNDS);
     let memory = parameters.kdf.scrypt().is_none_or(|scrypt| {
         let [r, p] = [scrypt.block_size, scrypt.parallelization].map(u64::from);
@@ -509,6 +509,22 @@ mod tests {
         assert!(matches!(read(&path), Err(KeyError::Private(_))));
         let (_place, path) = file(RFC_8410_PUBLIC, 0o600);
         assert!(matches!(read(&path), Err(KeyError::Private(_))));
+    }
+
+    #[test]
+    fn a_key_that_asks_for_work_without_end_is_refused_before_any_is_done() {
+        let random = Random { salt: [1; 16], iv: [2; 16] };
+        let sealed = SigningKey::from_seed(&[7; 32]).to_encrypted_pem("x", &random).unwrap();
+        let (_, document) = SecretDocument::from_pem(&sealed).unwrap();
+        let mut bytes = document.as_bytes().to_vec();
+        // 600,000 rounds, as DER has them, and the most that fit in their place.
+        let place = bytes.windows(5).position(|window| window == [2, 3, 9, 0x27, 0xc0]).unwrap();
+        bytes[place + 2..place + 5].copy_from_slice(&[0x7f, 0xff, 0xff]);
+        let costly = SecretDocument::try_from(bytes.as_slice()).unwrap();
+        let costly = costly.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).unwrap();
+        let parse = |text: &str| SigningKey::parse(Path::new("key.pem"), text, || Ok("x".to_owned().into()));
+        assert!(parse(&sealed).is_ok());
+        assert!(matches!(parse(&costly), Err(KeyError::Costly(_))));
     }
 
     #[test]
