@@ -442,6 +442,44 @@ fn who_asks_is_shown_to_no_other_server() {
 }
 
 #[test]
+fn a_certificate_of_nobody_is_not_trusted_and_one_that_is_named_is() {
+    let Some(server) = server("openssl", |command, port, folder| {
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"])
+            .args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .current_dir(folder)
+            .output();
+        assert!(made.unwrap().status.success());
+        let place = Place::sealed();
+        let (file, limits) = (folder.join("demo.tar.gz"), check::Limits::default());
+        bp::pack::archive::create(&place.pack, &file, bp::pack::archive::Codec::Gzip, &limits).unwrap();
+        command.args([
+            "s_server",
+            "-cert",
+            "cert.pem",
+            "-key",
+            "key.pem",
+            "-WWW",
+            "-accept",
+            &port.to_string(),
+        ]);
+        command.current_dir(folder);
+    }) else {
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let url = format!("https://localhost:{}/demo.tar.gz", server.port);
+    let mut verify = bp(home.path(), &["--json", "pack", "verify", &url]);
+    let (status, told, _) = ran(&mut verify);
+    assert!(status == 2 && told.contains("STORE_NOT_SET_UP") && told.contains("SSL_CERT_FILE"), "{told}");
+    // The pack names the judge of these tests, so it is judged, and that is found.
+    let (status, told, _) = ran(verify.env("SSL_CERT_FILE", server.folder.path().join("cert.pem")));
+    let judged = told.contains("MANIFEST_JUDGE_MISMATCH") && told.contains("\"verdict_how\":\"recomputed\"");
+    assert!(status == 1 && judged, "{told}");
+}
+
+#[test]
 fn a_pack_is_judged_where_it_is_stored_and_a_broken_stream_is_no_finding() {
     let place = Place::sealed();
     let file = place.scratch.path().join("demo.tar.gz");

@@ -242,6 +242,10 @@ impl Client {
             }
         };
         let response = made.map_err(|error| match error {
+            _ if is_distrust(&error) => {
+                let what = format!("{}; SSL_CERT_FILE names certificates of your own", told(&error));
+                Failed::Stop(StoreError::Settings { place: place.to_owned(), what })
+            }
             ureq::Error::Io(_)
             | ureq::Error::Timeout(_)
             | ureq::Error::HostNotFound
@@ -259,9 +263,21 @@ impl Client {
     }
 }
 
+/// Whether it was TLS that found no reason to trust the other side.
+fn is_distrust(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => {
+            error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
+        }
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
+        _ => false,
+    }
+}
+
 /// What went wrong with a connection, without the URL.
 fn told(error: &ureq::Error) -> String {
     match error {
+        _ if is_distrust(error) => format!("no trusted connection: {error}"),
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::Timeout(timeout) => format!("nothing moved for too long ({timeout})"),
         ureq::Error::HostNotFound => "no such host".to_owned(),
@@ -271,7 +287,6 @@ fn told(error: &ureq::Error) -> String {
         ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
             "one redirect after another".to_owned()
         }
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => format!("no trusted connection: {error}"),
         _ => "a request that could not be made".to_owned(),
     }
 }
