@@ -30,6 +30,7 @@ struct One<'a> {
 }
 
 /// The canonical bytes of `contracts.json`.
+#[must_use]
 pub fn carried() -> &'static [u8] {
     static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let contracts = documents().iter().map(|document| One {

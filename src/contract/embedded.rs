@@ -113,6 +113,7 @@ pub static FIXTURES: Files = embedded! {
 };
 
 /// The contracts, read.
+#[must_use]
 pub fn documents() -> &'static [Document] {
     static DOCUMENTS: LazyLock<Vec<Document>> = LazyLock::new(|| {
         let stems = CONTRACTS.iter().map(|(path, bytes)| {

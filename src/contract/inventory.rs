@@ -91,13 +91,11 @@ fn named(started: &str) -> Option<String> {
     let source = started.split(" (").next()?;
     let stem = |path: &str| path.strip_suffix(".rs").map(str::to_owned);
     if let Some(source) = source.strip_prefix("unittests ") {
-        return match source {
-            "src/lib.rs" => Some("lib".to_owned()),
-            _ => {
-                let name = source.strip_prefix("src/bin/")?.split('/').next()?;
-                Some(format!("bin:{}", name.trim_end_matches(".rs")))
-            }
-        };
+        if source == "src/lib.rs" {
+            return Some("lib".to_owned());
+        }
+        let name = source.strip_prefix("src/bin/")?.split('/').next()?;
+        return Some(format!("bin:{}", name.trim_end_matches(".rs")));
     }
     stem(source.strip_prefix("tests/")?).map(|name| format!("test:{name}"))
 }

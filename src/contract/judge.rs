@@ -243,9 +243,8 @@ fn derive(falsifier: &Falsifier, facts: &Facts<'_>, findings: &mut Vec<Finding>)
         let asked = recorded(falsifier, &falsifier.oracle_evidence, facts, findings);
         let confirmed = asked.map(|records| confirmed(falsifier, &records, findings));
         match (partial, run.map(|records| !records.is_empty()), confirmed) {
-            (None, ..) => None,
             (Some(false), ..) => Some(Level::Proposed),
-            (Some(true), None, _) | (Some(true), Some(true), None) => None,
+            (None, ..) | (Some(true), None, _) | (Some(true), Some(true), None) => None,
             (Some(true), Some(false), _) => Some(Level::PartialAlgorithmLevel),
             (Some(true), Some(true), Some(false)) => Some(Level::Functional),
             (Some(true), Some(true), Some(true)) => Some(Level::Discharged),

@@ -205,7 +205,7 @@ fn run(ids: &[String], output: &Output) -> Run {
                 Ok(()) if output.verbose => output.say(&format!("{}  {name}: as promised", falsifier.id)),
                 Ok(()) => {}
                 Err(why) => {
-                    findings.push(Finding::new(&law::REPLAY, &falsifier.id, format!("{name}: {why}")))
+                    findings.push(Finding::new(&law::REPLAY, &falsifier.id, format!("{name}: {why}")));
                 }
             }
             replayed += 1;
