@@ -64,6 +64,12 @@ pub enum Schema {
     AnnexIvCatalogue,
     /// One step of an optimizer over the tensors of a model.
     TensorStep,
+    /// What judging such a step came to.
+    Step,
+    /// What the commands on such steps say.
+    StepSaid,
+    /// What the sampled steps of a pack come to together.
+    Steps,
     /// What a command says when it could not do what was asked.
     Error,
 }
@@ -113,7 +119,7 @@ macro_rules! embedded {
 }
 
 #[rustfmt::skip]
-static TABLE: [Embedded; 39] = embedded! {
+static TABLE: [Embedded; 42] = embedded! {
     None, "urn:bp:schema:blocks", "schemas/blocks.schema.json";
     None, "urn:bp:schema:receipt", "schemas/receipt.schema.json";
     None, "urn:bp:schema:framework-trace", "schemas/framework-trace.schema.json";
@@ -152,6 +158,9 @@ static TABLE: [Embedded; 39] = embedded! {
     Some(Schema::AnnexIv), "urn:bp:contract:annex-iv:0.1", "contracts/annex_iv.schema.json";
     Some(Schema::AnnexIvCatalogue), "urn:bp:schema:annex-iv-catalogue:0.1", "schemas/annex-iv.catalogue.schema.json";
     Some(Schema::TensorStep), "urn:bp:schema:tensor-step:1", "schemas/tensor-step.v1.schema.json";
+    Some(Schema::Step), "urn:bp:contract:step:1", "contracts/step.schema.json";
+    Some(Schema::StepSaid), "urn:bp:contract:step-said:1", "contracts/step_said.schema.json";
+    Some(Schema::Steps), "urn:bp:contract:steps:1", "contracts/steps.schema.json";
     Some(Schema::Error), "urn:bp:contract:error:1", "contracts/error.schema.json";
 };
 

@@ -36,7 +36,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("trust", "small persist"),
     ("store", "small persist"),
     ("contract", "small"),
-    ("pack", "small handle persist trust store run annex contract import verify report"),
+    ("pack", "small handle persist trust store run annex contract import verify report tensor step"),
 ];
 
 /// What `small` stands for.
@@ -110,8 +110,10 @@ const EXEMPT: &[(&str, &str, &str)] = &[
 const LONGEST: usize = 600;
 
 /// Files that may be longer, how long, and why.
-const LONG: &[(&str, usize, &str)] =
-    &[("src/receipt/wire.rs", 800, "one declaration for each block of every version, and nothing else")];
+const LONG: &[(&str, usize, &str)] = &[
+    ("src/receipt/wire.rs", 800, "one declaration for each block of every version, and nothing else"),
+    ("src/pack/law.rs", 800, "one row for each law, and nothing else"),
+];
 
 /// A file of the repository, by its path from the root.
 struct File {

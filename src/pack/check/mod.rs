@@ -16,6 +16,7 @@ mod part;
 mod policy;
 mod seal;
 mod source;
+mod steps;
 mod stream;
 
 use std::collections::BTreeSet;
@@ -107,6 +108,8 @@ pub struct Options {
     pub policy: TrustPolicy,
     /// The part that is looked at; all of the pack without one.
     pub only: Option<Only>,
+    /// Where payloads of sampled steps lie that are not in the pack.
+    pub payload_dirs: Vec<PathBuf>,
     /// What the recipient demands of this pack.
     pub demands: Demands,
     /// How much is looked at.
@@ -128,7 +131,7 @@ pub struct OpenError {
 }
 
 /// The groups of laws, in the order of the checks.
-const CHECKS: [&str; 16] = [
+const CHECKS: [&str; 17] = [
     "structure",
     "manifest",
     "seal",
@@ -139,6 +142,7 @@ const CHECKS: [&str; 16] = [
     "receipts",
     "verdicts",
     "run",
+    "steps",
     "results",
     "annex",
     "pages",
@@ -181,6 +185,7 @@ fn checked(source: &mut dyn Source, options: &Options) -> VerifyResult {
         signed: Vec::new(),
         answered: None,
         derived: false,
+        steps_recorded: false,
         checks: Vec::new(),
         findings: Vec::new(),
         warnings: Vec::new(),
@@ -235,6 +240,8 @@ struct Checker<'a> {
     answered: Option<Answered>,
     /// Whether the evidence was judged again.
     derived: bool,
+    /// Whether a verdict on a sampled step is the maker's word.
+    steps_recorded: bool,
     checks: Vec<Check>,
     findings: Vec<Finding>,
     warnings: Vec<Finding>,

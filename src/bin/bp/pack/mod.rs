@@ -7,6 +7,7 @@ mod job;
 mod look;
 pub(crate) mod papers;
 mod run;
+mod steps;
 mod suite;
 pub(crate) mod verify;
 
