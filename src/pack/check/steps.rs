@@ -39,7 +39,7 @@ impl Checker<'_> {
             // Under a name that no step gets there is no step: the file is unaccounted for.
             let Ok(stem) = stem.parse::<Stem>() else { continue };
             match self.step(path, stem, bytes, expected, kept) {
-                Ok(step) => evidence.step(step),
+                Ok(sampled) => evidence.step(sampled),
                 Err((law, message)) => self.find(law, path.as_str(), message),
             }
         }
@@ -60,20 +60,20 @@ impl Checker<'_> {
                 let shown = whole::Shown::alone(&shown[0], shown.get(1));
                 let report = whole::judge(&record, &shown, &step::Options::default())
                     .map_err(|refusal| unsound(refusal.to_string()))?;
-                let Ok(step) = SampledStep::judged(stem, bytes, record, &report, inside, &Unkept);
-                Ok(step)
+                let Ok(sampled) = SampledStep::judged(stem, bytes, record, &report, inside, &Unkept);
+                Ok(sampled)
             }
             Payloads::Absent(place) => {
                 let verdict = Place::StepVerdict(stem.as_str()).path();
                 let (_, verdict) = kept
                     .get(&verdict)
                     .ok_or_else(|| unsound("neither its payload nor its verdict is there".to_owned()))?;
-                let step = SampledStep::recorded(stem, bytes, record, verdict)
+                let sampled = SampledStep::recorded(stem, bytes, record, verdict)
                     .map_err(|error| unsound(error.to_string()))?;
                 self.steps_recorded = true;
                 let message = format!("{place}: its verdict is the maker's word");
                 self.warn(&law::STEP_PAYLOAD_ABSENT, path.as_str(), message);
-                Ok(step)
+                Ok(sampled)
             }
         }
     }

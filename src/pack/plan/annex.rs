@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::steps::{Sampled, Tensors};
+use super::steps::{self, Sampled, Tensors};
 use super::{Assessed, FinalVerdict, SampledStep, Stem, Terms};
 use crate::annex::check::{self, Fault};
 use crate::annex::envelope::{self, Envelope, Held};
@@ -382,8 +382,8 @@ impl Shown<'_> {
 
     /// Rules of steps that decided something about one, or that decided nothing about any.
     fn rules_of_steps(&self, wanted: bool) -> Vec<String> {
-        let steps = || self.sampled.iter().flat_map(|sampled| sampled.steps());
-        let decided: BTreeSet<&str> = steps().flat_map(|step| step.decided()).collect();
+        let sampled = || self.sampled.iter().flat_map(|sampled| sampled.steps());
+        let decided: BTreeSet<&str> = sampled().flat_map(steps::Step::decided).collect();
         let rules = RULES.iter().map(|rule| rule.code).filter(|code| decided.contains(code) == wanted);
         if self.sampled.is_some() { rules.map(str::to_owned).collect() } else { Vec::new() }
     }

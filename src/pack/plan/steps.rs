@@ -160,6 +160,7 @@ pub(super) struct Sampled<'a> {
 }
 
 /// The sampled steps of a run.
+#[expect(clippy::struct_field_names, reason = "the words of the format")]
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Run<'a> {
     pub(super) run: &'a str,
@@ -174,6 +175,7 @@ pub(super) struct Run<'a> {
 }
 
 /// A sampled step, in the order of its run.
+#[expect(clippy::struct_field_names, reason = "the words of the format")]
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Step<'a> {
     pub(super) stem: &'a Stem,

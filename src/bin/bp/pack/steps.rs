@@ -7,7 +7,7 @@ use bp::pack::build::{GivenStep, Stage};
 use bp::pack::plan::{Evidence, Stem};
 use bp::run::secrets;
 use bp::step::Record;
-use bp::tensor::Bytes as _;
+use bp::tensor::Bytes;
 
 use super::run::{failure, refuse_secrets};
 use crate::cli::PackRun;
@@ -73,7 +73,7 @@ pub(super) fn take(
         refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (shown.as_str(), secret)))
             .map_err(|refused| refused.hint(SECRET_IN_RECORD))?;
         let (payload, linear) = step::payloads(&path, &record, arguments.payload_dir.as_deref())?;
-        let more = linear.as_ref().map_or(0, |linear| linear.size_bytes());
+        let more = linear.as_ref().map_or(0, Bytes::size_bytes);
         let inside = payload.size_bytes().saturating_add(more) <= arguments.payload_limit;
         let given = GivenStep { bytes, record, payload, linear, inside };
         stage.step(evidence, stem, given).map_err(|error| failure(&error))?;

@@ -18,6 +18,7 @@ struct Page<'a> {
 }
 
 /// A sampled step of an optimizer.
+#[expect(clippy::struct_field_names, reason = "the words of the format")]
 #[derive(Serialize)]
 struct Step {
     run: String,

@@ -68,6 +68,7 @@ struct Run<'a> {
 }
 
 /// The sampled steps of a run.
+#[expect(clippy::struct_field_names, reason = "the words of the format")]
 #[derive(Serialize)]
 struct Revealed<'a> {
     run: &'a str,
@@ -80,6 +81,7 @@ struct Revealed<'a> {
 }
 
 /// A sampled step.
+#[expect(clippy::struct_field_names, reason = "the words of the format")]
 #[derive(Serialize)]
 struct Step<'a> {
     step: u64,
