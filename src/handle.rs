@@ -82,6 +82,7 @@ pub fn drain(file: &mut File, size_bytes: u64, mut sink: impl FnMut(&[u8])) -> R
 #[derive(Debug)]
 pub struct At {
     file: std::fs::File,
+    begin: u64,
     size_bytes: u64,
 }
 
@@ -98,7 +99,13 @@ impl At {
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        Ok(Self { file, size_bytes: metadata.len() })
+        Ok(Self { file, begin: 0, size_bytes: metadata.len() })
+    }
+
+    /// A stretch of a file.
+    #[must_use]
+    pub const fn part(file: std::fs::File, begin: u64, size_bytes: u64) -> Self {
+        Self { file, begin, size_bytes }
     }
 }
 
@@ -108,7 +115,9 @@ impl Bytes for At {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset)
+        let ends = offset.checked_add(buffer.len() as u64).filter(|end| *end <= self.size_bytes);
+        let begin = ends.and(self.begin.checked_add(offset)).ok_or(io::ErrorKind::UnexpectedEof)?;
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, begin)
     }
 }
 

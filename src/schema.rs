@@ -70,6 +70,12 @@ pub enum Schema {
     Evidence,
     /// Which promises the maker of a pack carried.
     Carried,
+    /// What judging such a step came to.
+    Step,
+    /// What the commands on such steps say.
+    StepSaid,
+    /// What the sampled steps of a pack come to together.
+    Steps,
     /// What a command says when it could not do what was asked.
     Error,
 }
@@ -119,7 +125,7 @@ macro_rules! embedded {
 }
 
 #[rustfmt::skip]
-static TABLE: [Embedded; 42] = embedded! {
+static TABLE: [Embedded; 45] = embedded! {
     None, "urn:bp:schema:blocks", "schemas/blocks.schema.json";
     None, "urn:bp:schema:receipt", "schemas/receipt.schema.json";
     None, "urn:bp:schema:framework-trace", "schemas/framework-trace.schema.json";
@@ -161,6 +167,9 @@ static TABLE: [Embedded; 42] = embedded! {
     Some(Schema::Contract), "urn:bp:schema:contract:1", "schemas/contract.v1.schema.json";
     Some(Schema::Evidence), "urn:bp:schema:evidence:1", "schemas/evidence.v1.schema.json";
     Some(Schema::Carried), "urn:bp:contract:contracts:1", "contracts/contracts.schema.json";
+    Some(Schema::Step), "urn:bp:contract:step:1", "contracts/step.schema.json";
+    Some(Schema::StepSaid), "urn:bp:contract:step-said:1", "contracts/step_said.schema.json";
+    Some(Schema::Steps), "urn:bp:contract:steps:1", "contracts/steps.schema.json";
     Some(Schema::Error), "urn:bp:contract:error:1", "contracts/error.schema.json";
 };
 

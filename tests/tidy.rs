@@ -36,7 +36,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("trust", "small persist"),
     ("store", "small persist"),
     ("contract", "small"),
-    ("pack", "small handle persist trust run annex contract import verify report"),
+    ("pack", "small handle persist trust run annex contract import verify report tensor step"),
 ];
 
 /// What `small` stands for.

@@ -188,6 +188,7 @@ fn lax() -> Options {
         pins: vec![],
         policy: TrustPolicy::default(),
         only: None,
+        payload_dirs: vec![],
         demands: Demands::default(),
         limits: Limits { total_bytes: 64 << 20, ..Limits::default() },
         producer: Producer { name: name(), version: "0.1.0".into(), build: "fuzz".into() },

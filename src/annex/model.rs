@@ -20,6 +20,7 @@ pub const FORMAT: &str = "bp/annex-iv/0.1";
 pub enum Kind {
     Receipt,
     VerificationResult,
+    TensorStep,
     RunHistory,
     Environment,
     DatasetDigest,

@@ -6,24 +6,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::files::{Files, Sink};
+use sha2::{Digest as _, Sha256};
+
+use super::files::{Files, Sealed, Sink};
 use super::layout::{Folder, Place};
 use super::manifest::{Algorithm, FORMAT, PackId, Signing, SigningRole, Statement};
 use super::path::PackPath;
 use super::plan::{
     self, Assessment, Conclusion, Evidence, FinalVerdict, InputKind, Judging, Paper, Papers, PapersError,
-    Stem, Terms,
+    SampledStep, Stem, Terms,
 };
 use super::{LEDGER, Ledger, MANIFEST, SEAL};
 use crate::annex::Annex;
 use crate::annex::check::Fault;
 use crate::digest::Digest;
+use crate::handle::At;
 use crate::persist;
 use crate::run;
+use crate::step::{self, Record, Refusal, whole};
+use crate::tensor::Bytes as _;
 use crate::trust::{SignError, SigningKey, seal};
 
 /// What the directories of unfinished packs begin with.
@@ -54,9 +59,32 @@ pub enum BuildError {
         /// What the system said.
         source: io::Error,
     },
+    /// A sampled step that cannot be judged.
+    #[error("{stem}: {refusal}")]
+    Step {
+        /// The stem of its record.
+        stem: Stem,
+        /// Why.
+        refusal: Refusal,
+    },
     /// The pack could not be sealed.
     #[error(transparent)]
     Sign(#[from] SignError),
+}
+
+/// A sampled step of an optimizer, as it is given.
+#[derive(Debug)]
+pub struct GivenStep {
+    /// The bytes of its record.
+    pub bytes: Vec<u8>,
+    /// The same, parsed.
+    pub record: Record,
+    /// Its payload.
+    pub payload: At,
+    /// The payload of its modules, where the record names one.
+    pub linear: Option<At>,
+    /// Whether its payloads go into the pack.
+    pub inside: bool,
 }
 
 /// A pack in the making: a hidden directory beside the final name. Dropped, it is removed.
@@ -165,6 +193,62 @@ impl Stage {
             files.put_at(path, place, &bytes, self)?;
         }
         evidence.run(folder, left, files, self)
+    }
+
+    /// Writes a sampled step down, judges it, and writes what follows. Payloads that go into the pack are judged as they
+    /// were written.
+    ///
+    /// # Errors
+    /// [`BuildError::Step`] when it cannot be judged, [`BuildError::Io`] when the system refuses.
+    pub fn step(&self, evidence: &mut Evidence, stem: Stem, given: GivenStep) -> Result<(), BuildError> {
+        let GivenStep { bytes, record, payload, linear, inside } = given;
+        let mut files = Files::default();
+        let named: Vec<Digest> = plan::payloads(&record).map(|(_, sha256)| sha256).collect();
+        let mut shown = Vec::with_capacity(2);
+        for (sha256, given) in named.into_iter().zip([Some(payload), linear].into_iter().flatten()) {
+            let place = Place::StepPayload(sha256);
+            if inside {
+                let sealed = match evidence.files().at(&place.path()) {
+                    // Another step has the same payload.
+                    Some(sealed) => *sealed,
+                    None => self.copy(place, &given)?,
+                };
+                files.note(place.path(), sealed);
+                let path = self.path.join(place.path().as_str());
+                shown.push(File::open(&path).and_then(At::new).map_err(at(&path))?);
+            } else {
+                shown.push(given);
+            }
+        }
+        let judged = shown.split_first().map(|(payload, linear)| {
+            whole::judge(&record, &whole::Shown::alone(payload, linear.first()), &step::Options::default())
+        });
+        let missing =
+            || Refusal::Payload { file: record.payload.file.clone(), reason: "not there".to_owned() };
+        let judged = judged.unwrap_or_else(|| Err(missing()));
+        let report = judged.map_err(|refusal| BuildError::Step { stem: stem.clone(), refusal })?;
+        self.put(&Place::StepRecord(stem.as_str()).path(), &bytes)?;
+        evidence.step(SampledStep::judged(stem, &bytes, record, &report, files, self)?);
+        Ok(())
+    }
+
+    /// Copies a payload into the pack, in constant memory.
+    fn copy(&self, place: Place<'_>, from: &At) -> Result<Sealed, BuildError> {
+        const CHUNK: u64 = 1 << 18;
+        let path = place.path();
+        let mut file = self.file(&path)?;
+        let (mut hasher, size_bytes, mut offset) = (Sha256::new(), from.size_bytes(), 0);
+        let mut buffer = vec![0; usize::try_from(size_bytes.min(CHUNK)).expect("a chunk fits memory")];
+        while offset < size_bytes {
+            let count = (size_bytes - offset).min(CHUNK);
+            let chunk = &mut buffer[..usize::try_from(count).expect("a chunk fits memory")];
+            let copied = from.read_at(offset, chunk).and_then(|()| file.write_all(chunk));
+            copied.map_err(at(&self.path.join(path.as_str())))?;
+            hasher.update(&*chunk);
+            offset += count;
+        }
+        let sha256 = Digest::from_bytes(hasher.finalize().into());
+        Ok(Sealed { size_bytes, sha256, role: place.role() })
     }
 
     /// Derives the rest and seals all. Without a key the pack is unsigned. Equal evidence, terms and key make equal bytes.

@@ -31,6 +31,12 @@ pub struct Sealed {
 }
 
 impl Sealed {
+    /// That of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8], role: FileRole) -> Self {
+        Self { size_bytes: bytes.len() as u64, sha256: Digest::of(bytes), role }
+    }
+
     /// The manifest's entry for it.
     #[must_use]
     pub fn artifact(&self, path: &PackPath) -> Artifact {
@@ -74,8 +80,7 @@ impl Files {
         sink: &S,
     ) -> Result<(), S::Error> {
         sink.put(&path, bytes)?;
-        let sealed = Sealed { size_bytes: bytes.len() as u64, sha256: Digest::of(bytes), role: place.role() };
-        self.0.insert(path, sealed);
+        self.0.insert(path, Sealed::of(bytes, place.role()));
         Ok(())
     }
 

@@ -324,6 +324,21 @@ laws! {
     "What the run was cannot be derived from it."
     "Get the pack again from its maker."
 
+    STEP_NOT_REDERIVED Broken
+    "The verdict on each sampled step, and what they come to together, are what records and payloads give."
+    "Someone changed it, or it was made by another judge."
+    "Judge the step itself: `bp step verify`."
+
+    STEP_UNSOUND Broken
+    "Each record of a sampled step can be judged, and a verdict that cannot be derived again fits its record."
+    "What a sampled step shows cannot be said."
+    "Get the pack again from its maker."
+
+    STEP_PAYLOAD_ABSENT CannotJudge
+    "The tensors of each sampled step are there, in the pack or beside it."
+    "Without them the verdict on the step is the maker's word."
+    "Get the payload from the maker, and name its folder: `--payload-dir DIR`."
+
     MANIFEST_SUBJECT_MISMATCH Broken
     "The manifest is about the run and the weights that the evidence shows."
     "Whoever reads the manifest alone takes the pack to be about something else."

@@ -3,7 +3,9 @@
 use super::law::{self, Law};
 use super::manifest::FileRole;
 use super::path::PackPath;
-use super::{CONTRACTS, FREEZE, FREEZE_TOKEN, PARENT, README, REPORT, SELECTION, SIGNER, SUITE, TEMPLATES};
+use super::{
+    CONTRACTS, FREEZE, FREEZE_TOKEN, PARENT, README, REPORT, SELECTION, SIGNER, STEPS, SUITE, TEMPLATES,
+};
 use crate::annex::provider::{self, Syntax};
 use crate::annex::render::{HTML_TEMPLATE, MARKDOWN_TEMPLATE};
 use crate::annex::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN};
@@ -18,6 +20,8 @@ pub enum Group {
     Verdicts,
     /// What training jobs left, and what they were.
     Run,
+    /// Sampled steps of an optimizer, and their verdicts.
+    Steps,
     /// What the inputs come to together.
     Results,
     /// The answer to Annex IV, and what people put beside the evidence for it.
@@ -28,8 +32,8 @@ pub enum Group {
 
 impl Group {
     /// Every group, in the order of the checks.
-    pub const ALL: [Self; 6] =
-        [Self::Receipts, Self::Verdicts, Self::Run, Self::Results, Self::Annex, Self::Pages];
+    pub const ALL: [Self; 7] =
+        [Self::Receipts, Self::Verdicts, Self::Run, Self::Steps, Self::Results, Self::Annex, Self::Pages];
 
     /// The name in results.
     #[must_use]
@@ -38,6 +42,7 @@ impl Group {
             Self::Receipts => "receipts",
             Self::Verdicts => "verdicts",
             Self::Run => "run",
+            Self::Steps => "steps",
             Self::Results => "results",
             Self::Annex => "annex",
             Self::Pages => "pages",
@@ -105,6 +110,14 @@ pub enum Place<'a> {
     RunEvidence(Folder<'a>),
     /// `run/run.json`: what a training job was.
     RunRecord(Folder<'a>),
+    /// `steps/records/STEM.json`: a sampled step of an optimizer; evidence.
+    StepRecord(&'a str),
+    /// `steps/payloads/SHA256.safetensors`: the tensors of a sampled step; evidence.
+    StepPayload(Digest),
+    /// `steps/verdicts/STEM.json`: the verdict on a sampled step.
+    StepVerdict(&'a str),
+    /// `steps/steps.json`: what the sampled steps come to together.
+    Steps,
     /// `verify/STEM.json`.
     Verdict(&'a str),
     /// `results/...`.
@@ -143,6 +156,7 @@ impl<'a> Place<'a> {
             FREEZE => return Some(Self::Freeze),
             FREEZE_TOKEN => return Some(Self::FreezeToken),
             PARENT => return Some(Self::Parent),
+            STEPS => return Some(Self::Steps),
             ANNEX_JSON | ANNEX_MARKDOWN | ANNEX_HTML => return Some(Self::Annex),
             _ => {}
         }
@@ -165,7 +179,14 @@ impl<'a> Place<'a> {
         let sidecar = || path.stem("sidecars", "jsonl").map(Self::Sidecar);
         let verdict = || path.stem("verify", "json").map(Self::Verdict);
         let result = || path.as_str().starts_with("results/").then_some(Self::Result);
-        receipt.or_else(sidecar).or_else(verdict).or_else(result)
+        let step_record = || path.stem("steps/records", "json").map(Self::StepRecord);
+        let step_verdict = || path.stem("steps/verdicts", "json").map(Self::StepVerdict);
+        let step_payload = || {
+            let digest = path.stem("steps/payloads", "safetensors")?.parse().ok()?;
+            (Self::StepPayload(digest).path() == *path).then_some(Self::StepPayload(digest))
+        };
+        let step = || step_record().or_else(step_verdict).or_else(step_payload);
+        receipt.or_else(sidecar).or_else(verdict).or_else(result).or_else(step)
     }
 
     /// The path of this place; of a place that holds several files, that of their folder.
@@ -175,6 +196,10 @@ impl<'a> Place<'a> {
             Self::Receipt(stem) => PackPath::known(&format!("receipts/{stem}.jsonl")),
             Self::Sidecar(stem) => PackPath::known(&format!("sidecars/{stem}.jsonl")),
             Self::Verdict(stem) => PackPath::known(&format!("verify/{stem}.json")),
+            Self::StepRecord(stem) => PackPath::known(&format!("steps/records/{stem}.json")),
+            Self::StepPayload(sha256) => PackPath::known(&format!("steps/payloads/{sha256}.safetensors")),
+            Self::StepVerdict(stem) => PackPath::known(&format!("steps/verdicts/{stem}.json")),
+            Self::Steps => PackPath::known(STEPS),
             Self::Suite => PackPath::known(SUITE),
             Self::Selection => PackPath::known(SELECTION),
             Self::Freeze => PackPath::known(FREEZE),
@@ -200,11 +225,13 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) => FileRole::Receipt,
             Self::Sidecar(_) => FileRole::Sidecar,
-            Self::Verdict(_) => FileRole::Verdict,
+            Self::StepRecord(_) => FileRole::StepRecord,
+            Self::StepPayload(_) => FileRole::StepPayload,
+            Self::Verdict(_) | Self::StepVerdict(_) => FileRole::Verdict,
             Self::Suite | Self::Selection | Self::Freeze | Self::FreezeToken => FileRole::Suite,
             Self::RunEvidence(_) => FileRole::RunEvidence,
             Self::RunRecord(_) => FileRole::RunRecord,
-            Self::Result => FileRole::Result,
+            Self::Result | Self::Steps => FileRole::Result,
             Self::Provider(_) => FileRole::Provider,
             Self::Attachment(_) => FileRole::Attachment,
             Self::Parent => FileRole::Parent,
@@ -223,6 +250,7 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) | Self::Sidecar(_) => Group::Receipts,
             Self::Verdict(_) => Group::Verdicts,
+            Self::StepRecord(_) | Self::StepPayload(_) | Self::StepVerdict(_) | Self::Steps => Group::Steps,
             Self::Suite
             | Self::Selection
             | Self::Freeze
@@ -244,6 +272,9 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) | Self::Sidecar(_) => &law::RECEIPT_NOT_REDERIVED,
             Self::Verdict(_) => &law::VERDICT_NOT_REDERIVED,
+            Self::StepRecord(_) | Self::StepPayload(_) | Self::StepVerdict(_) | Self::Steps => {
+                &law::STEP_NOT_REDERIVED
+            }
             Self::Suite | Self::Selection | Self::Freeze | Self::FreezeToken | Self::Result => {
                 &law::RESULT_NOT_REDERIVED
             }
@@ -335,6 +366,7 @@ pub fn media_type(path: &PackPath) -> &'static str {
         Some("html") => "text/html",
         Some("pem") => "application/x-pem-file",
         Some("tst") => "application/timestamp-token",
+        Some("safetensors") => "application/octet-stream",
         Some("pdf") => "application/pdf",
         Some("png") => "image/png",
         Some("jpg" | "jpeg") => "image/jpeg",

@@ -188,6 +188,10 @@ pub enum FileRole {
     RunEvidence,
     /// What a training job was.
     RunRecord,
+    /// A sampled step of an optimizer.
+    StepRecord,
+    /// The tensors of a sampled step.
+    StepPayload,
     /// The verdict on one input.
     Verdict,
     /// What all inputs together came to.

@@ -60,6 +60,8 @@ pub const CONTRACTS: &str = "contracts.json";
 pub const REPORT: &str = "report.html";
 /// The verdict over all inputs, as JSON.
 pub const FINAL_VERDICT: &str = "results/final_verdict.json";
+/// What the sampled steps come to together.
+pub const STEPS: &str = "steps/steps.json";
 /// The suite that the inputs answer to.
 pub const SUITE: &str = "suite/suite.json";
 /// What is known of the pack before.

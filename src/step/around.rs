@@ -13,8 +13,18 @@ pub(super) fn partition(record: &Record) -> Row {
     };
     let trained = record.params.len() as u64;
     let frozen = record.frozen.count;
-    let note = format!("{trained} were trained and {frozen} were not, and the model has {model}");
-    Row::held(&rule::PARTITION, 1, u64::from(trained.checked_add(frozen) != Some(model)), note)
+    let mut wrong = Vec::new();
+    if trained.checked_add(frozen) != Some(model) {
+        wrong.push(format!("{trained} were trained and {frozen} were not, and the model has {model}"));
+    }
+    // Only of nothing is the root that of nothing.
+    let empty = leaf::root(&[]);
+    for root in [record.frozen.root0, record.frozen.root1] {
+        if (root == empty) != (frozen == 0) {
+            wrong.push(format!("{frozen} were not trained, and a root of them says otherwise"));
+        }
+    }
+    Row::held(&rule::PARTITION, 3, wrong.len() as u64, wrong.join("; "))
 }
 
 pub(super) fn timesteps(record: &Record) -> Row {

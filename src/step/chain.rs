@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 
-use super::judge::{Report, Row, State};
+use super::judge::{Row, State};
+use super::leaf::Leaf;
 use super::record::{Param, Record};
 use super::rule::{self, Rule};
 use super::wire::Schedule;
 use crate::digest::Digest;
 
-/// A judged step.
-pub type Judged<'a> = (&'a Record, &'a Report);
+/// A step, and the leaves of its payload.
+pub type Shown<'a> = (&'a Record, &'a [Leaf]);
 
 /// The digest of what a step left or found of a parameter.
-fn digests(report: &Report) -> HashMap<&str, Digest> {
-    report.leaves.iter().map(|leaf| (leaf.key.as_str(), leaf.digest)).collect()
+fn digests(leaves: &[Leaf]) -> HashMap<&str, Digest> {
+    leaves.iter().map(|leaf| (leaf.key.as_str(), leaf.digest)).collect()
 }
 
 /// What a step left of a parameter: the digest of the tensor, or the one that the record states in its place.
@@ -30,7 +31,7 @@ fn left(param: &Param, role: &str, leaves: &HashMap<&str, Digest>) -> Option<Dig
 /// What links a step to an earlier one. Where steps lie between them, only what no step changes is compared; that they
 /// follow each other is demanded when the earlier one is named as the step before.
 #[must_use]
-pub fn link(before: Judged<'_>, after: Judged<'_>, demanded: bool) -> Vec<Row> {
+pub fn link(before: Shown<'_>, after: Shown<'_>, demanded: bool) -> Vec<Row> {
     let ((first, _), (second, _)) = (before, after);
     let adjacent = first.step.checked_add(1) == Some(second.step);
     let order = if demanded { adjacent } else { first.step < second.step };
@@ -69,8 +70,8 @@ pub fn link(before: Judged<'_>, after: Judged<'_>, demanded: bool) -> Vec<Row> {
 }
 
 /// A rule about states between steps that do not follow each other.
-fn apart(rule: &'static Rule, (record, report): Judged<'_>, after: &str) -> Row {
-    let leaves = digests(report);
+fn apart(rule: &'static Rule, (record, leaves): Shown<'_>, after: &str) -> Row {
+    let leaves = digests(leaves);
     if record.params.iter().any(|param| left(param, after, &leaves).is_some()) {
         Row::unseen(rule, "steps lie between them")
     } else {
@@ -78,7 +79,7 @@ fn apart(rule: &'static Rule, (record, report): Judged<'_>, after: &str) -> Row 
     }
 }
 
-fn state(rule: &'static Rule, before: Judged<'_>, next: Judged<'_>, found: &str, after: &str) -> Row {
+fn state(rule: &'static Rule, before: Shown<'_>, next: Shown<'_>, found: &str, after: &str) -> Row {
     let (old, new) = (digests(before.1), digests(next.1));
     let olds: HashMap<&str, &Param> =
         before.0.params.iter().map(|param| (param.name.as_str(), param)).collect();

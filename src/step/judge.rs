@@ -3,6 +3,7 @@
 use std::io;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::around;
@@ -41,7 +42,8 @@ pub enum Statistical {
 }
 
 /// What a rule comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// It compared, and everything held.
     Holds,
@@ -58,17 +60,10 @@ pub enum State {
 }
 
 impl State {
-    /// Its name in documents.
+    /// Whether the rule compared something that could have shown a difference.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::Broken => "broken",
-            Self::Warns => "warns",
-            Self::Blind => "blind",
-            Self::Unseen => "unseen",
-            Self::NotApplicable => "not_applicable",
-        }
+    pub const fn decided(self) -> bool {
+        matches!(self, Self::Holds | Self::Broken | Self::Warns)
     }
 }
 
@@ -119,7 +114,8 @@ impl Row {
 }
 
 /// What judging a step came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every rule that applies holds, and the step shows something.
     Accepted,
@@ -127,18 +123,6 @@ pub enum Verdict {
     Rejected,
     /// Nothing is broken, and not enough could be seen.
     Insufficient,
-}
-
-impl Verdict {
-    /// Its name in documents.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Rejected => "rejected",
-            Self::Insufficient => "insufficient",
-        }
-    }
 }
 
 /// One tensor's largest ratios, for charts.

@@ -7,13 +7,16 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::payload;
 use super::record::Refusal;
 use crate::digest::Digest;
 use crate::tensor::Bytes;
 
 /// A tensor of a payload, by its digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Leaf {
     /// Its key.
     pub key: String,
@@ -22,6 +25,7 @@ pub struct Leaf {
     /// Its shape.
     pub shape: Vec<u64>,
     /// The digest of its bytes.
+    #[serde(rename = "sha256")]
     pub digest: Digest,
 }
 

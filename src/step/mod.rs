@@ -30,6 +30,7 @@ pub mod scalar;
 pub mod tally;
 pub mod tensor;
 pub mod told;
+pub mod whole;
 pub mod wire;
 
 pub use judge::{Options, Report, Statistical, Verdict, judge};

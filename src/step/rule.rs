@@ -1,7 +1,10 @@
 //! The table of rules about optimizer steps: the one registration. A finding names its rule by a reference into it.
 
+use serde::{Deserialize, Serialize};
+
 /// How a rule compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Bit by bit.
     Exact,
@@ -9,18 +12,6 @@ pub enum Class {
     Bounded,
     /// Within what is likely; a warning unless more is asked for.
     Statistical,
-}
-
-impl Class {
-    /// Its name in documents.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Bounded => "bounded",
-            Self::Statistical => "statistical",
-        }
-    }
 }
 
 /// A law about steps.

@@ -1,11 +1,15 @@
 //! A judged step for people and for programs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
-use super::judge::{Report, Row, State, Verdict};
+use super::judge::{At, Ratios, Report, Row, State, Verdict};
+use super::leaf::Leaf;
 use super::record::Record;
+use super::rule::Class;
+use crate::digest::Digest;
 
 /// What a step that holds proves.
 pub const PROVES: &str = "The arithmetic of the revealed steps: at each, what the optimizer stored follows from what it \
@@ -20,68 +24,196 @@ pub const LIMITS: [&str; 4] = [
      module's inputs are revealed too.",
 ];
 
-/// The document.
-#[must_use]
-pub fn document(record: &Record, report: &Report) -> Value {
-    let rows: Vec<Value> = report.rows.iter().map(row).collect();
-    let tensors: Vec<Value> = report
-        .tensors
-        .iter()
-        .map(|tensor| {
-            let stages: serde_json::Map<String, Value> = tensor
+/// The format of [`Document`].
+pub const FORMAT: &str = "bp-step/1";
+
+/// What judging a step came to, for programs: `bp-step/1`, whose shape `contracts/step.schema.json` freezes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Always [`FORMAT`].
+    pub schema: String,
+    /// The run.
+    pub run: String,
+    /// Which step, counted from 1.
+    pub step: u64,
+    /// The digest of the record.
+    pub record_sha256: Digest,
+    /// The digest of the payload, as the record states it.
+    pub payload_sha256: Digest,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// How values were compared; the weaker of what was used.
+    pub class: Arithmetic,
+    /// The share of parameters whose update could be told from none.
+    pub informative: f64,
+    /// Values of all parameters.
+    pub elements: u64,
+    /// Bytes of the payload.
+    pub payload_bytes: u64,
+    /// Every rule that was put to it.
+    pub rules: Vec<RuleRow>,
+    /// Ratios, by tensor.
+    pub tensors: Vec<TensorRow>,
+    /// The tensors of the payload, by key: the root over them is the one that the record states.
+    pub leaves: Vec<Leaf>,
+    /// What was seen and breaks no rule.
+    pub notes: Vec<String>,
+    /// What it proves where it holds.
+    pub proves: String,
+    /// What it does not prove.
+    pub does_not_prove: Vec<String>,
+}
+
+/// How the values of a step were compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arithmetic {
+    /// Every parameter was replayed in float32, and bits compared.
+    Bitwise,
+    /// At least one was compared within bounds on rounding.
+    Bounded,
+}
+
+impl Arithmetic {
+    /// That of a judged step.
+    #[must_use]
+    pub const fn of(report: &Report) -> Self {
+        if report.bitwise { Self::Bitwise } else { Self::Bounded }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bitwise => "bitwise",
+            Self::Bounded => "bounded",
+        }
+    }
+}
+
+/// A rule, and what it came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleRow {
+    /// The code it is cited by.
+    pub code: String,
+    /// How it compares.
+    pub class: Class,
+    /// What it came to.
+    pub state: State,
+    /// What it compared.
+    pub compared: u64,
+    /// How much of that is broken.
+    pub broken: u64,
+    /// The largest ratio of gap to bound.
+    pub max_gap_over_bound: Option<f64>,
+    /// The ratio in the middle.
+    pub median_gap_over_bound: Option<f64>,
+    /// The share of values that moved by more than their bound, or at all where bits are compared.
+    pub informative: Option<f64>,
+    /// The first place where it is broken.
+    pub first: Option<Place>,
+    /// What there is to say, for people.
+    pub note: Option<String>,
+}
+
+/// The first value that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The parameter.
+    pub param: String,
+    /// The value's place in it, counted from 0.
+    pub index: u64,
+    /// What it is off by, stored less derived; null where bits are compared.
+    pub gap: Option<f64>,
+    /// What it may be off by.
+    pub bound: Option<f64>,
+}
+
+/// A parameter's ratios.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorRow {
+    /// The parameter.
+    pub param: String,
+    /// Its values.
+    pub elements: u64,
+    /// Whether it was replayed.
+    pub replayed: bool,
+    /// Ratios of gap to bound, by the rule of the stage.
+    pub gap_over_bound: BTreeMap<String, Ratio>,
+}
+
+/// Ratios of gap to bound over a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ratio {
+    /// The largest.
+    pub max: f64,
+    /// The one in the middle.
+    pub median: f64,
+}
+
+impl Document {
+    /// That of a judged step.
+    #[must_use]
+    pub fn of(record: &Record, report: &Report) -> Self {
+        let tensor = |tensor: &Ratios| TensorRow {
+            param: tensor.param.clone(),
+            elements: tensor.elements,
+            replayed: tensor.replayed,
+            gap_over_bound: tensor
                 .stages
                 .iter()
-                .map(|(rule, max, median)| (rule.code.to_owned(), json!({ "max": max, "median": median })))
-                .collect();
-            json!({
-                "param": tensor.param,
-                "elements": tensor.elements,
-                "replayed": tensor.replayed,
-                "gap_over_bound": stages,
-            })
-        })
-        .collect();
-    json!({
-        "schema": "bp-step/1",
-        "run": record.run,
-        "step": record.step,
-        "record_sha256": record.sha256,
-        "payload_sha256": record.payload.sha256,
-        "verdict": report.verdict.name(),
-        "class": class(report),
-        "informative": report.informative,
-        "elements": report.elements,
-        "payload_bytes": report.payload_bytes,
-        "rules": rows,
-        "tensors": tensors,
-        "notes": report.notes,
-        "proves": PROVES,
-        "does_not_prove": LIMITS,
-    })
+                .map(|(rule, max, median)| (rule.code.to_owned(), Ratio { max: *max, median: *median }))
+                .collect(),
+        };
+        Self {
+            schema: FORMAT.to_owned(),
+            run: record.run.clone(),
+            step: record.step,
+            record_sha256: record.sha256,
+            payload_sha256: record.payload.sha256,
+            verdict: report.verdict,
+            class: Arithmetic::of(report),
+            informative: report.informative,
+            elements: report.elements,
+            payload_bytes: report.payload_bytes,
+            rules: report.rows.iter().map(RuleRow::of).collect(),
+            tensors: report.tensors.iter().map(tensor).collect(),
+            leaves: report.leaves.clone(),
+            notes: report.notes.clone(),
+            proves: PROVES.to_owned(),
+            does_not_prove: LIMITS.map(str::to_owned).into(),
+        }
+    }
 }
 
-fn class(report: &Report) -> &'static str {
-    if report.bitwise { "bitwise" } else { "bounded" }
-}
-
-fn row(row: &Row) -> Value {
-    json!({
-        "code": row.rule.code,
-        "class": row.rule.class.name(),
-        "state": row.state.name(),
-        "compared": row.compared,
-        "broken": row.broken,
-        "max_gap_over_bound": row.ratio.map(|(max, _)| max),
-        "median_gap_over_bound": row.ratio.map(|(_, median)| median),
-        "informative": row.informative,
-        "first": row.at.as_ref().map(|at| json!({
-            "param": at.param,
-            "index": at.value.index,
-            "gap": finite(at.value.gap),
-            "bound": finite(at.value.bound),
-        })),
-        "note": row.note,
-    })
+impl RuleRow {
+    /// That of a row.
+    #[must_use]
+    pub fn of(row: &Row) -> Self {
+        let place = |at: &At| Place {
+            param: at.param.clone(),
+            index: at.value.index,
+            gap: finite(at.value.gap),
+            bound: finite(at.value.bound),
+        };
+        Self {
+            code: row.rule.code.to_owned(),
+            class: row.rule.class,
+            state: row.state,
+            compared: row.compared,
+            broken: row.broken,
+            max_gap_over_bound: row.ratio.and_then(|(max, _)| finite(max)),
+            median_gap_over_bound: row.ratio.and_then(|(_, median)| finite(median)),
+            informative: row.informative,
+            first: row.at.as_ref().map(place),
+            note: row.note.clone(),
+        }
+    }
 }
 
 fn finite(value: f64) -> Option<f64> {
@@ -120,16 +252,16 @@ pub fn lines(record: &Record, report: &Report, all: bool) -> Vec<(String, String
     }
     let informative = format!("informative {:.4}", report.informative);
     let verdict = match report.verdict {
-        Verdict::Accepted => format!("accepted: class {}, {informative}", class(report)),
+        Verdict::Accepted => format!("accepted: class {}, {informative}", Arithmetic::of(report).name()),
         Verdict::Rejected => {
             let broken: Vec<String> =
                 report.broken().map(|row| format!("{}:{}", row.rule.code, row.broken)).collect();
-            format!("REJECTED: {} (class {}, {informative})", broken.join(" "), class(report))
+            format!("REJECTED: {} (class {}, {informative})", broken.join(" "), Arithmetic::of(report).name())
         }
         Verdict::Insufficient => {
             format!(
                 "INSUFFICIENT: nothing is broken, and too little could be seen (class {}, {informative})",
-                class(report)
+                Arithmetic::of(report).name()
             )
         }
     };

@@ -114,6 +114,7 @@ pub(crate) fn lax() -> Options {
         pins: vec![],
         policy: TrustPolicy::default(),
         only: None,
+        payload_dirs: vec![],
         demands: Demands::default(),
         limits: Limits::default(),
         producer: producer(),
@@ -236,6 +237,8 @@ impl Place {
             "annex/parent.json",
             "annex/templates/",
             "run/",
+            "steps/records/",
+            "steps/payloads/",
         ];
         let evidence = files.filter(|artifact| {
             folders.iter().any(|folder| artifact.path.as_str().starts_with(folder))

@@ -202,7 +202,7 @@ impl Derivation<'_> {
             FromPack::counts(evidence.assurance)
                 // A log of nothing is no log.
                 && (self.facts.verdict.receipts > 0
-                    || !matches!(evidence.kind, Kind::Receipt | Kind::VerificationResult))
+                    || !matches!(evidence.kind, Kind::Receipt | Kind::TensorStep | Kind::VerificationResult))
         };
         let mut evidence: Vec<Evidence> = self
             .facts
@@ -264,7 +264,10 @@ impl Derivation<'_> {
 
     /// What the pack's evidence is about, with the coverage where records are judged.
     fn scope(&self, pack: &FromPack) -> String {
-        if !pack.kinds().any(|kind| matches!(kind, Kind::Receipt | Kind::VerificationResult)) {
+        if !pack
+            .kinds()
+            .any(|kind| matches!(kind, Kind::Receipt | Kind::TensorStep | Kind::VerificationResult))
+        {
             return pack.scope.clone();
         }
         let verdict = &self.facts.verdict;

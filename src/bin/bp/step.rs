@@ -8,6 +8,8 @@ use bp::error::{self, Failure};
 use bp::handle::At;
 use bp::report::{Long, fold};
 use bp::step::commit::Commits;
+use bp::step::told::Document;
+use bp::step::whole::{self, Shown};
 use bp::step::{self, Options, Record, Refusal, Report, Statistical, Verdict, leaf, told};
 use serde_json::json;
 
@@ -33,16 +35,17 @@ fn verify(arguments: &StepVerify, output: &Output) -> Run {
     let StepVerify { record: path, payload_dir, prev, manner, published } = arguments;
     let folder = payload_dir.as_deref();
     let commits = commits(published)?;
-    let record = read(path)?;
+    let (_, record) = read(path)?;
     let mut report = judged(path, &record, folder, *manner, published, commits.as_ref())?;
     if let Some(prev) = prev {
-        let before = read(prev)?;
+        let (_, before) = read(prev)?;
         let earlier =
             judged(prev, &before, folder, *manner, &Published { commits: None, beacon: None }, None)?;
-        report.add(step::chain::link((&before, &earlier), (&record, &report), true));
+        let rows = step::chain::link((&before, &earlier.leaves), (&record, &report.leaves), true);
+        report.add(rows);
     }
     if output.json {
-        let document = told::document(&record, &report);
+        let document = Document::of(&record, &report);
         output.envelope(&json!({ "ok": report.verdict == Verdict::Accepted, "step": document }))?;
     } else {
         output.say(&text(&record, &report, output.verbose));
@@ -60,23 +63,12 @@ fn commits(published: &Published) -> Result<Option<Commits>, Failure> {
 }
 
 fn chain(dir: &Path, folder: Option<&Path>, manner: Manner, published: &Published, output: &Output) -> Run {
-    let failed = |error| source::failure(dir, &error);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            paths.push(path);
-        }
-    }
+    let paths = records(dir)?;
     let mut records = paths
         .iter()
-        .map(|path| Ok((path, read(path)?)))
+        .map(|path| Ok((path, read(path)?.1)))
         .collect::<Result<Vec<(&PathBuf, Record)>, Failure>>()?;
     records.sort_by_key(|(path, record)| (record.step, *path));
-    if records.is_empty() {
-        let message = format!("{}: no record of a step lies there", dir.display());
-        return Err(Failure::new(&error::STEP_REFUSED, message));
-    }
     let commits = commits(published)?;
     let (mut documents, mut accepted, mut neighbours) = (Vec::new(), true, 0_usize);
     let mut before: Option<(Record, Report)> = None;
@@ -84,11 +76,12 @@ fn chain(dir: &Path, folder: Option<&Path>, manner: Manner, published: &Publishe
         let mut report = judged(path, &record, folder, manner, published, commits.as_ref())?;
         if let Some((earlier, judged)) = &before {
             neighbours += usize::from(earlier.step + 1 == record.step);
-            report.add(step::chain::link((earlier, judged), (&record, &report), false));
+            let rows = step::chain::link((earlier, &judged.leaves), (&record, &report.leaves), false);
+            report.add(rows);
         }
         accepted &= report.verdict == Verdict::Accepted;
         if output.json {
-            documents.push(told::document(&record, &report));
+            documents.push(Document::of(&record, &report));
         } else if output.verbose || report.verdict != Verdict::Accepted {
             output.say(&text(&record, &report, output.verbose));
         } else {
@@ -149,9 +142,40 @@ fn challenge(path: &Path, beacon: &Beacon, steps: u64, tensors: usize, output: &
     Ok(0)
 }
 
-/// A record, from its file.
-fn read(path: &Path) -> Result<Record, Failure> {
-    Record::parse(&source::bytes(path)?).map_err(|refusal| refused(path, &refusal))
+/// The records of a folder: every file of it that ends in .json, by name.
+pub(crate) fn records(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error| source::failure(dir, &error);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    if paths.is_empty() {
+        let message = format!("{}: no record of a step lies there", dir.display());
+        return Err(Failure::new(&error::STEP_REFUSED, message));
+    }
+    Ok(paths)
+}
+
+/// A record, from its file: its bytes, and what they say.
+pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, Record), Failure> {
+    let bytes = source::bytes(path)?;
+    let record = Record::parse(&bytes).map_err(|refusal| refused(path, &refusal))?;
+    Ok((bytes, record))
+}
+
+/// The payloads of a record, which lie beside it or in a folder that is named: its own, and that of its modules.
+pub(crate) fn payloads(
+    path: &Path,
+    record: &Record,
+    folder: Option<&Path>,
+) -> Result<(At, Option<At>), Failure> {
+    let folder = folder.unwrap_or_else(|| path.parent().unwrap_or(Path::new("")));
+    let linear = record.linear_payload.as_ref().map(|linear| open(&folder.join(&linear.file)));
+    Ok((open(&folder.join(&record.payload.file))?, linear.transpose()?))
 }
 
 /// A record judged with its payload, which lies beside it or in a folder that is named.
@@ -172,26 +196,14 @@ fn judged(
         },
         informative_min: manner.informative_min,
     };
-    let payload = open(&beside(path, folder, &record.payload.file))?;
-    let refused = |refusal: Refusal| refused(path, &refusal);
-    let mut report = step::judge(record, &payload, &options).map_err(refused)?;
-    if let Some(linear) = &record.linear_payload {
-        let shown = open(&beside(path, folder, &linear.file))?;
-        let beacon = published.beacon.as_ref().map(|beacon| beacon.0.as_slice());
-        let rows = step::linear::judge(record, &report, &payload, &shown, beacon, options.statistical);
-        report.add(rows.map_err(refused)?);
-    }
-    if record.commit.is_some() {
-        report.add([step::commit::included(record, &report)]);
-    }
-    if let Some(commits) = commits {
-        report.add([commits.holds(record, &report)]);
-    }
-    Ok(report)
-}
-
-fn beside(record: &Path, folder: Option<&Path>, file: &str) -> PathBuf {
-    folder.unwrap_or_else(|| record.parent().unwrap_or(Path::new(""))).join(file)
+    let (payload, linear) = payloads(path, record, folder)?;
+    let shown = Shown {
+        payload: &payload,
+        linear: linear.as_ref(),
+        beacon: published.beacon.as_ref().map(|beacon| beacon.0.as_slice()),
+        commits,
+    };
+    whole::judge(record, &shown, &options).map_err(|refusal| refused(path, &refusal))
 }
 
 fn open(path: &Path) -> Result<At, Failure> {
@@ -209,11 +221,7 @@ fn digest(path: &Path, output: &Output) -> Run {
     let root = leaf::root(&leaves);
     let sha256 = step::judge::digest(&file).map_err(|error| source::failure(path, &error))?;
     if output.json {
-        let rows: Vec<_> = leaves
-            .iter()
-            .map(|leaf| json!({ "key": leaf.key, "dtype": leaf.dtype, "shape": leaf.shape, "sha256": leaf.digest }))
-            .collect();
-        output.envelope(&json!({ "ok": true, "sha256": sha256, "leaf_root": root, "leaves": rows }))?;
+        output.envelope(&json!({ "ok": true, "sha256": sha256, "leaf_root": root, "leaves": leaves }))?;
         return Ok(0);
     }
     let mut text = String::new();

@@ -24,6 +24,7 @@ pub(crate) fn options(trusting: &Trusting) -> Result<Options, Failure> {
         strict: false,
         allow_fail_verdict: false,
         only: None,
+        payload_dirs: Vec::new(),
         pins: pins(trusting)?,
         policy: policy(trusting)?,
         demands: Demands { now: Some(clock::now()?), ..Demands::default() },

@@ -139,7 +139,12 @@ impl Checker<'_> {
     /// What is done with the bytes of each file, as far as the manifest says.
     fn task(&self, statement: &Statement, expected: &BTreeMap<PackPath, Artifact>) -> Task {
         let judging = Judging { created_at: statement.created_at, repeats: 1 };
-        Task { inputs: inputs(expected), judging, same_tool: self.made_by_this(statement) }
+        Task {
+            inputs: inputs(expected),
+            judges_steps: true,
+            judging,
+            same_tool: self.made_by_this(statement),
+        }
     }
 
     /// What is wanted of files that stream by.
@@ -152,7 +157,8 @@ impl Checker<'_> {
         let mut waits = key_comes_later || expected.keys().any(is_demand);
         if self.options.only.is_some() {
             // Of a part it is the digests that count.
-            (task.inputs, task.same_tool, waits) = (BTreeMap::new(), true, false);
+            (task.inputs, task.judges_steps) = (BTreeMap::new(), false);
+            (task.same_tool, waits) = (true, false);
         }
         Wanted { expected, task, waits }
     }
@@ -286,6 +292,8 @@ fn is_evidence(path: &PackPath) -> bool {
                 | Place::Attachment(_)
                 | Place::Parent
                 | Place::Template(_)
+                | Place::StepRecord(_)
+                | Place::StepPayload(_)
         )
     )
 }

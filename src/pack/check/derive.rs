@@ -13,7 +13,7 @@ use crate::pack::law;
 use crate::pack::layout::{Folder, Group, Place};
 use crate::pack::manifest::{Artifact, PackId, Statement};
 use crate::pack::path::PackPath;
-use crate::pack::plan::{Demand, Evidence, FinalVerdict, Terms};
+use crate::pack::plan::{Conclusion, Demand, Evidence, FinalVerdict, Terms};
 use crate::pack::result::{Check, How};
 use crate::pack::{FINAL_VERDICT, MANIFEST, SUITE};
 use crate::run;
@@ -76,12 +76,13 @@ impl Checker<'_> {
         }
         self.runs(&mut assessed, &kept);
         self.jobs_before(statement);
+        self.steps(&mut assessed, expected, &kept);
         self.papers(&mut assessed, expected, &kept);
         let terms = Terms::of(statement);
         let Ok(conclusion) = assessed.conclude(&terms, statement.key_id(), self.key.as_ref(), &Unkept);
         self.derived = true;
         self.verdict = Some(conclusion.verdict.verdict);
-        self.verdict_how = How::Recomputed;
+        self.verdict_how = if self.steps_recorded { How::Recorded } else { How::Recomputed };
         self.counts = Some(conclusion.verdict.counts);
         let same_tool = self.made_by_this(statement);
         if !same_tool {
@@ -167,7 +168,7 @@ impl Checker<'_> {
                     let equal = if derived.same_tool || matches!(Place::of(path), Some(Place::Signer)) {
                         *digest == sealed.sha256
                     } else {
-                        same_outcome(path, bytes, &derived.conclusion.verdict)
+                        same_outcome(path, bytes, &derived.conclusion)
                     };
                     if !equal && matches!(Place::of(path), Some(Place::Annex)) {
                         annex_differs = true;
@@ -200,8 +201,12 @@ impl Checker<'_> {
             let ok = !damaged && self.findings.len() == before;
             // A group without a file holds nothing that could hold.
             let compared = count > 0 || self.findings.len() > before;
-            let how =
-                if derived.same_tool || group == Group::Receipts { How::Recomputed } else { How::Checked };
+            let how = match group {
+                Group::Steps if self.steps_recorded => How::Recorded,
+                Group::Receipts => How::Recomputed,
+                _ if derived.same_tool => How::Recomputed,
+                _ => How::Checked,
+            };
             self.checks.push(Check {
                 name: group.name(),
                 how: if compared { how } else { How::NotChecked },
@@ -287,7 +292,8 @@ impl Checker<'_> {
 
 /// Whether a file by another version says the same as what this version derives: documents by their outcome. Text is
 /// compared with nothing but its digest.
-fn same_outcome(path: &PackPath, bytes: &[u8], verdict: &FinalVerdict) -> bool {
+fn same_outcome(path: &PackPath, bytes: &[u8], conclusion: &Conclusion) -> bool {
+    let Conclusion { verdict, steps, .. } = conclusion;
     let stored = json::parse(bytes).ok();
     match (Place::of(path), stored) {
         (Some(Place::Verdict(stem)), Some(stored)) => {
@@ -296,7 +302,12 @@ fn same_outcome(path: &PackPath, bytes: &[u8], verdict: &FinalVerdict) -> bool {
             let stated = stored.get("outcome").or_else(|| stored.get("verdict"));
             stated.and_then(|stated| stated.as_str()).is_none_or(|stated| Some(stated) == derived)
         }
-        (Some(Place::Verdict(_)), None) => false,
+        (Some(Place::StepVerdict(stem)), Some(stored)) => {
+            let derived = steps.iter().find(|(step, _)| step.as_str() == stem).map(|(_, verdict)| *verdict);
+            let stated = stored.get("verdict").cloned();
+            stated.and_then(|stated| serde_json::from_value(stated).ok()) == derived
+        }
+        (Some(Place::Verdict(_) | Place::StepVerdict(_)), None) => false,
         (_, stored) if path.as_str() == FINAL_VERDICT => stored
             .and_then(|stored| serde_json::from_value::<FinalVerdict>(stored).ok())
             .is_some_and(|stored| stored == *verdict),

@@ -16,6 +16,7 @@ mod part;
 mod policy;
 mod seal;
 mod source;
+mod steps;
 mod stream;
 mod timestamp;
 
@@ -109,6 +110,8 @@ pub struct Options {
     pub policy: TrustPolicy,
     /// The part that is looked at; all of the pack without one.
     pub only: Option<Only>,
+    /// Where payloads of sampled steps lie that are not in the pack.
+    pub payload_dirs: Vec<PathBuf>,
     /// What the recipient demands of this pack.
     pub demands: Demands,
     /// How much is looked at.
@@ -130,7 +133,7 @@ pub struct OpenError {
 }
 
 /// The groups of laws, in the order of the checks.
-const CHECKS: [&str; 16] = [
+const CHECKS: [&str; 17] = [
     "structure",
     "manifest",
     "seal",
@@ -141,6 +144,7 @@ const CHECKS: [&str; 16] = [
     "receipts",
     "verdicts",
     "run",
+    "steps",
     "results",
     "annex",
     "pages",
@@ -185,6 +189,7 @@ fn checked(source: &mut dyn Source, options: &Options) -> VerifyResult {
         signed: Vec::new(),
         answered: None,
         derived: false,
+        steps_recorded: false,
         checks: Vec::new(),
         findings: Vec::new(),
         warnings: Vec::new(),
@@ -242,6 +247,8 @@ struct Checker<'a> {
     answered: Option<Answered>,
     /// Whether the evidence was judged again.
     derived: bool,
+    /// Whether a verdict on a sampled step is the maker's word.
+    steps_recorded: bool,
     checks: Vec<Check>,
     findings: Vec<Finding>,
     warnings: Vec<Finding>,

@@ -34,7 +34,7 @@ impl Checker<'_> {
             let readable = self.readable(walk, &part);
             let judging = Judging { created_at: statement.created_at, repeats: 1 };
             // Without inputs nothing is judged: of every file it is the digest that counts.
-            let task = Task { inputs: BTreeMap::new(), judging, same_tool: true };
+            let task = Task { inputs: BTreeMap::new(), judges_steps: false, judging, same_tool: true };
             let outcomes = self.source.sealed(&readable, &task);
             let mut count = 0;
             for ((path, _), outcome) in readable.into_iter().zip(outcomes) {

@@ -9,6 +9,7 @@ use super::Limits;
 use super::derive::Unkept;
 use crate::annex::envelope;
 use crate::digest::Digest;
+use crate::handle::{self, At};
 use crate::pack::FINAL_VERDICT;
 use crate::pack::law;
 use crate::pack::layout::Place;
@@ -27,6 +28,10 @@ pub(super) trait Source {
 
     /// The bytes of a small file that is read before anything is trusted: manifest, seal, key and ledger.
     fn root(&self, path: &PackPath, size_bytes: u64) -> Result<Vec<u8>, Refusal>;
+
+    /// A payload that was read as a sealed file, to be read at any place. It may have changed since in a directory: whoever
+    /// judges it hashes what it judges.
+    fn payload(&mut self, path: &PackPath) -> Result<At, Refusal>;
 
     /// What becomes of each of these sealed files, in their order.
     fn sealed(&mut self, files: &[(&PackPath, &Artifact)], task: &Task) -> Vec<Result<Read, Refusal>>;
@@ -47,6 +52,8 @@ pub(super) enum Read {
 pub(super) struct Task {
     /// Files that are judged.
     pub(super) inputs: BTreeMap<PackPath, (InputKind, Stem)>,
+    /// Whether sampled steps are judged.
+    pub(super) judges_steps: bool,
     /// On which terms.
     pub(super) judging: Judging,
     /// Whether this version made the pack, so that digests alone tell whether what follows is the same.
@@ -66,6 +73,8 @@ impl Task {
                 | Place::Provider(_)
                 | Place::Parent
                 | Place::Template(_)
+                | Place::StepRecord(_)
+                | Place::StepVerdict(_)
                 | Place::Annex,
             ) => true,
             // A change envelope is read; of other attachments the digest is enough.
@@ -75,6 +84,11 @@ impl Task {
                 self.inputs.contains_key(path) || (outcome && !self.same_tool)
             }
         }
+    }
+
+    /// Whether a file that streams by is set aside on disk, to be read at any place.
+    pub(super) fn sets_aside(&self, path: &PackPath) -> bool {
+        self.judges_steps && matches!(Place::of(path), Some(Place::StepPayload(_)))
     }
 
     /// Takes the bytes of a file, if they are the sealed ones. Evidence is judged from the bytes that were hashed.
@@ -122,6 +136,11 @@ impl Source for Directory {
 
     fn root(&self, path: &PackPath, size_bytes: u64) -> Result<Vec<u8>, Refusal> {
         walk::read(&self.0, path, size_bytes, true).map(|(_, bytes)| bytes)
+    }
+
+    fn payload(&mut self, path: &PackPath) -> Result<At, Refusal> {
+        let opened = handle::open(&self.0, path.as_str()).and_then(|(file, _)| At::new(file.into_std()));
+        opened.map_err(|error| (&law::FILE_UNREADABLE, error.to_string()))
     }
 
     fn sealed(&mut self, files: &[(&PackPath, &Artifact)], task: &Task) -> Vec<Result<Read, Refusal>> {

@@ -1,7 +1,7 @@
 //! A pack in an archive, in one pass: files are judged as they stream by, and what must wait for what comes later waits
 //! in a file without a name.
 //!
-//! Memory holds the manifest, three batches of [`BATCH`] bytes, and what is kept of evidence, as for a directory. A
+//! Payloads of sampled steps go to such a file as well. Memory holds the manifest, three batches of [`BATCH`] bytes, and what is kept of evidence, as for a directory. A
 //! longer input is judged whole, one at a time; any other longer file is hashed as it passes.
 
 use std::collections::BTreeMap;
@@ -15,6 +15,7 @@ use tempfile::SpooledTempFile;
 use super::source::{Kept, Read, Source, Task, Wanted};
 use super::{Limits, MAX_SIGNER_BYTES};
 use crate::digest::Digest;
+use crate::handle::At;
 use crate::pack::archive::{Decoder, Entries, File, broken};
 use crate::pack::law::{self, Law};
 use crate::pack::layout::Added;
@@ -42,6 +43,7 @@ pub(super) struct Stream<R: std::io::Read> {
     roots: BTreeMap<PackPath, Vec<u8>>,
     outcomes: BTreeMap<PackPath, Result<Read, Refusal>>,
     waiting: Waiting,
+    aside: Aside,
 }
 
 /// Bytes that wait for what comes later in the archive.
@@ -79,6 +81,47 @@ impl Waiting {
     }
 }
 
+/// Payloads of sampled steps, in a file without a name: they are read at any place, once all of the archive was seen.
+#[derive(Default)]
+struct Aside {
+    file: Option<std::fs::File>,
+    places: BTreeMap<PackPath, (u64, u64)>,
+    end: u64,
+    failed: Option<String>,
+}
+
+impl Aside {
+    fn begin(&mut self) {
+        if self.file.is_none() && self.failed.is_none() {
+            match tempfile::tempfile() {
+                Ok(file) => self.file = Some(file),
+                Err(error) => self.failed = Some(error.to_string()),
+            }
+        }
+    }
+
+    fn write(&mut self, chunk: &[u8]) {
+        if let (Some(file), None) = (&mut self.file, &self.failed) {
+            self.failed = file.write_all(chunk).err().map(|error| error.to_string());
+        }
+    }
+
+    fn end(&mut self, path: PackPath, size_bytes: u64) {
+        self.places.insert(path, (self.end, size_bytes));
+        self.end += size_bytes;
+    }
+
+    fn payload(&self, path: &PackPath) -> Result<At, Refusal> {
+        let unread = |message: String| (&law::FILE_UNREADABLE, message);
+        let (Some(file), Some((begin, size_bytes)), None) = (&self.file, self.places.get(path), &self.failed)
+        else {
+            return Err(unread(self.failed.clone().unwrap_or_else(|| "it was not read".to_owned())));
+        };
+        let file = file.try_clone().map_err(|error| unread(error.to_string()))?;
+        Ok(At::part(file, *begin, *size_bytes))
+    }
+}
+
 /// A file on its way from the archive to whoever judges it.
 enum Item {
     Whole(PackPath, Vec<u8>),
@@ -95,6 +138,7 @@ impl<R: std::io::Read> Stream<R> {
             roots: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             waiting: Waiting::new(),
+            aside: Aside::default(),
         }
     }
 }
@@ -158,17 +202,19 @@ impl<R: std::io::Read + Send> Source for Stream<R> {
         let mut entries = self.entries.take()?;
         let ahead = self.ahead.take();
         let (send, receive) = sync_channel::<Vec<Item>>(1);
-        let feeder = Feeder { wanted, limits, send, batch: Vec::new(), bytes: 0, added: ADDED };
-        let entries = thread::scope(|scope| {
+        let aside = Aside::default();
+        let feeder = Feeder { wanted, limits, send, batch: Vec::new(), bytes: 0, added: ADDED, aside };
+        let (entries, aside) = thread::scope(|scope| {
             let feeding = scope.spawn(move || {
-                feeder.feed(&mut entries, ahead);
-                entries
+                let aside = feeder.feed(&mut entries, ahead);
+                (entries, aside)
             });
             for batch in receive {
                 self.take(batch, wanted);
             }
             feeding.join().expect("reading an archive panics nowhere")
         });
+        self.aside = aside;
         let mut walk = entries.walk;
         if walk.entries.contains_key(&known(SEAL)) && !self.seal_is_second {
             walk.seen.push((&law::ARCHIVE_ORDER, SEAL.to_owned(), "not the second entry".to_owned()));
@@ -178,6 +224,10 @@ impl<R: std::io::Read + Send> Source for Stream<R> {
 
     fn root(&self, path: &PackPath, _: u64) -> Result<Vec<u8>, Refusal> {
         self.roots.get(path).cloned().ok_or_else(|| (&law::FILE_UNREADABLE, "it was not read".to_owned()))
+    }
+
+    fn payload(&mut self, path: &PackPath) -> Result<At, Refusal> {
+        self.aside.payload(path)
     }
 
     fn sealed(&mut self, files: &[(&PackPath, &Artifact)], task: &Task) -> Vec<Result<Read, Refusal>> {
@@ -273,10 +323,11 @@ struct Feeder<'a> {
     bytes: usize,
     /// Bytes of added files that are still kept.
     added: u64,
+    aside: Aside,
 }
 
 impl Feeder<'_> {
-    fn feed<R: std::io::Read>(mut self, entries: &mut Entries<Decoder<R>>, ahead: Option<File>) {
+    fn feed<R: std::io::Read>(mut self, entries: &mut Entries<Decoder<R>>, ahead: Option<File>) -> Aside {
         let mut next = ahead;
         while let Some(file) = next.take().or_else(|| entries.next()) {
             if self.file(entries, file).is_none() {
@@ -284,6 +335,7 @@ impl Feeder<'_> {
             }
         }
         self.flush();
+        self.aside
     }
 
     /// None when the archive cannot be read on.
@@ -306,7 +358,12 @@ impl Feeder<'_> {
             return Some(());
         }
         let keeps = root || self.wanted.is_some_and(|wanted| wanted.task.keeps(&file.path));
-        let item = if keeps || file.size_bytes < BATCH as u64 {
+        let item = if self.wanted.is_some_and(|wanted| wanted.task.sets_aside(&file.path)) {
+            self.aside.begin();
+            let digest = entries.digest(|chunk| self.aside.write(chunk))?;
+            self.aside.end(file.path.clone(), file.size_bytes);
+            Item::Hashed(file.path, digest)
+        } else if keeps || file.size_bytes < BATCH as u64 {
             let bytes = entries.bytes()?;
             self.bytes += bytes.len();
             Item::Whole(file.path, bytes)

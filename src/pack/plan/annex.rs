@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Assessed, FinalVerdict, Stem, Terms};
+use super::steps::{self, Sampled, Tensors};
+use super::{Assessed, FinalVerdict, SampledStep, Stem, Terms};
 use crate::annex::check::{self, Fault};
 use crate::annex::envelope::{self, Envelope, Held};
 use crate::annex::facts::{self, Attachment, Facts, Named, Parent, Signoff};
@@ -20,10 +21,11 @@ use crate::pack::files::{Files, Sealed};
 use crate::pack::layout::{Folder, Place};
 use crate::pack::manifest::AnnexFacts;
 use crate::pack::path::PackPath;
-use crate::report::Coverage;
+use crate::report::{Coverage, Outcome};
 use crate::run::RunRecord;
 use crate::run::evidence as left;
 use crate::run::record::Agreement;
+use crate::step::RULES;
 use crate::trust::KeyId;
 
 /// Values that are kept for comparison with another pack.
@@ -302,6 +304,8 @@ pub(super) struct Shown<'a> {
     pub(super) coverage: &'a Coverage,
     pub(super) assessed: &'a BTreeMap<Stem, Assessed>,
     pub(super) runs: &'a BTreeMap<String, RunRecord>,
+    pub(super) steps: &'a BTreeMap<Stem, SampledStep>,
+    pub(super) sampled: Option<&'a Sampled<'a>>,
     pub(super) evidence: &'a Files,
     pub(super) derived: &'a Files,
 }
@@ -310,6 +314,7 @@ impl Shown<'_> {
     fn facts(&self) -> Facts {
         let created_at = self.terms.created_at.timestamp();
         let mut evidence = self.records();
+        evidence.extend(self.of_steps());
         for (folder, run) in self.runs {
             evidence.extend(self.of_run(folder, run));
         }
@@ -330,17 +335,22 @@ impl Shown<'_> {
         let decided = self.coverage.decided();
         let rules = |wanted: bool| {
             let rows = self.coverage.rows().map(|(id, _, _)| id.to_string());
-            rows.filter(|id| decided.contains(id) == wanted).collect()
+            let of_steps = self.rules_of_steps(wanted);
+            rows.filter(|id| decided.contains(id) == wanted).chain(of_steps).collect()
         };
+        // A sampled step is one record of one step.
+        let steps = |outcome| self.sampled.map_or(0, |sampled| sampled.count(outcome));
+        let sampled = [Outcome::Pass, Outcome::Fail, Outcome::Insufficient].map(steps);
+        let all: u64 = sampled.iter().sum();
         // How long a run was is known when each of the runs says so.
         let taken: Option<Vec<u64>> = self.runs.values().map(|run| run.steps.taken).collect();
         Verdict {
             outcome: self.verdict.verdict.name().to_owned(),
-            receipts: counts.receipts,
-            passed: counts.passed,
-            failed: counts.failed,
-            insufficient: counts.insufficient,
-            steps_checked: records.saturating_sub(self.coverage.unjudged),
+            receipts: counts.receipts + all,
+            passed: counts.passed + sampled[0],
+            failed: counts.failed + sampled[1],
+            insufficient: counts.insufficient + sampled[2],
+            steps_checked: records.saturating_sub(self.coverage.unjudged) + all,
             steps_total: taken.filter(|taken| !taken.is_empty()).map(|taken| taken.iter().sum()),
             rules_evaluated: rules(true),
             rules_not_evaluated: rules(false),
@@ -368,6 +378,32 @@ impl Shown<'_> {
             ));
         }
         records
+    }
+
+    /// Rules of steps that decided something about one, or that decided nothing about any.
+    fn rules_of_steps(&self, wanted: bool) -> Vec<String> {
+        let sampled = || self.sampled.iter().flat_map(|sampled| sampled.steps());
+        let decided: BTreeSet<&str> = sampled().flat_map(steps::Step::decided).collect();
+        let rules = RULES.iter().map(|rule| rule.code).filter(|code| decided.contains(code) == wanted);
+        if self.sampled.is_some() { rules.map(str::to_owned).collect() } else { Vec::new() }
+    }
+
+    /// Sampled steps and their verdicts. Without its payload in the pack, a record is held to its digest alone.
+    fn of_steps(&self) -> Vec<Evidence> {
+        let judge = format!("{} {}", self.terms.judge.name, self.terms.judge.version);
+        let mut shown = Vec::new();
+        for (stem, step) in self.steps {
+            let assurance = match step.tensors() {
+                Tensors::Inside => Assurance::Recomputed,
+                Tensors::Outside => Assurance::Checked,
+            };
+            let recorder = "the recorder of the training job";
+            let record = Place::StepRecord(stem.as_str()).path();
+            let verdict = Place::StepVerdict(stem.as_str()).path();
+            shown.extend(self.file(&record, Kind::TensorStep, recorder, assurance));
+            shown.extend(self.file(&verdict, Kind::VerificationResult, &judge, assurance));
+        }
+        shown
     }
 
     /// What a run shows: its record, derived again, and the files that the record names, each read as what it is.

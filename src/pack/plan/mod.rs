@@ -12,6 +12,7 @@ mod input;
 mod page;
 mod results;
 mod scenario;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,9 @@ use results::{Determinism, RuleCoverage};
 pub use results::{FINAL_VERDICT_FORMAT, FinalVerdict, Judged as JudgedInput};
 use scenario::Summary;
 pub use scenario::{Counts as ScenarioCounts, Standing};
+use steps::Sampled;
+pub(super) use steps::payloads;
+pub use steps::{InvalidVerdict, SampledStep, Tensors};
 
 use super::files::{Files, Sealed, Sink};
 use super::freeze::Freeze;
@@ -40,6 +44,7 @@ use crate::report::timeline::Timeline;
 use crate::report::told::Told;
 use crate::report::{self, Coverage};
 use crate::run::{self, RunRecord};
+use crate::step;
 use crate::trust::{KeyId, VerifyingKey};
 use crate::verify::stream::Judged;
 use crate::verify::{StepFacts, Whole, whole};
@@ -158,7 +163,7 @@ pub fn judge<S: Sink>(
     }
     derived.put(Place::Verdict(stem.as_str()), &judgement.document, sink)?;
     let place = kind.place(&stem);
-    let sealed = Sealed { size_bytes: bytes.len() as u64, sha256: Digest::of(bytes), role: place.role() };
+    let sealed = Sealed::of(bytes, place.role());
     let evidence = (place.path(), sealed);
     let mut detected = report::coverage::detected(&whole);
     detected.extend(coverage.broken());
@@ -193,6 +198,7 @@ pub struct Evidence {
     demand: Option<Demand>,
     /// By folder.
     runs: BTreeMap<String, RunRecord>,
+    steps: BTreeMap<Stem, SampledStep>,
     papers: Papers,
 }
 
@@ -261,6 +267,14 @@ impl Evidence {
         Ok(())
     }
 
+    /// Adds a sampled step of an optimizer.
+    pub fn step(&mut self, step: SampledStep) {
+        let (evidence, derived) = step.files();
+        self.files.extend(evidence.clone());
+        self.derived.extend(derived.clone());
+        self.steps.insert(step.stem().clone(), step);
+    }
+
     /// Adds what people put beside the evidence, whose files are part of it.
     pub fn papers(&mut self, papers: Papers) {
         self.files.extend(papers.files().clone());
@@ -291,8 +305,12 @@ impl Evidence {
         sink: &S,
     ) -> Result<Conclusion, S::Error> {
         let pack_id = self.pack_id(&terms.created_at, key_id);
-        let Self { assessed, files, mut derived, demand, runs, papers } = self;
+        let Self { assessed, files, mut derived, demand, runs, steps, papers } = self;
+        let sampled = Sampled::of(&steps);
         let subject = subject(&runs).unwrap_or_else(|| terms.subject.clone());
+        if let Some(sampled) = &sampled {
+            derived.put(Place::Steps, &json::canonical(sampled), sink)?;
+        }
         let mut result = |name: &str, bytes: &[u8]| {
             let path = PackPath::known(&format!("results/{name}"));
             derived.put_at(path, Place::Result, bytes, sink)
@@ -316,7 +334,7 @@ impl Evidence {
             result("determinism_repeats.json", &json::canonical(&repeats))?;
         }
         let judged = assessed.values().map(|input| input.judged.clone()).collect();
-        let verdict = FinalVerdict::of(judged, summary.as_ref(), &runs);
+        let verdict = FinalVerdict::of(judged, summary.as_ref(), &runs, sampled.as_ref());
         result("final_verdict.json", &json::canonical(&verdict))?;
         result("final_verdict.txt", verdict.text().as_bytes())?;
         derived.put(Place::Contracts, carried(), sink)?;
@@ -331,6 +349,8 @@ impl Evidence {
             coverage: &coverage,
             assessed: &assessed,
             runs: &runs,
+            steps: &steps,
+            sampled: sampled.as_ref(),
             evidence: &files,
             derived: &derived,
         };
@@ -349,6 +369,7 @@ impl Evidence {
             freeze: demand.as_ref().and_then(|demand| demand.freeze.as_ref()),
             coverage: &coverage,
             assessed: &assessed,
+            sampled: sampled.as_ref(),
             evidence: &files,
             annex: &answer.annex,
         };
@@ -365,6 +386,7 @@ impl Evidence {
             pack_id,
             subject,
             verdict,
+            steps: steps.iter().map(|(stem, step)| (stem.clone(), step.told().verdict)).collect(),
             suite,
             annex_facts: papers.facts(),
             annex,
@@ -403,6 +425,8 @@ pub struct Conclusion {
     pub pack_id: PackId,
     /// What the inputs come to.
     pub verdict: FinalVerdict,
+    /// What each sampled step came to by itself.
+    pub steps: BTreeMap<Stem, step::judge::Verdict>,
     /// What the pack is about.
     pub subject: Subject,
     /// The suite that the inputs answer to.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::input::{InputKind, Stem};
 use super::scenario;
+use super::steps::Sampled;
 use crate::digest::Digest;
 use crate::pack::manifest::Counts;
 use crate::report::coverage::{RuleCount, RuleId};
@@ -38,8 +39,8 @@ pub struct Judged {
 pub struct FinalVerdict {
     /// Always [`FINAL_VERDICT_FORMAT`].
     pub format: String,
-    /// With a suite, what its scenarios come to. Without, PASS when there is an input and all pass, FAIL when one fails,
-    /// else INSUFFICIENT.
+    /// With a suite, what its scenarios come to, which sampled steps and runs take down and never up. Without, PASS when
+    /// there is an input or a sampled step and all pass, FAIL when one fails, else INSUFFICIENT.
     pub verdict: Outcome,
     /// How many came to what.
     pub counts: Counts,
@@ -49,8 +50,26 @@ pub struct FinalVerdict {
     pub shortfalls: Vec<String>,
     /// Each training job that left evidence.
     pub runs: Vec<Job>,
+    /// Each sampled step of an optimizer, by run and step.
+    pub steps: Vec<Sample>,
     /// Each input, by stem.
     pub inputs: Vec<Judged>,
+}
+
+/// What a sampled step of an optimizer came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// The stem of its record.
+    pub stem: Stem,
+    /// Its run.
+    pub run: String,
+    /// Which step, counted from 1.
+    pub step: u64,
+    /// What it came to, what links it to the step before included.
+    pub outcome: Outcome,
+    /// The digest of its record.
+    pub sha256: Digest,
 }
 
 /// How a training job ended, as far as its evidence shows.
@@ -107,6 +126,7 @@ impl FinalVerdict {
         inputs: Vec<Judged>,
         scenarios: Option<&scenario::Summary<'_>>,
         runs: &BTreeMap<String, RunRecord>,
+        sampled: Option<&Sampled<'_>>,
     ) -> Self {
         let shortfalls = scenarios.map(scenario::Summary::shortfalls).unwrap_or_default();
         let scenarios = scenarios.map(scenario::Summary::counts);
@@ -121,11 +141,33 @@ impl FinalVerdict {
             (Some(scenarios), _) => scenarios.verdict(),
             (None, Counts { failed: 1.., .. }) => Outcome::Fail,
             (None, Counts { receipts: 1.., insufficient: 0, .. }) => Outcome::Pass,
+            (None, Counts { receipts: 0, .. }) if sampled.is_some() => Outcome::Pass,
             _ => Outcome::Insufficient,
         };
+        let verdict = sampled.map_or(verdict, |sampled| verdict.max(sampled.outcome));
+        let of_run = |run: &'_ super::steps::Run<'_>| {
+            let sample = |step: &super::steps::Step<'_>| Sample {
+                stem: step.stem.clone(),
+                run: run.run.to_owned(),
+                step: step.step,
+                outcome: step.outcome,
+                sha256: step.told.record_sha256,
+            };
+            run.steps.iter().map(sample).collect::<Vec<_>>()
+        };
+        let steps = sampled.iter().flat_map(|sampled| &sampled.runs).flat_map(of_run).collect();
         let runs: Vec<Job> = runs.iter().map(|(folder, record)| Job::of(folder, record)).collect();
         let verdict = runs.iter().map(Job::worst).fold(verdict, Outcome::max);
-        Self { format: FINAL_VERDICT_FORMAT.to_owned(), verdict, counts, scenarios, shortfalls, runs, inputs }
+        Self {
+            format: FINAL_VERDICT_FORMAT.to_owned(),
+            verdict,
+            counts,
+            scenarios,
+            shortfalls,
+            runs,
+            steps,
+            inputs,
+        }
     }
 
     /// What the verdict says, in one sentence.
@@ -137,12 +179,14 @@ impl FinalVerdict {
             self.scenarios
         {
             let all = as_expected + unexpected + insufficient + informational + not_selected;
-            return format!(
-                "of {all} scenarios over {recorded}, {as_expected} came out as the suite expects, {unexpected} did not, {insufficient} had less checked than it demands, {informational} are told only, {not_selected} were left out."
+            let told = format!(
+                "of {all} scenarios over {recorded}, {as_expected} came out as the suite expects, {unexpected} did not, {insufficient} had less checked than it demands, {informational} are told only, {not_selected} were left out"
             );
+            return format!("{told}{}.", self.of_steps());
         }
         let of_inputs = match (failed, insufficient, receipts) {
             (1.., _, _) => format!("of {recorded}, {failed} broke a rule or could not be read"),
+            (0, _, 0) if !self.steps.is_empty() => String::new(),
             (0, _, 0) => "there was nothing to judge".to_owned(),
             (0, 0, _) => format!("in {recorded}, everything that applies was compared, and held"),
             (0, ..) => {
@@ -150,6 +194,13 @@ impl FinalVerdict {
                     "nothing broke, but of {recorded}, {insufficient} had less compared than a pass needs"
                 )
             }
+        };
+        let of_steps = self.of_steps();
+        // Without an input it is the steps that the sentence is about.
+        let of_inputs = if of_inputs.is_empty() {
+            of_steps.trim_start_matches("; ").to_owned()
+        } else {
+            of_inputs + &of_steps
         };
         let worst = self.runs.iter().max_by_key(|run| run.worst());
         match worst.filter(|run| run.worst() > Outcome::Pass).map(|run| run.state) {
@@ -163,6 +214,19 @@ impl FinalVerdict {
         }
     }
 
+    /// What is said of sampled steps, after what is said of inputs; nothing without one.
+    fn of_steps(&self) -> String {
+        let count = |outcome| self.steps.iter().filter(|step| step.outcome == outcome).count();
+        let (all, failed, short) = (self.steps.len(), count(Outcome::Fail), count(Outcome::Insufficient));
+        let sampled = format!("{all} sampled optimizer step{}", if all == 1 { "" } else { "s" });
+        match (all, failed, short) {
+            (0, ..) => String::new(),
+            (_, 0, 0) => format!("; every element of {sampled} follows from what the step read"),
+            (_, 0, short) => format!("; of {sampled}, {short} showed too little"),
+            (_, failed, _) => format!("; of {sampled}, {failed} broke a rule"),
+        }
+    }
+
     /// The same as text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -173,7 +237,9 @@ impl FinalVerdict {
             self.sentence(),
         );
         let lines = self.inputs.iter().map(|input| format!("{:<12}  {}\n", input.outcome.name(), input.stem));
-        std::iter::once(head).chain(lines).collect()
+        let steps =
+            self.steps.iter().map(|step| format!("{:<12}  step {}\n", step.outcome.name(), step.stem));
+        std::iter::once(head).chain(lines).chain(steps).collect()
     }
 }
 
@@ -238,7 +304,7 @@ mod tests {
                 records: 1,
                 sha256: Digest::of(b""),
             };
-            FinalVerdict::of(outcomes.iter().map(judged).collect(), None, &BTreeMap::new()).verdict
+            FinalVerdict::of(outcomes.iter().map(judged).collect(), None, &BTreeMap::new(), None).verdict
         };
         assert_eq!(verdict(&[]), Insufficient);
         assert_eq!(verdict(&[Pass, Pass]), Pass);

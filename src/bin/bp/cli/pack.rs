@@ -13,7 +13,8 @@ pub(crate) enum Pack {
     #[command(after_help = "Examples:
   bp pack run
   bp pack run trace.jsonl --out packs --name nightly
-  bp pack run receipts/ --key seal.pem --created-at 2026-01-31T12:00:00Z")]
+  bp pack run receipts/ --key seal.pem --created-at 2026-01-31T12:00:00Z
+  bp pack run --steps steps/ --run run/")]
     Run(Box<PackRun>),
     /// Check a pack: every byte, the seal, and every verdict again.
     #[command(after_help = "Examples:
@@ -123,6 +124,15 @@ pub(crate) struct PackRun {
     /// Receipts, sidecars, or folders that hold them; by default a built-in real step.
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
+    /// Sampled optimizer steps: a folder of records, or a record; repeatable. Each is judged, and goes into the pack.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) steps: Vec<PathBuf>,
+    /// Where the payloads of sampled steps lie; by default beside their records.
+    #[arg(long, value_name = "DIR", requires = "steps")]
+    pub(crate) payload_dir: Option<PathBuf>,
+    /// Payloads of a step that are longer together stay out of the pack, which then names them by digest.
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
+    pub(crate) payload_limit: u64,
     /// What a training job left; repeatable. Its kind is detected.
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Vec<PathBuf>,
@@ -226,6 +236,9 @@ pub(crate) struct PackExtract {
     /// Accept a pack whose sealed verdict is not PASS, as evidence of that.
     #[arg(long)]
     pub(crate) allow_fail_verdict: bool,
+    /// Where payloads of sampled steps lie that are not in the pack (repeatable).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) payload_dir: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) trusting: Trusting,
 }
@@ -292,6 +305,9 @@ pub(crate) struct PackVerify {
     /// Accept a pack whose sealed verdict is not PASS, as evidence of that.
     #[arg(long)]
     pub(crate) allow_fail_verdict: bool,
+    /// Where payloads of sampled steps lie that are not in the pack (repeatable).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) payload_dir: Vec<PathBuf>,
     /// Check the files of a part alone, by their paths: `receipts/*`, `**/*.json` (repeatable). There is no verdict then.
     #[arg(long, value_name = "GLOB")]
     pub(crate) only: Vec<String>,

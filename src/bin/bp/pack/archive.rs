@@ -97,6 +97,7 @@ pub(super) fn extract(arguments: &PackExtract, output: &Output) -> Run {
     let options = Options {
         strict: arguments.strict,
         allow_fail_verdict: arguments.allow_fail_verdict,
+        payload_dirs: arguments.payload_dir.clone(),
         ..trusting::options(&arguments.trusting)?
     };
     let (result, path) = extracted(&arguments.archive, &arguments.dir, &options)?;

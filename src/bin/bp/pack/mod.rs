@@ -8,6 +8,7 @@ mod list;
 mod look;
 pub(crate) mod papers;
 mod run;
+mod steps;
 mod stores;
 mod suite;
 pub(crate) mod verify;

@@ -23,7 +23,7 @@ use serde_json::json;
 use super::inputs::{self, Demanded, Input};
 use super::job::{self, Kept, Watched};
 use super::stores::Target;
-use super::{judge, papers, producer};
+use super::{judge, papers, producer, steps};
 use crate::cli::PackRun;
 use crate::output::Output;
 use crate::{Run, clock, source, trust};
@@ -125,9 +125,10 @@ fn pack(
     let reading = output.progress("reading what the job left", None);
     let runs = runs(arguments, watched)?;
     drop(reading);
+    let samples = steps::find(&arguments.steps)?;
     let inputs = match &demanded {
         Some(demanded) => demanded.inputs.clone(),
-        None if arguments.inputs.is_empty() && !runs.is_empty() => Vec::new(),
+        None if arguments.inputs.is_empty() && !(runs.is_empty() && samples.is_empty()) => Vec::new(),
         None => inputs::find(&arguments.inputs)?,
     };
     for (path, reason) in demanded.iter().flat_map(|demanded| &demanded.missing) {
@@ -164,8 +165,10 @@ fn pack(
             .as_ref()
             .map(|demanded| demanded.demand.suite.name())
             .or(inputs.first().map(|input| input.name.as_str()))
-            .or(runs.first().map(|_| "run")),
+            .or(runs.first().map(|_| "run"))
+            .or(samples.first().map(|_| "steps")),
     );
+    steps::take(samples, arguments, &stage, &mut evidence, output)?;
     if let Some(Demanded { bytes, freeze, demand, .. }) = demanded {
         kept_to(&demand, &terms, &evidence)?;
         let selection = demand.selection.to_bytes();
@@ -281,6 +284,7 @@ pub(super) fn failure(error: &BuildError) -> Failure {
         BuildError::Exists { .. } => &error::PACK_EXISTS,
         BuildError::Name { .. } => &error::INVALID_FLAG,
         BuildError::Papers(_) => &error::PROVIDER_ERROR,
+        BuildError::Step { .. } => &error::STEP_REFUSED,
         BuildError::Annex(_) => &error::TEMPLATE_ERROR,
         BuildError::Io { .. } => &error::PACK_NOT_WRITTEN,
         BuildError::Sign(_) => &error::KEY_ERROR,
@@ -355,6 +359,13 @@ impl Facts {
                 "inputs",
                 &format!("{receipts}: {passed} passed, {failed} failed, {insufficient} insufficient"),
             );
+        }
+        let steps = &self.verdict.steps;
+        if !steps.is_empty() {
+            let count = |outcome| steps.iter().filter(|step| step.outcome == outcome).count();
+            let [passed, failed, short] = [Outcome::Pass, Outcome::Fail, Outcome::Insufficient].map(count);
+            let all = steps.len();
+            line("steps", &format!("{all}: {passed} passed, {failed} failed, {short} insufficient"));
         }
         for job in self.verdict.runs.iter().take(2) {
             let id = job.run_id.as_deref().unwrap_or("no id");

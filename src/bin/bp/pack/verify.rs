@@ -19,6 +19,7 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
     let options = Options {
         strict: arguments.strict,
         allow_fail_verdict: arguments.allow_fail_verdict,
+        payload_dirs: arguments.payload_dir.clone(),
         only: Only::parse(&arguments.only).map_err(|error| Failure::of(&error::INVALID_FLAG, &error))?,
         demands: Demands {
             verifier: receipt.as_ref().map(Receipt::key_id),

@@ -9,6 +9,7 @@ pub(super) use readme::readme;
 pub(super) use report::report;
 
 use super::results::{FinalVerdict, Job};
+use super::steps::{Sampled, Tensors};
 use super::{Assessed, Stem, Summary, Terms};
 use crate::annex::check::todo;
 use crate::annex::{Annex, catalogue};
@@ -33,6 +34,7 @@ pub(super) struct Inside<'a> {
     pub(super) freeze: Option<&'a Freeze>,
     pub(super) coverage: &'a Coverage,
     pub(super) assessed: &'a BTreeMap<Stem, Assessed>,
+    pub(super) sampled: Option<&'a Sampled<'a>>,
     pub(super) evidence: &'a Files,
     pub(super) annex: &'a Annex,
 }
@@ -96,6 +98,35 @@ impl Inside<'_> {
         Open { items: owners.iter().map(|(_, count)| count).sum(), owners }
     }
 
+    /// What is open about sampled steps.
+    fn open_steps(&self, points: &mut Vec<String>) {
+        let Some(sampled) = self.sampled else { return };
+        for step in sampled.steps().filter(|step| step.outcome != Outcome::Pass) {
+            points.push(format!(
+                "Step `{}` came to {}: see `steps/verdicts/{0}.json`.",
+                step.stem,
+                step.outcome.name()
+            ));
+        }
+        let outside = sampled.steps().filter(|step| step.tensors == Tensors::Outside).count();
+        if outside > 0 {
+            points.push(format!(
+                "The tensors of {outside} sampled steps are not in the pack: without them (`--payload-dir`) their verdicts are the maker's word."
+            ));
+        }
+        for run in &sampled.runs {
+            let of = run.planned.map_or_else(
+                || "a number of steps that is not stated".to_owned(),
+                |planned| format!("{planned} steps that its schedule plans"),
+            );
+            points.push(format!(
+                "Of run `{}`, {} steps of {of} are revealed; of the others nothing is shown.",
+                plain(run.run),
+                run.revealed
+            ));
+        }
+    }
+
     fn open_points(&self) -> Vec<String> {
         let Self { verdict, subject, .. } = self;
         let mut points = Vec::new();
@@ -105,6 +136,7 @@ impl Inside<'_> {
             points.push(format!("`{}` came to {}: see `verify/{0}.json`.", input.stem, input.outcome.name()));
         }
         points.extend(verdict.runs.iter().filter_map(Job::open_point));
+        self.open_steps(&mut points);
         if self.key_id.is_none() {
             points.push("The pack is not sealed.".to_owned());
         }

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Head, Inside, render};
+use super::{Head, Inside, plain, render};
+use crate::digest::Digest;
 use crate::pack::plan::results::Judged;
+use crate::step::told::PROVES;
 
 const TEMPLATE: &str = include_str!("../../../../templates/pack-readme.md.j2");
 
@@ -11,9 +13,32 @@ const TEMPLATE: &str = include_str!("../../../../templates/pack-readme.md.j2");
 struct Page<'a> {
     head: Head<'a>,
     inputs: &'a [Judged],
+    steps: Vec<Step>,
+    proves: &'static str,
+}
+
+/// A sampled step of an optimizer.
+#[expect(clippy::struct_field_names, reason = "the words of the format")]
+#[derive(Serialize)]
+struct Step {
+    run: String,
+    step: u64,
+    outcome: &'static str,
+    sha256: Digest,
 }
 
 /// The bytes of `README.md`.
 pub(in crate::pack::plan) fn readme(inside: &Inside<'_>) -> String {
-    render("README.md", TEMPLATE, Page { head: inside.head(), inputs: &inside.verdict.inputs })
+    let steps = inside.verdict.steps.iter().map(|step| Step {
+        run: plain(&step.run),
+        step: step.step,
+        outcome: step.outcome.name(),
+        sha256: step.sha256,
+    });
+    let inputs = &inside.verdict.inputs;
+    render(
+        "README.md",
+        TEMPLATE,
+        Page { head: inside.head(), inputs, steps: steps.collect(), proves: PROVES },
+    )
 }

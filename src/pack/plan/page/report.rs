@@ -1,5 +1,6 @@
 //! `report.html`: the pack as a page for a person who is not a developer. One file, no script, no network.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -10,11 +11,13 @@ use crate::pack::freeze::Freeze;
 use crate::pack::path::PackPath;
 use crate::pack::plan::results::Judged;
 use crate::pack::plan::scenario::Row;
+use crate::pack::plan::steps::{self, Tensors};
 use crate::report::chart::{self, Line, Node};
 use crate::report::coverage::{RuleCount, RuleId};
 use crate::report::timeline::{Point, Timeline};
 use crate::report::told::Told;
 use crate::run::{self, RunRecord};
+use crate::step::told::{LIMITS, PROVES};
 use crate::verify::StepFacts;
 
 const TEMPLATE: &str = include_str!("../../../../templates/report.html.j2");
@@ -31,6 +34,9 @@ struct Page<'a> {
     scenarios: Option<&'a [Row<'a>]>,
     freeze: Option<String>,
     runs: Vec<Run<'a>>,
+    sampled: Vec<Revealed<'a>>,
+    proves: &'static str,
+    does_not_prove: [&'static str; 4],
     charts: Vec<Chart>,
     map: Option<String>,
     records: u64,
@@ -59,6 +65,34 @@ struct Run<'a> {
     record: &'a RunRecord,
     charts: Vec<Chart>,
     graph: Option<String>,
+}
+
+/// The sampled steps of a run.
+#[expect(clippy::struct_field_names, reason = "the words of the format")]
+#[derive(Serialize)]
+struct Revealed<'a> {
+    run: &'a str,
+    revealed: u64,
+    neighbours: u64,
+    planned: Option<u64>,
+    steps: Vec<Step<'a>>,
+    steps_left: usize,
+    charts: Vec<Chart>,
+}
+
+/// A sampled step.
+#[expect(clippy::struct_field_names, reason = "the words of the format")]
+#[derive(Serialize)]
+struct Step<'a> {
+    step: u64,
+    outcome: &'static str,
+    class: &'static str,
+    informative: String,
+    elements: u64,
+    /// The largest ratio of gap to bound; none where bits were compared.
+    largest: Option<String>,
+    inside: bool,
+    broken: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -105,6 +139,9 @@ pub(in crate::pack::plan) fn report(inside: &Inside<'_>) -> String {
         scenarios: inside.scenarios.map(|summary| summary.scenarios.as_slice()),
         freeze: inside.freeze.map(frozen),
         runs: inside.runs.iter().map(|(folder, record)| Run::of(folder, record)).collect(),
+        sampled: inside.sampled.iter().flat_map(|sampled| &sampled.runs).map(Revealed::of).collect(),
+        proves: PROVES,
+        does_not_prove: LIMITS,
         // The scenarios of a suite have nothing to do with each other: no line leads from one to the next.
         charts: if inside.scenarios.is_none() { charts(&timeline) } else { Vec::new() },
         map: chart::map(&names, timeline.points()),
@@ -152,6 +189,71 @@ impl<'a> Run<'a> {
         });
         Self { folder, record, charts: charts.take(MAX_CHARTS).collect(), graph: artifacts(record) }
     }
+}
+
+impl<'a> Revealed<'a> {
+    fn of(run: &'a steps::Run<'a>) -> Self {
+        let step = |step: &'a steps::Step<'a>| Step {
+            step: step.step,
+            outcome: step.outcome.name(),
+            class: step.class.name(),
+            informative: format!("{:.2} %", 100.0 * step.informative),
+            elements: step.elements,
+            largest: step.largest_ratio().map(|ratio| format!("{ratio:.4}")),
+            inside: step.tensors == Tensors::Inside,
+            broken: step.broken().map(|(code, _)| code).collect(),
+        };
+        Self {
+            run: run.run,
+            revealed: run.revealed,
+            neighbours: run.neighbours,
+            planned: run.planned,
+            steps: run.steps.iter().take(MAX_ROWS).map(step).collect(),
+            steps_left: run.steps.len().saturating_sub(MAX_ROWS),
+            charts: [ratios(run), coverage(run)].into_iter().flatten().collect(),
+        }
+    }
+}
+
+/// The largest ratio of gap to bound of each tensor over the steps of a run, by the rule of the stage.
+fn ratios(run: &steps::Run<'_>) -> Option<Chart> {
+    let mut tensors: Vec<&str> = Vec::new();
+    let mut largest: BTreeMap<&str, BTreeMap<usize, f64>> = BTreeMap::new();
+    for row in run.steps.iter().flat_map(|step| &step.told.tensors) {
+        let place = tensors.iter().position(|name| *name == row.param).unwrap_or_else(|| {
+            tensors.push(&row.param);
+            tensors.len() - 1
+        });
+        for (code, ratio) in &row.gap_over_bound {
+            let of = largest.entry(code).or_default().entry(place).or_insert(ratio.max);
+            *of = of.max(ratio.max);
+        }
+    }
+    #[allow(clippy::cast_precision_loss, reason = "a place on an axis")]
+    let point = |(place, ratio): (&usize, &f64)| ((place + 1) as f64, *ratio);
+    let lines: Vec<Line<'_>> = largest
+        .iter()
+        .map(|(code, places)| Line { name: code, points: places.iter().map(point).collect() })
+        .collect();
+    let svg = chart::lines("tensor", "gap over bound", &lines)?;
+    let what = "The largest gap over its bound in each tensor, of all steps that were compared within bounds; \
+                beyond 1 a rule is broken. Tensors are numbered in the order of the record.";
+    Some(Chart { title: "Gap over bound by tensor".to_owned(), caption: described(what, &lines), svg })
+}
+
+/// Which steps are revealed, and how much of each could show.
+fn coverage(run: &steps::Run<'_>) -> Option<Chart> {
+    #[allow(clippy::cast_precision_loss, reason = "a place on an axis")]
+    let points = run.steps.iter().map(|step| (step.step as f64, step.informative)).collect();
+    let lines = [Line { name: "informative", points }];
+    let svg = chart::lines("step", "share", &lines)?;
+    let of = run.planned.map_or_else(|| "a number that is not stated".to_owned(), |all| all.to_string());
+    let what = format!(
+        "Share of values whose update could be told from none, at the {} revealed steps of {of}; between them nothing is \
+         shown.",
+        run.revealed
+    );
+    Some(Chart { title: "What could show, by step".to_owned(), caption: described(&what, &lines), svg })
 }
 
 /// What a freeze shows, in a sentence or two.

@@ -1,0 +1,83 @@
+//! What `pack run --steps` is given: records of sampled steps, and their payloads.
+
+use std::path::{Path, PathBuf};
+
+use bp::error::{self, Failure};
+use bp::pack::build::{GivenStep, Stage};
+use bp::pack::plan::{Evidence, Stem};
+use bp::run::secrets;
+use bp::step::Record;
+use bp::tensor::Bytes;
+
+use super::run::{failure, refuse_secrets};
+use crate::cli::PackRun;
+use crate::output::Output;
+use crate::step;
+
+/// Why `--redact` does not reach a record of a step, and what does.
+const SECRET_IN_RECORD: &str = "a record is judged byte for byte, so --redact does not reach it: take the secret out \
+                                where the step is recorded, record it again, and revoke it if others saw it";
+
+/// A sampled step that was named.
+#[derive(Debug)]
+pub(super) struct Sample {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    record: Record,
+}
+
+/// Every record that these arguments name, in an order that is not that of the arguments.
+pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Sample>, Failure> {
+    let mut found = Vec::new();
+    for path in paths {
+        let records = if path.is_dir() { step::records(path)? } else { vec![path.clone()] };
+        for path in records {
+            let (bytes, record) = step::read(&path)?;
+            found.push(Sample { path, bytes, record });
+        }
+    }
+    found.sort_by(|one, other| {
+        let key = |sample: &Sample| (sample.record.run.clone(), sample.record.step, sample.path.clone());
+        key(one).cmp(&key(other))
+    });
+    for pair in found.windows(2) {
+        if let [one, other] = pair
+            && (&one.record.run, one.record.step) == (&other.record.run, other.record.step)
+        {
+            let (step, run) = (other.record.step, &other.record.run);
+            let message = format!(
+                "{} and {} are both step {step} of {run:?}",
+                one.path.display(),
+                other.path.display()
+            );
+            return Err(Failure::new(&error::STEP_REFUSED, message));
+        }
+    }
+    Ok(found)
+}
+
+/// Judges the steps and writes them into the pack.
+pub(super) fn take(
+    samples: Vec<Sample>,
+    arguments: &PackRun,
+    stage: &Stage,
+    evidence: &mut Evidence,
+    output: &Output,
+) -> Result<(), Failure> {
+    let progress = output.progress("judging steps", Some(samples.len()));
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let names: Vec<String> = samples.iter().map(|sample| name(&sample.path)).collect();
+    let stems = Stem::all(names.iter().map(String::as_str));
+    for (stem, Sample { path, bytes, record }) in stems.into_iter().zip(samples) {
+        let shown = path.display().to_string();
+        refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (shown.as_str(), secret)))
+            .map_err(|refused| refused.hint(SECRET_IN_RECORD))?;
+        let (payload, linear) = step::payloads(&path, &record, arguments.payload_dir.as_deref())?;
+        let more = linear.as_ref().map_or(0, Bytes::size_bytes);
+        let inside = payload.size_bytes().saturating_add(more) <= arguments.payload_limit;
+        let given = GivenStep { bytes, record, payload, linear, inside };
+        stage.step(evidence, stem, given).map_err(|error| failure(&error))?;
+        progress.one();
+    }
+    Ok(())
+}

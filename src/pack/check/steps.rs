@@ -1,0 +1,126 @@
+//! Sampled steps of an optimizer: judged again with the payloads that are there, in the pack or where the recipient has
+//! them. Without its payload the verdict on a step is the maker's word, and said to be.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use super::Checker;
+use super::derive::Unkept;
+use super::source::Kept;
+use crate::digest::Digest;
+use crate::handle::At;
+use crate::pack::files::{Files, Sealed};
+use crate::pack::law;
+use crate::pack::layout::Place;
+use crate::pack::manifest::Artifact;
+use crate::pack::path::PackPath;
+use crate::pack::plan::{self, Evidence, SampledStep, Stem};
+use crate::pack::walk::Refusal;
+use crate::step::{self, Record, whole};
+
+/// The payloads of a step.
+enum Payloads {
+    /// All that its record names, main first; and those of them that the pack holds.
+    There(Vec<At>, Files),
+    /// One is not there: where it was looked for, in words.
+    Absent(String),
+}
+
+impl Checker<'_> {
+    /// Takes the sampled steps as they are stored, and judges each.
+    pub(super) fn steps(
+        &mut self,
+        evidence: &mut Evidence,
+        expected: &BTreeMap<PackPath, Artifact>,
+        kept: &BTreeMap<PackPath, Kept>,
+    ) {
+        for (path, (_, bytes)) in kept {
+            let Some(Place::StepRecord(stem)) = Place::of(path) else { continue };
+            // Under a name that no step gets there is no step: the file is unaccounted for.
+            let Ok(stem) = stem.parse::<Stem>() else { continue };
+            match self.step(path, stem, bytes, expected, kept) {
+                Ok(sampled) => evidence.step(sampled),
+                Err((law, message)) => self.find(law, path.as_str(), message),
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        path: &PackPath,
+        stem: Stem,
+        bytes: &[u8],
+        expected: &BTreeMap<PackPath, Artifact>,
+        kept: &BTreeMap<PackPath, Kept>,
+    ) -> Result<SampledStep, Refusal> {
+        let unsound = |message: String| (&law::STEP_UNSOUND, message);
+        let record = Record::parse(bytes).map_err(|refusal| unsound(refusal.to_string()))?;
+        match self.payloads(&record, expected, kept)? {
+            Payloads::There(shown, inside) => {
+                let shown = whole::Shown::alone(&shown[0], shown.get(1));
+                let report = whole::judge(&record, &shown, &step::Options::default())
+                    .map_err(|refusal| unsound(refusal.to_string()))?;
+                let Ok(sampled) = SampledStep::judged(stem, bytes, record, &report, inside, &Unkept);
+                Ok(sampled)
+            }
+            Payloads::Absent(place) => {
+                let verdict = Place::StepVerdict(stem.as_str()).path();
+                let (_, verdict) = kept
+                    .get(&verdict)
+                    .ok_or_else(|| unsound("neither its payload nor its verdict is there".to_owned()))?;
+                let sampled = SampledStep::recorded(stem, bytes, record, verdict)
+                    .map_err(|error| unsound(error.to_string()))?;
+                self.steps_recorded = true;
+                let message = format!("{place}: its verdict is the maker's word");
+                self.warn(&law::STEP_PAYLOAD_ABSENT, path.as_str(), message);
+                Ok(sampled)
+            }
+        }
+    }
+
+    fn payloads(
+        &mut self,
+        record: &Record,
+        expected: &BTreeMap<PackPath, Artifact>,
+        kept: &BTreeMap<PackPath, Kept>,
+    ) -> Result<Payloads, Refusal> {
+        let place = |sha256: Digest| Place::StepPayload(sha256).path();
+        let named: Vec<(&str, Digest)> = plan::payloads(record).collect();
+        let mut files = Files::default();
+        let mut shown = Vec::with_capacity(named.len());
+        if named.iter().all(|(_, sha256)| expected.contains_key(&place(*sha256))) {
+            for (_, sha256) in named {
+                let path = place(sha256);
+                let (Some(artifact), Some((digest, _))) = (expected.get(&path), kept.get(&path)) else {
+                    return Err((&law::FILE_UNREADABLE, format!("{path} was not read")));
+                };
+                let role = Place::StepPayload(sha256).role();
+                shown.push(self.source.payload(&path)?);
+                files.note(path, Sealed { size_bytes: artifact.size_bytes, sha256: *digest, role });
+            }
+            return Ok(Payloads::There(shown, files));
+        }
+        for (file, sha256) in named {
+            match self.given(file, sha256) {
+                Ok(payload) => shown.push(payload),
+                Err(place) => return Ok(Payloads::Absent(place)),
+            }
+        }
+        Ok(Payloads::There(shown, files))
+    }
+
+    /// A payload that the recipient has: the file of its name that has its digest.
+    fn given(&self, file: &str, sha256: Digest) -> Result<At, String> {
+        let mut other = None;
+        for dir in &self.options.payload_dirs {
+            let path = dir.join(file);
+            let Ok(payload) = File::open(&path).and_then(At::new) else { continue };
+            match step::judge::digest(&payload) {
+                Ok(digest) if digest == sha256 => return Ok(payload),
+                Ok(digest) => other = Some(format!("the {file} that was given has the digest {digest}")),
+                Err(error) => other = Some(format!("the {file} that was given: {error}")),
+            }
+        }
+        Err(other.unwrap_or_else(|| format!("its payload {file} is not in the pack, and was not given")))
+    }
+}
