@@ -14,7 +14,7 @@ struct Page<'a> {
     head: Head<'a>,
     inputs: &'a [Judged],
     steps: Vec<Step>,
-    proves: &'static str,
+    shows: &'static str,
 }
 
 /// A sampled step of an optimizer.
@@ -36,9 +36,5 @@ pub(in crate::pack::plan) fn readme(inside: &Inside<'_>) -> String {
         sha256: step.sha256,
     });
     let inputs = &inside.verdict.inputs;
-    render(
-        "README.md",
-        TEMPLATE,
-        Page { head: inside.head(), inputs, steps: steps.collect(), proves: PROVES },
-    )
+    render("README.md", TEMPLATE, Page { head: inside.head(), inputs, steps: steps.collect(), shows: PROVES })
 }
