@@ -34,22 +34,22 @@ const MAX_SIGNATURES: u32 = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Untrusted {
     /// The recipient named no authority.
-    #[error("no certificate of an authority was named")]
+    #[error("no authority's certificate was named")]
     NoAnchor,
     /// No row of certificates leads to one that was named.
     #[error("no certificate that was named vouches for the key of {0}")]
     Unknown(String),
     /// A certificate in the row was not valid at the time of the stamp.
-    #[error("the certificate of {0} was not valid at the time of the stamp")]
+    #[error("{0}'s certificate was not valid at the time of the stamp")]
     NotValid(String),
     /// A certificate in the row may not vouch for others, or not for one so far below.
-    #[error("the certificate of {0} may not vouch for this one")]
+    #[error("{0}'s certificate may not vouch for this one")]
     NotAnIssuer(String),
     /// A certificate in the row demands something that is not known here.
-    #[error("the certificate of {0} has a critical extension that is not known here: {1}")]
+    #[error("{0}'s certificate has a critical extension that is not known here: {1}")]
     Critical(String, String),
     /// A certificate in the row is signed in a way that is not taken here.
-    #[error("the certificate of {0} is signed in a way that is not taken here")]
+    #[error("{0}'s certificate is signed in a way that is not taken here")]
     Algorithm(String),
     /// The token brings more certificates that could fit than are looked at.
     #[error("more certificates fit than are looked at")]

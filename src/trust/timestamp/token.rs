@@ -48,7 +48,7 @@ pub enum TokenError {
     #[error("it repeats another nonce than the request's: it answers another request, or an older one")]
     OtherRequest,
     /// The certificate of its signer is not among those that it brings.
-    #[error("it does not bring the certificate of the key that signed it; ask for it (certReq)")]
+    #[error("it does not bring its signer's certificate; ask for it (certReq)")]
     NoCertificate,
     /// What is signed does not name the certificate, or names another.
     #[error("what is signed names another certificate than the signer's (RFC 5035, ESSCertID)")]

@@ -38,7 +38,7 @@ pub(crate) struct Demanded {
     /// The oldest judge whose verdict you take.
     #[arg(long, value_name = "VERSION")]
     pub(crate) judge: Option<String>,
-    /// A certificate of a time-stamping authority that you believe, PEM; a file may hold several (repeatable).
+    /// The certificate, of a time-stamping authority, that you believe, PEM; a file may hold several (repeatable).
     #[arg(long, value_name = "FILE")]
     pub(crate) tsa_root: Vec<PathBuf>,
     /// The latest time by which the pack has to have been there, by a time stamp that you believe.
@@ -219,7 +219,7 @@ pub(crate) struct TimestampAttach {
     /// The request; a token that answers another one is refused.
     #[arg(long, value_name = "FILE")]
     pub(crate) request: Option<PathBuf>,
-    /// A certificate of the authority, PEM; a token that none of those named vouches for is refused (repeatable).
+    /// The authority's certificate, PEM; a token that none of those named vouches for is refused (repeatable).
     #[arg(long, value_name = "FILE")]
     pub(crate) tsa_root: Vec<PathBuf>,
 }
