@@ -22,6 +22,7 @@ mod scaffold;
 mod signoff;
 mod source;
 mod step;
+mod tensor;
 mod trust;
 mod trust_list;
 mod trusting;
@@ -66,6 +67,7 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::Pack(command) => pack::pack(command, output),
         Command::Annex(command) => annex::annex(&command, output),
         Command::Step(command) => step::step(&command, output),
+        Command::Tensor(command) => tensor::tensor(&command, output),
         Command::VerifyPack(arguments) => pack::verify::verify(&arguments, output),
     }
 }

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 mod pack;
 mod step;
+mod tensor;
 mod trust;
 
 pub(crate) use pack::{
     Format, Pack, PackArchive, PackExtract, PackRun, PackShow, PackSuite, PackVerify, SuiteFreeze,
 };
 pub(crate) use step::{Beacon, Manner, ProfileName, Published, StatName, Step, StepVerify};
+pub(crate) use tensor::Tensor;
 pub(crate) use trust::{
     Attest, Demanded, Keys, Receipt, ReceiptCheck, Signoff, SignoffAdd, Trust, TrustAdd, TrustList, Trusting,
 };
@@ -159,6 +161,9 @@ pub(crate) enum Command {
     /// Sampled steps of a real fine-tune: every value of an optimizer's step.
     #[command(subcommand)]
     Step(Step),
+    /// What a stage of a forward pass computed, captured in files.
+    #[command(subcommand)]
+    Tensor(Tensor),
     /// The same as `pack verify`.
     #[command(after_help = "Example:\n  bp verify-pack --strict packs/nightly")]
     VerifyPack(Box<PackVerify>),
