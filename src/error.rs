@@ -182,6 +182,9 @@ codes! {
     TEMPLATE_ERROR 2 false
         "A template cannot be used."
         "Mend the place that the message names, or leave --templates out.";
+    TENSOR_REFUSED 1 false
+        "A file of tensors breaks its format, or two of them cannot be compared."
+        "Capture it again; the code at the head of the message names the rule that it breaks.";
     STEP_REFUSED 2 false
         "A record of an optimizer step, or its payload, is not judged: it says what no rule derives, or breaks its format."
         "See the place that the message names; a step that is refused is not a step that holds.";

@@ -1,5 +1,7 @@
 //! Tensors as files keep them, and bytes that are read where they lie.
 
+pub mod aprt;
+pub mod compare;
 pub mod safetensors;
 
 use std::io;

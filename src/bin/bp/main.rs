@@ -23,6 +23,7 @@ mod scaffold;
 mod signoff;
 mod source;
 mod step;
+mod tensor;
 mod timestamp;
 mod trust;
 mod trust_list;
@@ -70,6 +71,7 @@ fn run(cli: Cli, output: &Output) -> Run {
         Command::Annex(command) => annex::annex(&command, output),
         Command::Contract(command) => contract::contract(&command, output),
         Command::Step(command) => step::step(&command, output),
+        Command::Tensor(command) => tensor::tensor(&command, output),
         Command::VerifyPack(arguments) => pack::verify::verify(&arguments, output),
     }
 }

@@ -2,17 +2,23 @@
 
 use std::path::PathBuf;
 
+mod annex;
 mod contract;
 mod pack;
+mod run;
 mod step;
+mod tensor;
 mod trust;
 
+pub(crate) use annex::{Annex, AnnexCheck, AnnexRender, MinStatus};
 pub(crate) use contract::{Contract, Measured};
 pub(crate) use pack::{
     Format, Pack, PackArchive, PackExtract, PackPull, PackPush, PackRun, PackShow, PackSuite, PackVerify,
     Retention, SuiteFreeze,
 };
+pub(crate) use run::{RunSaid, RunShow, TrainingRun};
 pub(crate) use step::{Beacon, Manner, ProfileName, Published, StatName, Step, StepVerify};
+pub(crate) use tensor::Tensor;
 pub(crate) use trust::{
     Attest, Demanded, Keys, Receipt, ReceiptCheck, Signoff, SignoffAdd, Timestamp, TimestampAttach, Trust,
     TrustAdd, TrustList, Trusting,
@@ -25,7 +31,6 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use bp::author::seed::Seed;
 use bp::error::{self, Failure};
 use bp::import::Framework;
-use bp::run::record::Kind;
 use serde_json::json;
 
 use crate::Run;
@@ -169,6 +174,9 @@ pub(crate) enum Command {
     /// What this program promises, how far that was shown, and what would show that it is broken.
     #[command(subcommand)]
     Contract(Contract),
+    /// What a stage of a forward pass computed, captured in files.
+    #[command(subcommand)]
+    Tensor(Tensor),
     /// The same as `pack verify`.
     #[command(after_help = "Example:\n  bp verify-pack --strict packs/nightly")]
     VerifyPack(Box<PackVerify>),
@@ -342,155 +350,6 @@ impl From<FrameworkName> for Framework {
             FrameworkName::Tensorflow => Self::Tensorflow,
         }
     }
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TrainingRun {
-    /// What a run was, how it ended, and what speaks against it. Nothing is written.
-    #[command(after_help = "Examples:
-  bp run show out
-  bp run show out --run-id last-run-id --dataset train.jsonl --json
-
-Exit status: 1 when a finding speaks against the run, or a secret was found")]
-    Show(RunShow),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RunShow {
-    /// The training job's output directory.
-    #[arg(value_name = "DIR")]
-    pub(crate) dir: PathBuf,
-    #[command(flatten)]
-    pub(crate) said: RunSaid,
-}
-
-/// What the user says of a training job. It is believed, and marked as said.
-#[derive(Debug, Args)]
-pub(crate) struct RunSaid {
-    /// The run, where there are several: an id or its beginning; by default the last.
-    #[arg(long, value_name = "ID")]
-    pub(crate) run_id: Option<String>,
-    /// The trainer, instead of detecting it.
-    #[arg(long = "run-kind", value_enum, value_name = "KIND")]
-    pub(crate) kind: Option<KindName>,
-    /// A file of data that the run was trained on (repeatable).
-    #[arg(long, value_name = "FILE")]
-    pub(crate) dataset: Vec<PathBuf>,
-    /// The exit status of the training process.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) exit_code: Option<i32>,
-    /// The training process is alive.
-    #[arg(long, conflicts_with = "exit_code")]
-    pub(crate) alive: bool,
-    /// Show host names, accounts and absolute paths.
-    #[arg(long)]
-    pub(crate) show_names: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum KindName {
-    /// backpropagate.
-    Backpropagate,
-    /// TRL.
-    Trl,
-    /// The Trainer of transformers.
-    HfTrainer,
-    /// `PyTorch` Lightning.
-    Lightning,
-    /// Keras.
-    Keras,
-    /// `MLflow`'s file store.
-    Mlflow,
-    /// Weights & Biases, not synced.
-    WandbOffline,
-    /// None of these.
-    Plain,
-}
-
-impl From<KindName> for Kind {
-    fn from(name: KindName) -> Self {
-        match name {
-            KindName::Backpropagate => Self::Backpropagate,
-            KindName::Trl => Self::Trl,
-            KindName::HfTrainer => Self::HfTrainer,
-            KindName::Lightning => Self::Lightning,
-            KindName::Keras => Self::Keras,
-            KindName::Mlflow => Self::Mlflow,
-            KindName::WandbOffline => Self::WandbOffline,
-            KindName::Plain => Self::Plain,
-        }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Annex {
-    /// Write a provider file to fill in: every key, with the point that it answers.
-    #[command(after_help = "Example:\n  bp annex init -o provider.toml")]
-    Init {
-        /// Where to write it; an existing file is never replaced. By default standard output.
-        #[arg(short, long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// What is open, by owner.
-    #[command(after_help = "Examples:
-  bp annex todo packs/nightly
-  bp annex todo annex-iv.json")]
-    Todo {
-        /// A pack's folder, or its annex-iv.json.
-        #[arg(value_name = "PACK|FILE")]
-        file: PathBuf,
-    },
-    /// Whether points are filled; without --require it reports only.
-    #[command(after_help = "Example:
-  bp annex check packs/nightly --require 2.g,6 --min declared")]
-    Check(AnnexCheck),
-    /// The answer as Markdown or HTML.
-    #[command(after_help = "Examples:
-  bp annex render packs/nightly --html --out annex.html
-  bp annex render annex-iv.json --md")]
-    Render(AnnexRender),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AnnexCheck {
-    /// A pack's folder, or its annex-iv.json.
-    #[arg(value_name = "PACK|FILE")]
-    pub(crate) file: PathBuf,
-    /// Points that have to be filled, such as 2.g or 6; a number stands for its points.
-    #[arg(long, value_name = "POINT,...", value_delimiter = ',')]
-    pub(crate) require: Vec<String>,
-    /// The least status: partial, declared or evidenced.
-    #[arg(long, value_enum, value_name = "STATUS", default_value = "declared", hide_possible_values = true)]
-    pub(crate) min: MinStatus,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum MinStatus {
-    /// A part is there.
-    Partial,
-    /// Text or a file of the provider.
-    Declared,
-    /// A checked record, or a file that is signed off.
-    Evidenced,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AnnexRender {
-    /// A pack's folder, or its annex-iv.json.
-    #[arg(value_name = "PACK|FILE")]
-    pub(crate) file: PathBuf,
-    /// One HTML page.
-    #[arg(long, conflicts_with = "md")]
-    pub(crate) html: bool,
-    /// Markdown; the default.
-    #[arg(long)]
-    pub(crate) md: bool,
-    /// Where to write it; by default standard output.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// Folder with annex-iv.md.j2 or annex-iv.html.j2 to use instead of those of the pack, or the built-in ones.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) templates: Option<PathBuf>,
 }
 
 /// Parses the arguments. What there is to say instead of running is said, and its status comes back.
