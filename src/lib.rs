@@ -25,6 +25,7 @@ pub mod error;
 pub mod handle;
 pub mod import;
 pub mod json;
+pub mod law;
 pub mod moment;
 pub mod number;
 pub mod pack;

@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("digest", ""),
     ("error", ""),
     ("json", ""),
+    ("law", ""),
     ("moment", ""),
     ("number", ""),
     ("pointer", ""),
@@ -40,7 +41,7 @@ const ARROWS: &[(&str, &str)] = &[
 ];
 
 /// What `small` stands for.
-const SMALL: &str = "digest error json moment number pointer schema";
+const SMALL: &str = "digest error json law moment number pointer schema";
 
 /// Words that code (not comments) in a place does not contain, and why.
 const ABSENT: &[(&[&str], &[&str], &str)] = &[

@@ -1,6 +1,6 @@
 //! The laws of a pack: one row each, the only place where a finding's code comes from.
 
-use serde::{Serialize, Serializer};
+use crate::law::laws;
 
 /// What a broken law means for the judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,51 +9,6 @@ pub enum Effect {
     Broken,
     /// The pack cannot be judged: something was not read.
     CannotJudge,
-}
-
-/// A law that every pack keeps.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Law {
-    /// What a finding is cited by.
-    pub code: &'static str,
-    /// What breaking it means for the judgement.
-    pub effect: Effect,
-    /// The law, as a present-tense sentence.
-    pub title: &'static str,
-    /// What it means when it is broken.
-    pub meaning: &'static str,
-    /// What to do then.
-    pub remedy: &'static str,
-}
-
-impl Serialize for &'static Law {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code)
-    }
-}
-
-/// The law with this code.
-#[must_use]
-pub fn law(code: &str) -> Option<&'static Law> {
-    LAWS.iter().copied().find(|law| law.code == code)
-}
-
-macro_rules! laws {
-    ($($code:ident $effect:ident $title:literal $meaning:literal $remedy:literal)*) => {
-        $(
-            #[doc = $title]
-            pub static $code: Law = Law {
-                code: stringify!($code),
-                effect: Effect::$effect,
-                title: $title,
-                meaning: $meaning,
-                remedy: $remedy,
-            };
-        )*
-
-        /// Every law, in the order of the checks.
-        pub static LAWS: &[&Law] = &[$(&$code),*];
-    };
 }
 
 laws! {

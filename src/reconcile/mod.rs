@@ -85,16 +85,7 @@ pub fn reconcile(entry: &Entry) -> Report {
         (Check::Momentum(_), _) if !is_momentum => Done::Elsewhere,
         (Check::Adam(_), _) if !is_adam => Done::Elsewhere,
         (Check::Dual(_), _) if !has_duals => Done::Elsewhere,
-        (
-            Check::Values(_)
-            | Check::Softmax(_)
-            | Check::Dual(_)
-            | Check::Single(_)
-            | Check::Batch(_)
-            | Check::Momentum(_)
-            | Check::Adam(_),
-            None,
-        ) => Done::NotReached,
+        (_, None) => Done::NotReached,
         (Check::Batch(check), Some(complete)) => match &complete.batch {
             Some(batch) => {
                 check(complete, batch, ledger);

@@ -1,6 +1,6 @@
 //! What can be found of a run: one row each, the only place where a finding's code comes from.
 
-use serde::{Serialize, Serializer};
+use crate::law::laws;
 
 /// What a finding means for the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -9,51 +9,6 @@ pub enum Effect {
     Flag,
     /// A reader should know it.
     Note,
-}
-
-/// A kind of finding.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Law {
-    /// What a finding is cited by.
-    pub code: &'static str,
-    /// What it means for the record.
-    pub effect: Effect,
-    /// What holds where there is no such finding, as a present-tense sentence.
-    pub title: &'static str,
-    /// What it means.
-    pub meaning: &'static str,
-    /// What to do.
-    pub remedy: &'static str,
-}
-
-impl Serialize for &'static Law {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code)
-    }
-}
-
-/// The row with this code.
-#[must_use]
-pub fn law(code: &str) -> Option<&'static Law> {
-    LAWS.iter().copied().find(|law| law.code == code)
-}
-
-macro_rules! laws {
-    ($($code:ident $effect:ident $title:literal $meaning:literal $remedy:literal)*) => {
-        $(
-            #[doc = $title]
-            pub static $code: Law = Law {
-                code: stringify!($code),
-                effect: Effect::$effect,
-                title: $title,
-                meaning: $meaning,
-                remedy: $remedy,
-            };
-        )*
-
-        /// Every row.
-        pub static LAWS: &[&Law] = &[$(&$code),*];
-    };
 }
 
 laws! {

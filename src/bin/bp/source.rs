@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
@@ -27,27 +27,24 @@ pub(crate) fn whole(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
+    let all = |from: &mut dyn Read| {
+        let mut bytes = Vec::new();
+        from.take(limit).read_to_end(&mut bytes).map(|_| bytes)
+    };
     if path == Path::new("-") {
-        standard_input()?.take(limit).read_to_end(&mut bytes).map_err(|error| failure(path, &error))?;
-    } else {
-        // Opened and read from its beginning each time: bytes of two attempts are never put together.
-        let read = || {
-            let file = File::open(path)?;
-            if file.metadata()?.is_dir() {
-                return Err(io::ErrorKind::IsADirectory.into());
-            }
-            let mut bytes = Vec::new();
-            file.take(limit).read_to_end(&mut bytes).map(|_| bytes)
-        };
-        bytes = bp::persist::patiently(read).map_err(|error| match error.kind() {
-            io::ErrorKind::IsADirectory => {
-                Failure::new(&error::EISDIR, format!("{} is a folder", path.display()))
-            }
-            _ => failure(path, &error),
-        })?;
+        return all(&mut standard_input()?).map_err(|error| failure(path, &error));
     }
-    Ok(bytes)
+    // Opened and read from its beginning each time: bytes of two attempts are never put together.
+    let attempt = || {
+        let mut file = File::open(path)?;
+        if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { all(&mut file) }
+    };
+    bp::persist::patiently(attempt).map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => {
+            Failure::new(&error::EISDIR, format!("{} is a folder", path.display()))
+        }
+        _ => failure(path, &error),
+    })
 }
 
 /// Writes a new file, whole or not at all; one that is there is never replaced.

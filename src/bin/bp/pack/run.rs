@@ -29,7 +29,7 @@ use crate::output::Output;
 use crate::{Run, clock, source, trust};
 
 /// Why `--redact` does not reach a record, and what does.
-const SECRET_IN_INPUT: &str = "a record is judged byte for byte, so --redact does not reach it: take the secret out \
+pub(super) const SECRET_IN_RECORD: &str = "a record is judged byte for byte, so --redact does not reach it: take the secret out \
                                where the step is recorded, record it again, and revoke it if others saw it";
 /// Scenarios not as expected that are told on the terminal.
 const TOLD: usize = 5;
@@ -151,7 +151,7 @@ fn pack(
     let take = |input: &Input| {
         let (kind, bytes) = input.read()?;
         refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (input.name.as_str(), secret)))
-            .map_err(|refused| refused.hint(SECRET_IN_INPUT))?;
+            .map_err(|refused| refused.hint(SECRET_IN_RECORD))?;
         let taken = stage.take(input.stem.clone(), kind, &bytes, judging);
         progress.one();
         taken.map_err(|error| failure(&error))

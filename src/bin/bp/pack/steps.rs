@@ -9,14 +9,10 @@ use bp::run::secrets;
 use bp::step::Record;
 use bp::tensor::Bytes;
 
-use super::run::{failure, refuse_secrets};
+use super::run::{SECRET_IN_RECORD, failure, refuse_secrets};
 use crate::cli::PackRun;
 use crate::output::Output;
 use crate::step;
-
-/// Why `--redact` does not reach a record of a step, and what does.
-const SECRET_IN_RECORD: &str = "a record is judged byte for byte, so --redact does not reach it: take the secret out \
-                                where the step is recorded, record it again, and revoke it if others saw it";
 
 /// A sampled step that was named.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding as _};
+use bp::digest::Digest;
 use bp::error::{self, Failure};
 use bp::persist;
 use bp::run::{Job, Names};
@@ -43,8 +44,10 @@ impl Kept {
             log: watched.log.as_deref().map(Base64::encode_string),
         };
         fs::create_dir_all(out)?;
-        let path = out.join(format!("{PREFIX}{}.json", std::process::id()));
-        persist::replace(&path, &serde_json::to_vec(&document)?, 0o600)?;
+        let bytes = serde_json::to_vec(&document)?;
+        // Named by what it holds: process ids come round, in containers at once, and nothing kept may be lost to another.
+        let path = out.join(format!("{PREFIX}{}.json", &Digest::of(&bytes).to_string()[..32]));
+        persist::replace(&path, &bytes, 0o600)?;
         Ok(Self { path })
     }
 
