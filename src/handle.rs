@@ -2,6 +2,8 @@
 
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
 use cap_std::fs::{Dir, File, Metadata, OpenOptions};
@@ -12,6 +14,10 @@ use crate::tensor::Bytes;
 
 /// Bytes that are read at a time.
 const CHUNK: u64 = 1 << 18;
+/// From this length on, reading goes ahead on a thread of its own: below, starting one costs more than it saves.
+const AHEAD: u64 = 16 << 20;
+/// Chunks that are read ahead.
+const BUFFERS: usize = 4;
 
 /// Why a file was not read whole.
 #[derive(Debug, thiserror::Error)]
@@ -57,25 +63,72 @@ pub fn open(dir: &Dir, path: &str) -> io::Result<(File, Metadata)> {
 pub fn drain(file: &mut File, size_bytes: u64, mut sink: impl FnMut(&[u8])) -> Result<Digest, ReadError> {
     let changed = |read| ReadError::Changed { stated: size_bytes, read };
     let mut hasher = Sha256::new();
-    // One byte more, so that a file that grew is seen.
-    let mut buffer = vec![0_u8; usize::try_from((size_bytes + 1).min(CHUNK)).expect("a chunk fits memory")];
     let mut length = 0_u64;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => {
-                length += count as u64;
-                if length > size_bytes {
-                    return Err(changed(length));
-                }
-                hasher.update(&buffer[..count]);
-                sink(&buffer[..count]);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+    // One byte more, so that a file that grew is seen.
+    let room = usize::try_from((size_bytes + 1).min(CHUNK)).expect("a chunk fits memory");
+    let mut take = |chunk: &[u8]| {
+        length += chunk.len() as u64;
+        if length > size_bytes {
+            return Err(changed(length));
         }
+        hasher.update(chunk);
+        sink(chunk);
+        Ok(())
+    };
+    if size_bytes < AHEAD {
+        let mut buffer = vec![0_u8; room];
+        loop {
+            match read(file, &mut buffer)? {
+                0 => break,
+                count => take(&buffer[..count])?,
+            }
+        }
+    } else {
+        ahead(file, room, take)?;
     }
     if length == size_bytes { Ok(Digest::from_bytes(hasher.finalize().into())) } else { Err(changed(length)) }
+}
+
+fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Reads on a thread of its own, while what was read before is taken.
+fn ahead(
+    file: &mut File,
+    room: usize,
+    mut take: impl FnMut(&[u8]) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let (filled, to_take) = mpsc::sync_channel(BUFFERS);
+    let (taken, to_fill) = mpsc::sync_channel(BUFFERS);
+    for _ in 0..BUFFERS {
+        taken.send(vec![0_u8; room]).expect("the other end is here");
+    }
+    // What is taken from goes with the closure, so that nobody waits for it.
+    thread::scope(move |scope| {
+        scope.spawn(move || {
+            // It ends when nothing is taken any more.
+            while let Ok(mut buffer) = to_fill.recv() {
+                let count = read(file, &mut buffer);
+                let goes_on = matches!(count, Ok(1..));
+                if filled.send(count.map(|count| (buffer, count))).is_err() || !goes_on {
+                    break;
+                }
+            }
+        });
+        for chunk in to_take {
+            let (buffer, count) = chunk?;
+            take(&buffer[..count])?;
+            // At the end of the file nobody fills it again.
+            let _ = taken.send(buffer);
+        }
+        Ok(())
+    })
 }
 
 /// A file that is read at any place, by several threads, at the length that it had when it was opened.
@@ -147,6 +200,27 @@ mod tests {
                 matches!(read(size_bytes), Err(ReadError::Changed { stated, .. }) if stated == size_bytes)
             );
         }
+    }
+
+    #[test]
+    fn a_long_file_is_read_ahead_to_the_same_end() {
+        let (place, dir) = place();
+        let bytes: Vec<u8> = (0..AHEAD + 12_345).map(|at| (at % 251) as u8).collect();
+        std::fs::write(place.path().join("long"), &bytes).unwrap();
+        let read = |size_bytes| {
+            let mut kept = Vec::new();
+            let (mut file, _) = open(&dir, "long").unwrap();
+            drain(&mut file, size_bytes, |chunk| kept.extend_from_slice(chunk)).map(|digest| (digest, kept))
+        };
+        assert_eq!(read(bytes.len() as u64).unwrap(), (Digest::of(&bytes), bytes.clone()));
+        // A file that grew is left at once, and nobody waits for the one who reads; one that was cut ends early.
+        for size_bytes in [AHEAD, bytes.len() as u64 - 1, bytes.len() as u64 + 1] {
+            assert!(
+                matches!(read(size_bytes), Err(ReadError::Changed { stated, .. }) if stated == size_bytes)
+            );
+        }
+        let (mut folder, _) = dir.open(".").map(|folder| (folder, ())).unwrap();
+        assert!(matches!(drain(&mut folder, AHEAD, |_| ()), Err(ReadError::Io(_))));
     }
 
     #[cfg(unix)]

@@ -9,6 +9,7 @@ use std::fs;
 use bp::annex::model::Act;
 use bp::annex::{Annex, catalogue, check};
 use bp::digest::Digest;
+use bp::pack::build::GivenPaper;
 use bp::pack::check::{self as pack_check, Demands};
 use bp::pack::manifest::{Artifact, FileRole, Producer};
 use bp::pack::signoff::{self, Person, Report, Words};
@@ -261,7 +262,7 @@ fn faulty(template: &str) -> String {
     let scratch = tempfile::tempdir().unwrap();
     let stage = bp::pack::Stage::open(scratch.path()).unwrap();
     let path = "annex/templates/annex-iv.md.j2".parse().unwrap();
-    let papers = stage.papers(&[(path, template.as_bytes().to_vec())].into()).unwrap();
+    let papers = stage.papers(&[(path, GivenPaper::Held(template.as_bytes().to_vec()))].into()).unwrap();
     let mut evidence = bp::pack::Evidence::default();
     evidence.papers(papers);
     stage.seal(evidence, &terms(), Some(&alice())).unwrap_err().to_string()
@@ -386,7 +387,8 @@ fn trained(rate: f64, version: &str, parent: Option<&[u8]>) -> Place {
     files.extend(parent.map(|parent| ("annex/parent.json", parent)));
     let scratch = tempfile::tempdir().unwrap();
     let stage = bp::pack::Stage::open(scratch.path()).unwrap();
-    let files = files.iter().map(|(path, bytes)| (path.parse().unwrap(), bytes.to_vec())).collect();
+    let files =
+        files.iter().map(|(path, bytes)| (path.parse().unwrap(), GivenPaper::Held(bytes.to_vec()))).collect();
     let mut evidence = bp::pack::Evidence::default();
     stage.run(&mut evidence, "run", &left).unwrap();
     evidence.papers(stage.papers(&files).unwrap());

@@ -186,3 +186,39 @@ fn a_secret_in_a_record_is_masked_placed_and_told_how_to_remove() {
     assert!(unfolded.contains("step.jsonl, line 1") && !told.contains(TOKEN), "{told}");
     assert!(unfolded.contains("--redact does not reach it"), "{told}");
 }
+
+#[test]
+fn an_attachment_of_any_length_goes_into_the_pack_and_a_long_text_is_searched_for_secrets() {
+    let place = Scratch::new();
+    let provider =
+        "schema = 'bp/provider/0.1'\n[[attachment]]\nfile = 'long'\nanswers = ['5']\nabout = 'Risks'\n";
+    fs::write(place.at("provider.toml"), provider).unwrap();
+    let run = |bytes: &[u8]| {
+        fs::write(place.at("long"), bytes).unwrap();
+        let arguments = ["pack", "run", "--name", "demo", "--provider", "provider.toml"];
+        place.bp().args(arguments).output().unwrap()
+    };
+    // The second line begins just before the end of what is looked at in one go.
+    let mut text = vec![b'x'; (1 << 20) - 10];
+    text.push(b'\n');
+    text.extend_from_slice(TOKEN.as_bytes());
+    text.resize(9 << 20, b' ');
+    let refused = run(&text);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("long, line 2: hf_***") && !told.contains(TOKEN), "{told}");
+    assert_eq!(told.matches("line 2").count(), 1, "{told}");
+    let binary: Vec<u8> = (0..20 << 20).map(|at: u32| (at % 253) as u8).collect();
+    assert_eq!(run(&binary).status.code(), Some(0));
+    assert_eq!(fs::read(place.at("packs/demo/annex/attachments/long")).unwrap(), binary);
+    let verify =
+        |arguments: &[&str]| place.bp().args(["pack", "verify", "packs/demo"]).args(arguments).output();
+    assert_eq!(verify(&[]).unwrap().status.code(), Some(0));
+    let limited = verify(&["--max-file-bytes", "1000000"]).unwrap();
+    let told = String::from_utf8(limited.stderr).unwrap();
+    assert_eq!(limited.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("LIMIT_EXCEEDED annex/attachments/long") && told.contains("(--max-file-bytes)"),
+        "{told}"
+    );
+}

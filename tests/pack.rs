@@ -819,6 +819,16 @@ fn limits_say_what_they_stopped() {
             "LIMIT_EXCEEDED sidecars/iris.jsonl"
         ]
     );
+    // What is only hashed may be longer than what is held.
+    assert_eq!(
+        small(|limits| limits.held_bytes = 10_000),
+        [
+            "LIMIT_EXCEEDED annex/annex-iv.html",
+            "LIMIT_EXCEEDED annex/annex-iv.json",
+            "LIMIT_EXCEEDED annex/annex-iv.md",
+            "LIMIT_EXCEEDED sidecars/iris.jsonl"
+        ]
+    );
     assert_eq!(
         small(|limits| limits.index_bytes = 10),
         ["LIMIT_EXCEEDED checksums.sha256", "LIMIT_EXCEEDED manifest.json"]

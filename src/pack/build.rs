@@ -87,6 +87,15 @@ pub struct GivenStep {
     pub inside: bool,
 }
 
+/// A file that people put beside the evidence, as it is given.
+#[derive(Debug)]
+pub enum GivenPaper {
+    /// Its bytes.
+    Held(Vec<u8>),
+    /// An attachment, which is copied: too long to hold.
+    File(At),
+}
+
 /// A pack in the making: a hidden directory beside the final name. Dropped, it is removed.
 #[derive(Debug)]
 pub struct Stage {
@@ -172,12 +181,21 @@ impl Stage {
     ///
     /// # Errors
     /// [`BuildError::Papers`] when they mean nothing certain, [`BuildError::Io`] when the system refuses.
-    pub fn papers(&self, files: &BTreeMap<PackPath, Vec<u8>>) -> Result<Papers, BuildError> {
-        let papers = Papers::parse(files.iter().map(|(path, bytes)| (path, Paper::of(bytes))))?;
-        for (path, bytes) in files {
-            self.put(path, bytes)?;
+    pub fn papers(&self, files: &BTreeMap<PackPath, GivenPaper>) -> Result<Papers, BuildError> {
+        let mut papers = Vec::with_capacity(files.len());
+        for (path, given) in files {
+            papers.push(match given {
+                GivenPaper::Held(bytes) => {
+                    self.put(path, bytes)?;
+                    (path, Paper::of(bytes))
+                }
+                GivenPaper::File(file) => {
+                    let (size_bytes, sha256) = self.copy(path, file)?;
+                    (path, Paper { size_bytes, sha256, bytes: &[] })
+                }
+            });
         }
-        Ok(papers)
+        Ok(Papers::parse(papers)?)
     }
 
     /// Writes what a training job left, and what follows from it.
@@ -211,7 +229,10 @@ impl Stage {
                 let sealed = match evidence.files().at(&place.path()) {
                     // Another step has the same payload.
                     Some(sealed) => *sealed,
-                    None => self.copy(place, &given)?,
+                    None => {
+                        let (size_bytes, sha256) = self.copy(&place.path(), &given)?;
+                        Sealed { size_bytes, sha256, role: place.role() }
+                    }
                 };
                 files.note(place.path(), sealed);
                 let path = self.path.join(place.path().as_str());
@@ -232,11 +253,10 @@ impl Stage {
         Ok(())
     }
 
-    /// Copies a payload into the pack, in constant memory.
-    fn copy(&self, place: Place<'_>, from: &At) -> Result<Sealed, BuildError> {
+    /// Copies a file into the pack, in constant memory. Answers its length and its digest.
+    fn copy(&self, path: &PackPath, from: &At) -> Result<(u64, Digest), BuildError> {
         const CHUNK: u64 = 1 << 18;
-        let path = place.path();
-        let mut file = self.file(&path)?;
+        let mut file = self.file(path)?;
         let (mut hasher, size_bytes, mut offset) = (Sha256::new(), from.size_bytes(), 0);
         let mut buffer = vec![0; usize::try_from(size_bytes.min(CHUNK)).expect("a chunk fits memory")];
         while offset < size_bytes {
@@ -247,8 +267,7 @@ impl Stage {
             hasher.update(&*chunk);
             offset += count;
         }
-        let sha256 = Digest::from_bytes(hasher.finalize().into());
-        Ok(Sealed { size_bytes, sha256, role: place.role() })
+        Ok((size_bytes, Digest::from_bytes(hasher.finalize().into())))
     }
 
     /// Derives the rest and seals all. Without a key the pack is unsigned. Equal evidence, terms and key make equal bytes.

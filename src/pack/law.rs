@@ -61,7 +61,7 @@ laws! {
     LIMIT_EXCEEDED CannotJudge
     "A pack stays within the limits of the one who checks it."
     "What lies beyond the limit is not checked."
-    "Raise the limit if you expect a pack this large."
+    "Raise it if you expect a pack this large: --max-files, --max-file-bytes, --max-total-bytes."
 
     // Archives.
     ARCHIVE_MALFORMED Broken

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bp::digest::Digest;
+use bp::pack::build::GivenPaper;
 use bp::pack::check::{self, Limits};
 use bp::pack::manifest::{ClockSource, Judge, PackId, Producer, Signing, Subject};
 use bp::pack::result::{How, SignerStatus};
@@ -101,7 +102,7 @@ pub(crate) fn build_with(
     for (stem, input) in Stem::all(inputs.iter().map(|input| input.name.as_str())).into_iter().zip(&inputs) {
         evidence.add(stage.take(stem, InputKind::of(&input.bytes), &input.bytes, judging).unwrap());
     }
-    let papers = papers.iter().map(|(path, bytes)| (path.parse().unwrap(), bytes.to_vec()));
+    let papers = papers.iter().map(|(path, bytes)| (path.parse().unwrap(), GivenPaper::Held(bytes.to_vec())));
     evidence.papers(stage.papers(&papers.collect()).unwrap());
     stage.seal(evidence, terms, key).unwrap()
 }

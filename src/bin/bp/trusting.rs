@@ -13,7 +13,7 @@ use bp::trust::p256::CoVerifyingKey;
 use bp::trust::policy::TrustPolicy;
 use bp::trust::timestamp::Anchor;
 
-use crate::cli::{Demanded, Trusting};
+use crate::cli::{Demanded, Limited, Trusting};
 use crate::output::Output;
 use crate::pack::{judge, producer};
 use crate::{clock, source, trust};
@@ -32,6 +32,17 @@ pub(crate) fn options(trusting: &Trusting) -> Result<Options, Failure> {
         producer: producer(),
         judge: judge(),
     })
+}
+
+/// How much is read.
+pub(crate) fn limits(limited: &Limited) -> Limits {
+    let default = Limits::default();
+    Limits {
+        files: limited.max_files.unwrap_or(default.files),
+        file_bytes: limited.max_file_bytes.unwrap_or(default.file_bytes),
+        total_bytes: limited.max_total_bytes.unwrap_or(default.total_bytes),
+        ..default
+    }
 }
 
 /// The signers that are named for this check.

@@ -122,9 +122,9 @@ impl Checker<'_> {
         expected: &BTreeMap<PackPath, Artifact>,
     ) -> Intact {
         let before = self.findings.len();
-        let mut readable = self.readable(walk, expected);
-        let mut intact = Intact::default();
         let mut task = self.task(statement, expected);
+        let mut readable = self.readable(walk, expected, &task);
+        let mut intact = Intact::default();
         // How often inputs are judged stands in the selection, so the suite is read first.
         let demand: Vec<_> = readable.extract_if(.., |(path, _)| is_demand(path)).collect();
         self.take(&mut intact, &demand, &task);
@@ -223,6 +223,7 @@ impl Checker<'_> {
         &mut self,
         walk: &Walk,
         expected: &'a BTreeMap<PackPath, Artifact>,
+        task: &Task,
     ) -> Vec<(&'a PackPath, &'a Artifact)> {
         let limits = self.options.limits.clone();
         let mut readable = Vec::new();
@@ -232,18 +233,20 @@ impl Checker<'_> {
             if !entry.regular || entry.size_bytes != artifact.size_bytes {
                 continue;
             }
-            if entry.size_bytes > limits.file_bytes {
-                let message = format!(
-                    "{} bytes long, over the limit of {}; not read",
-                    entry.size_bytes, limits.file_bytes
-                );
+            let limit = limits.of(task.keeps(path));
+            if entry.size_bytes > limit {
+                let flag = if limit == limits.file_bytes { " (--max-file-bytes)" } else { "" };
+                let size_bytes = entry.size_bytes;
+                let message = format!("{size_bytes} bytes long, over the limit of {limit}{flag}; not read");
                 self.find(&law::LIMIT_EXCEEDED, path.as_str(), message);
                 continue;
             }
             total_bytes = total_bytes.saturating_add(entry.size_bytes);
             if total_bytes > limits.total_bytes {
-                let message =
-                    format!("over {} bytes in all; from here on nothing is read", limits.total_bytes);
+                let message = format!(
+                    "over {} bytes in all (--max-total-bytes); from here on nothing is read",
+                    limits.total_bytes
+                );
                 self.find(&law::LIMIT_EXCEEDED, path.as_str(), message);
                 break;
             }

@@ -54,8 +54,10 @@ const MAX_SIGNER_BYTES: u64 = 4096;
 pub struct Limits {
     /// Names in the pack, directories included.
     pub files: u64,
-    /// The length of one file.
+    /// The length of one file. It is hashed as it is read.
     pub file_bytes: u64,
+    /// The length of one file that is more than hashed, and so held in memory: evidence, and what people say.
+    pub held_bytes: u64,
     /// The length of all files together.
     pub total_bytes: u64,
     /// The length of the manifest, and of the ledger.
@@ -66,12 +68,21 @@ pub struct Limits {
     pub path_bytes: usize,
 }
 
+impl Limits {
+    /// The length of one file that is held in memory, or only hashed.
+    pub(super) fn of(&self, held: bool) -> u64 {
+        if held { self.held_bytes.min(self.file_bytes) } else { self.file_bytes }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             files: 200_000,
-            file_bytes: 1 << 30,
-            total_bytes: 8 << 30,
+            // What the header of an archive's entry can say.
+            file_bytes: (1 << 33) - 1,
+            held_bytes: 1 << 30,
+            total_bytes: 32 << 30,
             index_bytes: 32 << 20,
             depth: 16,
             path_bytes: 1024,

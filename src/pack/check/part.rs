@@ -31,10 +31,10 @@ impl Checker<'_> {
             self.find(&law::PART_MATCHES_NOTHING, ".", format!("no sealed file matches {globs}"));
         } else {
             let before = self.findings.len();
-            let readable = self.readable(walk, &part);
             let judging = Judging { created_at: statement.created_at, repeats: 1 };
             // Without inputs nothing is judged: of every file it is the digest that counts.
             let task = Task { inputs: BTreeMap::new(), judges_steps: false, judging, same_tool: true };
+            let readable = self.readable(walk, &part, &task);
             let outcomes = self.source.sealed(&readable, &task);
             let mut count = 0;
             for ((path, _), outcome) in readable.into_iter().zip(outcomes) {

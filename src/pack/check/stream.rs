@@ -347,8 +347,9 @@ impl Feeder<'_> {
             SEAL => SEAL_BYTES as u64,
             _ => 0,
         };
+        let evidence = self.wanted.is_some_and(|wanted| wanted.task.keeps(&file.path));
         let sealed = artifact.is_some_and(|artifact| artifact.size_bytes == file.size_bytes)
-            && file.size_bytes <= self.limits.file_bytes;
+            && file.size_bytes <= self.limits.of(evidence);
         let mut root = is_root(&file.path) && file.size_bytes <= limit;
         if artifact.is_none() && Added::of(&file.path).is_some() && file.size_bytes <= self.added {
             (root, self.added) = (true, self.added - file.size_bytes);
@@ -357,7 +358,7 @@ impl Feeder<'_> {
             // The checker has a finding for it, or says that it was not read.
             return Some(());
         }
-        let keeps = root || self.wanted.is_some_and(|wanted| wanted.task.keeps(&file.path));
+        let keeps = root || evidence;
         let item = if self.wanted.is_some_and(|wanted| wanted.task.sets_aside(&file.path)) {
             self.aside.begin();
             let digest = entries.digest(|chunk| self.aside.write(chunk))?;

@@ -20,8 +20,8 @@ pub(crate) use run::{RunSaid, RunShow, TrainingRun};
 pub(crate) use step::{Beacon, Manner, ProfileName, Published, StatName, Step, StepVerify};
 pub(crate) use tensor::Tensor;
 pub(crate) use trust::{
-    Attest, Demanded, Keys, Receipt, ReceiptCheck, Signoff, SignoffAdd, Timestamp, TimestampAttach, Trust,
-    TrustAdd, TrustList, Trusting,
+    Attest, Demanded, Keys, Limited, Receipt, ReceiptCheck, Signoff, SignoffAdd, Timestamp, TimestampAttach,
+    Trust, TrustAdd, TrustList, Trusting,
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};

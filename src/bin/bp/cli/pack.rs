@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Demanded, RunSaid, Trusting};
+use super::{Demanded, Limited, RunSaid, Trusting};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Pack {
@@ -220,6 +220,8 @@ pub(crate) struct PackArchive {
     /// Write no statement.
     #[arg(long)]
     pub(crate) unsigned: bool,
+    #[command(flatten)]
+    pub(crate) limited: Limited,
 }
 
 #[derive(Debug, Args)]
@@ -241,6 +243,8 @@ pub(crate) struct PackExtract {
     pub(crate) payload_dir: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) trusting: Trusting,
+    #[command(flatten)]
+    pub(crate) limited: Limited,
 }
 
 /// How long a store keeps an object whatever anyone asks of it.
@@ -288,6 +292,8 @@ pub(crate) struct PackPull {
     pub(crate) allow_fail_verdict: bool,
     #[command(flatten)]
     pub(crate) trusting: Trusting,
+    #[command(flatten)]
+    pub(crate) limited: Limited,
 }
 
 #[derive(Debug, Args)]
@@ -300,6 +306,8 @@ pub(crate) struct PackVerify {
     pub(crate) strict: bool,
     #[command(flatten)]
     pub(crate) trusting: Trusting,
+    #[command(flatten)]
+    pub(crate) limited: Limited,
     #[command(flatten)]
     pub(crate) demanded: Demanded,
     /// Accept a pack whose sealed verdict is not PASS, as evidence of that.

@@ -17,6 +17,20 @@ pub(crate) struct Trusting {
     pub(crate) trust_policy: Option<PathBuf>,
 }
 
+/// How much of a pack is read before it is refused. Evidence that is held in memory has a limit of its own, 1 GiB a file.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Limited {
+    /// Names in the pack, directories included, before it is refused; by default 200000.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_files: Option<u64>,
+    /// Bytes of one file before it is refused; by default 8589934591.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_file_bytes: Option<u64>,
+    /// Bytes of all files before the pack is refused; by default 34359738368.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_total_bytes: Option<u64>,
+}
+
 /// What the recipient demands of one pack.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Demanded {

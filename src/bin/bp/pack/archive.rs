@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bp::error::{self, Failure};
 use bp::pack::VerifyResult;
 use bp::pack::archive::{self, ArchiveError, Codec, ExtractError, Written, statement};
-use bp::pack::check::{Limits, Options};
+use bp::pack::check::Options;
 use serde_json::json;
 
 use super::verify;
@@ -29,7 +29,8 @@ pub(super) fn archive(arguments: &PackArchive, output: &Output) -> Run {
         let message = format!("{}: exists already", statement.display());
         return Err(Failure::new(&error::FILE_EXISTS, message));
     }
-    let written = archive::create(pack, &file, codec, &Limits::default()).map_err(|error| failure(&error))?;
+    let written = archive::create(pack, &file, codec, &trusting::limits(&arguments.limited));
+    let written = written.map_err(|error| failure(&error))?;
     let statement = key.map(|key| -> Result<PathBuf, Failure> {
         let envelope =
             statement::sign(&name, codec, &written, &key).map_err(|error| trust::sign_failure(&error))?;
@@ -98,6 +99,7 @@ pub(super) fn extract(arguments: &PackExtract, output: &Output) -> Run {
         strict: arguments.strict,
         allow_fail_verdict: arguments.allow_fail_verdict,
         payload_dirs: arguments.payload_dir.clone(),
+        limits: trusting::limits(&arguments.limited),
         ..trusting::options(&arguments.trusting)?
     };
     let (result, path) = extracted(&arguments.archive, &arguments.dir, &options)?;

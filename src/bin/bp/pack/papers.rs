@@ -1,14 +1,18 @@
 //! What people put beside the evidence: the provider's file, and the files that it names beside it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use bp::annex::provider::{self, MAX_BYTES, stored_at};
 use bp::annex::render::{HTML_TEMPLATE, MARKDOWN_TEMPLATE};
 use bp::error::{self, Failure};
 use bp::handle;
+use bp::handle::At;
+use bp::pack::build::GivenPaper;
 use bp::pack::{PARENT, PackPath, TEMPLATES};
-use bp::run::secrets;
+use bp::run::secrets::{self, Secret};
+use bp::tensor::Bytes as _;
 use cap_std::fs::Dir;
 
 use super::run::refuse_secrets;
@@ -17,22 +21,27 @@ use crate::cli::PackRun;
 use crate::output::Output;
 use crate::source;
 
-/// An attachment is no longer than this.
-const MAX_ATTACHMENT_BYTES: u64 = 256 << 20;
+/// Up to so much an attachment is held; a longer one is copied.
+const HELD_BYTES: u64 = 8 << 20;
+/// An attachment is no longer than this: an archive could not hold it.
+const MAX_ATTACHMENT_BYTES: u64 = (1 << 33) - 1;
+/// What is looked at in one go for secrets, and how much of it again with what follows: no token is longer.
+const WINDOW: usize = 1 << 20;
+const OVERLAP: usize = 1 << 14;
 
 /// Everything that goes under `annex/` as it is, by its path in the pack.
-pub(super) fn given(arguments: &PackRun, output: &Output) -> Result<BTreeMap<PackPath, Vec<u8>>, Failure> {
+pub(super) fn given(arguments: &PackRun, output: &Output) -> Result<BTreeMap<PackPath, GivenPaper>, Failure> {
     let mut files = match &arguments.provider {
         Some(file) => provided(file, output)?,
         None => BTreeMap::new(),
     };
     if let Some(folder) = &arguments.templates {
         for (name, text) in templates(folder)? {
-            files.insert(place(&format!("{TEMPLATES}/{name}"))?, text.into_bytes());
+            files.insert(place(&format!("{TEMPLATES}/{name}"))?, GivenPaper::Held(text.into_bytes()));
         }
     }
     if let Some(pack) = &arguments.parent {
-        files.insert(place(PARENT)?, parent(pack)?);
+        files.insert(place(PARENT)?, GivenPaper::Held(parent(pack)?));
     }
     Ok(files)
 }
@@ -63,7 +72,7 @@ fn parent(pack: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// The provider's file and what it names.
-fn provided(file: &Path, output: &Output) -> Result<BTreeMap<PackPath, Vec<u8>>, Failure> {
+fn provided(file: &Path, output: &Output) -> Result<BTreeMap<PackPath, GivenPaper>, Failure> {
     let bytes = source::whole(file)?;
     let refused =
         |message: String| Failure::new(&error::PROVIDER_ERROR, format!("{}: {message}", file.display()));
@@ -81,16 +90,18 @@ fn provided(file: &Path, output: &Output) -> Result<BTreeMap<PackPath, Vec<u8>>,
         .map_err(|error| source::failure(folder, &error))?;
     let mut files = BTreeMap::new();
     for (name, _) in provider.attachments() {
-        let bytes = attachment(&dir, &name).map_err(|reason| refused(format!("{name}: {reason}")))?;
-        refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (name.as_str(), secret)))?;
-        files.insert(place(&stored_at(&name))?, bytes);
+        let (given, secrets) =
+            attachment(&dir, &name).map_err(|reason| refused(format!("{name}: {reason}")))?;
+        refuse_secrets(secrets.into_iter().map(|secret| (name.as_str(), secret)))?;
+        files.insert(place(&stored_at(&name))?, given);
     }
-    files.insert(place(provider.syntax().stored_at())?, bytes);
+    files.insert(place(provider.syntax().stored_at())?, GivenPaper::Held(bytes));
     Ok(files)
 }
 
-/// The bytes of a file that the provider names. Nothing above the provider's folder is reached, and no link is followed.
-fn attachment(dir: &Dir, name: &PackPath) -> Result<Vec<u8>, String> {
+/// A file that the provider names, and the secrets in it. Nothing above the provider's folder is reached, and no link is
+/// followed.
+fn attachment(dir: &Dir, name: &PackPath) -> Result<(GivenPaper, Vec<Secret>), String> {
     let (mut file, metadata) = handle::open(dir, name.as_str()).map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("not a regular file".to_owned());
@@ -98,10 +109,38 @@ fn attachment(dir: &Dir, name: &PackPath) -> Result<Vec<u8>, String> {
     if metadata.len() > MAX_ATTACHMENT_BYTES {
         return Err(format!("more than {MAX_ATTACHMENT_BYTES} bytes"));
     }
+    if metadata.len() > HELD_BYTES {
+        let file = At::new(file.into_std()).map_err(|error| error.to_string())?;
+        let secrets = searched(&file).map_err(|error| error.to_string())?;
+        return Ok((GivenPaper::File(file), secrets));
+    }
     let mut bytes = Vec::new();
     handle::drain(&mut file, metadata.len(), |chunk| bytes.extend_from_slice(chunk))
         .map_err(|error| error.to_string())?;
-    Ok(bytes)
+    let secrets = secrets::scan(&bytes);
+    Ok((GivenPaper::Held(bytes), secrets))
+}
+
+/// The secrets in a long text, window by window; none are looked for in what begins with bytes that no text has.
+fn searched(file: &At) -> io::Result<Vec<Secret>> {
+    let (size_bytes, mut begin, mut lines) = (file.size_bytes(), 0, 0);
+    let mut found = Vec::new();
+    let mut window = vec![0; WINDOW];
+    while begin < size_bytes {
+        let count = usize::try_from(size_bytes - begin).unwrap_or(WINDOW).min(WINDOW);
+        let window = &mut window[..count];
+        file.read_at(begin, window)?;
+        if begin == 0 && window.contains(&0) {
+            break;
+        }
+        let last = begin + count as u64 == size_bytes;
+        let step = if last { count } else { count - OVERLAP };
+        let here = secrets::scan(window).into_iter().filter(|secret| secret.range.start < step);
+        found.extend(here.map(|secret| Secret { line: secret.line + lines, ..secret }));
+        lines += window[..step].iter().filter(|byte| **byte == b'\n').count();
+        begin += step as u64;
+    }
+    Ok(found)
 }
 
 fn place(path: &str) -> Result<PackPath, Failure> {

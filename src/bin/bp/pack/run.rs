@@ -7,7 +7,7 @@ use std::path::Path;
 use bp::digest::Digest;
 use bp::error::{self, Failure};
 use bp::pack::PackPath;
-use bp::pack::build::{self, BuildError, Pack, Stage};
+use bp::pack::build::{self, BuildError, GivenPaper, Pack, Stage};
 use bp::pack::layout::{Folder, MAX_RUNS};
 use bp::pack::manifest::{Counts, Subject};
 use bp::pack::plan::{Demand, Evidence, FinalVerdict, Judging, Terms};
@@ -109,7 +109,7 @@ fn ran(
 fn pack(
     arguments: &PackRun,
     watched: Option<Watched>,
-    papers: &BTreeMap<PackPath, Vec<u8>>,
+    papers: &BTreeMap<PackPath, GivenPaper>,
     key: Option<&SigningKey>,
     target: Option<&Target>,
     output: &Output,

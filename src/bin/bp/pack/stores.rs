@@ -249,6 +249,7 @@ pub(super) fn pull(arguments: &PackPull, output: &Output) -> Run {
     let options = Options {
         strict: arguments.strict,
         allow_fail_verdict: arguments.allow_fail_verdict,
+        limits: trusting::limits(&arguments.limited),
         ..trusting::options(&arguments.trusting)?
     };
     let reading = reading(&url)?;

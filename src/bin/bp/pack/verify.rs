@@ -25,6 +25,7 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
             verifier: receipt.as_ref().map(Receipt::key_id),
             ..trusting::demands(&arguments.demanded)?
         },
+        limits: trusting::limits(&arguments.limited),
         ..trusting::options(&arguments.trusting)?
     };
     let _budget = trusting::Budget::start(&arguments.demanded, output)?;
