@@ -1,11 +1,10 @@
 """What the scripts that measure share: processes with what they cost, and records of any size to measure with."""
 
 import json
-import os
 import random
+import shutil
 import subprocess
 import sys
-import time
 from typing import NamedTuple
 
 
@@ -25,6 +24,17 @@ def run(command, **more):
     return done.stdout
 
 
+# Runs a command from a small process: what a process held before it became another counts as its peak.
+LAUNCH = """
+import os, sys, time
+begin = time.perf_counter()
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
+_, status, usage = os.wait4(child, 0)
+wall = time.perf_counter() - begin
+print(os.waitstatus_to_exitcode(status), wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+"""
+
+
 def measured(command, statuses=(0, 1), **more):
     """The cost of a command, a list or a line for bash, that has to come to one of these statuses.
 
@@ -32,15 +42,13 @@ def measured(command, statuses=(0, 1), **more):
     """
     if isinstance(command, str):
         command = ["bash", "-o", "pipefail", "-c", command]
-    begin = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more)
-    said = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - begin
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode not in statuses:
-        sys.exit(f"{' '.join(map(str, command))}: exit {child.returncode}\n{said.decode(errors='replace')[-2000:]}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    command = [shutil.which(command[0]), *map(str, command[1:])]
+    launch = [sys.executable, "-I", "-S", "-c", LAUNCH, *command]
+    done = subprocess.run(launch, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", **more)
+    status, *cost = done.stdout.split() or ["none"]
+    if status not in map(str, statuses):
+        sys.exit(f"{' '.join(command)}: exit {status}\n{done.stderr[-2000:]}")
+    return Cost(*map(float, cost))
 
 
 def net(inputs, hidden, outputs):
@@ -84,6 +92,17 @@ def net(inputs, hidden, outputs):
         "targets": {unit: float(index == 0) for index, unit in enumerate(order["output"])},
         "parameters_before": {one["id"]: round(draw.uniform(-0.5, 0.5), 6) for one in parameters},
     }
+
+
+def still(bp, scratch):
+    """The receipt of a step that moves no digit of a parameter, around its two numbers: any count of them is a trace."""
+    template = json.loads(run([bp, "scaffold", "topology", "--topology", "xor"]))
+    config = scratch / "still.json"
+    config.write_text(json.dumps(template | {"learning_rate": 1e-9, "fixture": "measured", "trace_id": "0" * 31 + "1", "step_index": 0}))
+    line = run([bp, "generate", "from-config", config])
+    before, after = line.split('"step":1,')
+    between, after = after.split('"step_index":0')
+    return lambda index: f'{before}"step":{index + 1},{between}"step_index":{index}{after}'
 
 
 def trace(bp, scratch, records, shape=(9, 16, 4)):

@@ -4,7 +4,7 @@
 //! has ended, the receipts get the marks that only its end tells, are judged as they then are, and written.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Seek as _, Write};
+use std::io::{self, BufWriter, Seek as _, Write};
 use std::path::Path;
 
 use bp::error::{self, Failure};
@@ -103,13 +103,13 @@ fn judged(
         file,
         |index, line| {
             let Imported { judged, facts, receipt } =
-                stream::sidecar(&line.bytes, Some(framework), options, index)?;
+                stream::sidecar(line.bytes, Some(framework), options, index)?;
             Ok((judged.settled(), facts, receipt))
         },
         |index, line, imported| {
             let (judged, facts, receipt) = imported.map_err(|error| line.failure(&error))?;
             run.admit(facts.as_ref()).map_err(|refusal| line.failure(&ReadError::Refused(refusal)))?;
-            tracing.push(judged, &line.bytes);
+            tracing.push(judged, line.bytes);
             match receipt {
                 Some(Ok(receipt)) if unwritten.is_none() => {
                     spool.write_all(&receipt).map_err(|error| aside_failure(&error))?;
@@ -149,12 +149,12 @@ fn write(aside: Aside, out: Option<&Path>, output: &Output) -> Result<(Trace, St
     let mut again = || -> Result<Lines, Failure> {
         spool.rewind().map_err(|error| aside_failure(&error))?;
         let reader = spool.try_clone().map_err(|error| aside_failure(&error))?;
-        Ok(Lines::of(BufReader::with_capacity(1 << 20, reader)))
+        Ok(Lines::of(reader))
     };
     let mut bundle = Bundle::default();
     again()?.each(
         place,
-        |_, line| marks.unbound(&line.bytes),
+        |_, line| marks.unbound(line.bytes),
         |_, _, unbound| {
             bundle.add(&unbound);
             Ok(())
@@ -170,7 +170,7 @@ fn write(aside: Aside, out: Option<&Path>, output: &Output) -> Result<(Trace, St
     again()?.each(
         place,
         |_, line| {
-            let receipt = marks.bound(&line.bytes, digest);
+            let receipt = marks.bound(line.bytes, digest);
             let judged = stream::record(&receipt).map(Judged::settled);
             (receipt, judged)
         },

@@ -17,11 +17,11 @@ pub(crate) fn verify(file: &Path, strictness: Strictness, output: &Output) -> Ru
     let mut canonical = true;
     Lines::open(file)?.each(
         file,
-        |_, line| stream::record(&line.bytes).map(Judged::settled),
+        |_, line| stream::record(line.bytes).map(Judged::settled),
         |_, line, judged| {
             let judged = judged.map_err(|error| line.failure(&error))?;
             canonical &= judged.is_canonical();
-            tracing.push(judged, &line.bytes);
+            tracing.push(judged, line.bytes);
             Ok(())
         },
     )?;

@@ -117,11 +117,16 @@ fn attachment(dir: &Dir, name: &PackPath) -> Result<(GivenPaper, Vec<Secret>), S
     let mut bytes = Vec::new();
     handle::drain(&mut file, metadata.len(), |chunk| bytes.extend_from_slice(chunk))
         .map_err(|error| error.to_string())?;
-    let secrets = secrets::scan(&bytes);
+    let secrets = if is_text(&bytes) { secrets::scan(&bytes) } else { Vec::new() };
     Ok((GivenPaper::Held(bytes), secrets))
 }
 
-/// The secrets in a long text, window by window; none are looked for in what begins with bytes that no text has.
+/// Whether secrets are looked for in what begins so. In bytes that no text has, anything is found by chance.
+fn is_text(bytes: &[u8]) -> bool {
+    !bytes[..bytes.len().min(WINDOW)].contains(&0)
+}
+
+/// The secrets in a long text, window by window.
 fn searched(file: &At) -> io::Result<Vec<Secret>> {
     let (size_bytes, mut begin, mut lines) = (file.size_bytes(), 0, 0);
     let mut found = Vec::new();
@@ -130,7 +135,7 @@ fn searched(file: &At) -> io::Result<Vec<Secret>> {
         let count = usize::try_from(size_bytes - begin).unwrap_or(WINDOW).min(WINDOW);
         let window = &mut window[..count];
         file.read_at(begin, window)?;
-        if begin == 0 && window.contains(&0) {
+        if begin == 0 && !is_text(window) {
             break;
         }
         let last = begin + count as u64 == size_bytes;
