@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bp::digest::Digest;
 use bp::pack::manifest::{Artifact, FileRole};
@@ -380,22 +380,57 @@ fn a_pack_that_did_not_pass_is_no_pass_in_strict() {
     assert_eq!((result.exit_code(), result.proof_grade), (0, false));
 }
 
-/// Every byte of a small pack; a sample of them unless `BP_LONG` is set.
+/// The findings of a strict check of this part that an honest pack has not.
+fn found_in(place: &Place, part: &str, honest: &BTreeSet<String>) -> usize {
+    let only = bp::pack::Only::parse(&[part.to_owned()]).unwrap();
+    let result = check::directory(&place.pack, &Options { only, ..strict() }).unwrap();
+    packs::broken(&result).iter().filter(|found| !honest.contains(*found)).count()
+}
+
+/// Every byte of a small pack, on every core; a sample of them unless `BP_LONG` is set. Each flip is found by a strict check of
+/// the part that it is in (manifest, ledger and seal are of every part), and a sample of them by the strict check of the whole.
 #[test]
+#[allow(clippy::print_stderr, reason = "counts that a long run is for")]
 fn one_bit_of_any_byte_is_found() {
-    let place = Place::of(vec![], &terms(), Some(&alice()));
-    let step = if set("BP_LONG") { 1 } else { 1009 };
-    for (path, bytes) in place.files() {
-        for at in (0..bytes.len()).step_by(step) {
-            let mut flipped = bytes.clone();
-            flipped[at] ^= 1 << (at % 8);
-            place.put(&path, &flipped);
-            let result = check::directory(&place.pack, &strict()).unwrap();
-            assert_eq!(result.exit_code(), 1, "{path} byte {at}");
+    const WHOLE: usize = 2003;
+    let step = if set("BP_LONG") { 1 } else { 211 };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let small = || Place::of(vec![], &terms(), Some(&alice()));
+    let (found, whole) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for core in 0..cores {
+            let (found, whole) = (&found, &whole);
+            scope.spawn(move || {
+                // Equal inputs make equal packs, so each core has all of it, and flips its part.
+                let place = small();
+                for (path, bytes) in place.files() {
+                    let head =
+                        ["manifest.json", "manifest.json.sig", "checksums.sha256"].contains(&path.as_str());
+                    let part = if head { "README.md" } else { path.as_str() };
+                    let only = bp::pack::Only::parse(&[part.to_owned()]).unwrap();
+                    let honest = check::directory(&place.pack, &Options { only, ..strict() }).unwrap();
+                    let honest: BTreeSet<String> = packs::broken(&honest).into_iter().collect();
+                    for at in (0..bytes.len()).step_by(step).filter(|at| at / step % cores == core) {
+                        let mut flipped = bytes.clone();
+                        flipped[at] ^= 1 << (at % 8);
+                        place.put(&path, &flipped);
+                        assert!(found_in(&place, part, &honest) > 0, "{path} byte {at}");
+                        found.fetch_add(1, Ordering::Relaxed);
+                        if at / step % (WHOLE / step + 1) < cores {
+                            let result = check::directory(&place.pack, &strict()).unwrap();
+                            assert_eq!(result.exit_code(), 1, "{path} byte {at}");
+                            whole.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                    place.put(&path, &bytes);
+                }
+                assert_eq!(check::directory(&place.pack, &strict()).unwrap().exit_code(), 0);
+            });
         }
-        place.put(&path, &bytes);
-    }
-    assert_eq!(place.check(&strict()).exit_code(), 0);
+    });
+    let all: usize = small().files().values().map(|bytes| bytes.len().div_ceil(step)).sum();
+    assert_eq!(found.into_inner(), all, "every one of them");
+    eprintln!("{all} flips, each found in its part; {} of them in the whole", whole.into_inner());
 }
 
 /// While another process swaps a file between what was sealed and a forgery, a pass is only ever one of the sealed bytes:

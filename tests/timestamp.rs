@@ -4,10 +4,12 @@
 
 mod authority;
 mod packs;
+mod served;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
 
 use authority::{Authority, ISSUER, P256, P384, Plan, RSA, STAMPER, openssl};
 use bp::digest::Digest;
@@ -573,6 +575,75 @@ fn a_request_a_reply_and_a_check_on_the_command_line() {
     // It travels with an archive, and the archive holds.
     runs(home.path(), &["pack", "archive", "packs/demo"], 0);
     runs(home.path(), &["pack", "verify", "--strict", "packs/demo.tar.gz"], 0);
+}
+
+#[test]
+fn an_authority_is_asked_over_http_where_its_url_is_given() {
+    if !has_openssl() {
+        return;
+    }
+    let authority = Authority::new(Plan::default());
+    let root = authority.file("root.pem");
+    let root = root.to_str().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let seen: Arc<Mutex<Vec<(String, Vec<u8>)>>> = Arc::default();
+    let kept = seen.clone();
+    let first = Mutex::new(None);
+    let port = served::answering(move |head, body| {
+        kept.lock().unwrap().push((head.to_owned(), body.to_vec()));
+        match head.split(' ').nth(1).unwrap() {
+            "/tsa/" => {
+                let reply = authority.reply(body);
+                first.lock().unwrap().get_or_insert_with(|| reply.clone());
+                (200, reply)
+            }
+            "/again" => (200, first.lock().unwrap().clone().unwrap()),
+            "/portal" => (200, b"<html>log in first</html>".to_vec()),
+            "/closed" => (403, b"hunter2".to_vec()),
+            _ => (404, vec![]),
+        }
+    });
+    let url = |path: &str| format!("http://127.0.0.1:{port}/{path}");
+    let go = |arguments: &[&str], status: i32| runs(home.path(), arguments, status);
+    go(&["pack", "run", "--name", "demo"], 0);
+    let attach = |what: &str, path: &str, status: i32| {
+        go(&["timestamp", "attach", what, "--tsa", &url(path), "--tsa-root", root], status)
+    };
+    let text = attach("packs/demo", "tsa/", 0);
+    assert!(text.contains("by Test Authority, for which Test Root vouches"), "{text}");
+    go(&["pack", "verify", "--strict", "packs/demo", "--tsa-root", root], 0);
+    // What was sent is the request and no more.
+    let (head, body) = seen.lock().unwrap()[0].clone();
+    let head = head.to_ascii_lowercase();
+    assert!(head.starts_with("post /tsa/ http/1.1\r\n"), "{head}");
+    assert!(head.contains("content-type: application/timestamp-query\r\n"), "{head}");
+    let request = Request::parse(&body).unwrap();
+    let manifest = Digest::of(&fs::read(home.path().join("packs/demo/manifest.json")).unwrap());
+    assert_eq!((request.imprint(), request.to_bytes()), (manifest, body));
+    // The reply to an earlier request, what is no reply, and a refusal of which no word is repeated.
+    let lies = || fs::read_dir(home.path().join("packs/demo/timestamps")).unwrap().count();
+    for (path, wanted) in [
+        ("again", "it answers another request"),
+        ("portal", "not a time-stamp"),
+        ("closed", "the server refused the credentials: 403"),
+        ("nothing", "there is nothing of that name"),
+    ] {
+        let text = attach("packs/demo", path, 2);
+        assert!(text.contains(wanted) && !text.contains("hunter2"), "{path}: {text}");
+        assert_eq!(lies(), 1, "{path}");
+    }
+    // A freeze, and a pack that holds no more: for that nobody is asked.
+    go(&["pack", "suite", "freeze", "bundled", "--out", "freeze.json"], 0);
+    attach("freeze.json", "tsa/", 0);
+    assert!(home.path().join("freeze.json.tst").exists());
+    let asked = seen.lock().unwrap().len();
+    fs::write(home.path().join("packs/demo/README.md"), "x").unwrap();
+    assert!(attach("packs/demo", "tsa/", 1).contains("the pack does not hold"));
+    assert_eq!(seen.lock().unwrap().len(), asked);
+    go(&["timestamp", "attach", "freeze.json"], 2);
+    go(&["timestamp", "attach", "freeze.json", "reply.tsr", "--tsa", &url("tsa/")], 3);
+    let text = go(&["timestamp", "attach", "freeze.json", "--tsa", "https://user:hunter2@tsa.example/"], 3);
+    assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[test]

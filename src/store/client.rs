@@ -257,7 +257,7 @@ impl Client {
         if [408, 425, 429, 500, 502, 503, 504].contains(&status.as_u16()) {
             let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let after = after.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
-            return Err(Failed::Again { reason: format!("the store answered {}", reason(response)), after });
+            return Err(Failed::Again { reason: format!("the server answered {}", reason(response)), after });
         }
         Ok(response)
     }

@@ -36,7 +36,7 @@ pub enum StoreError {
         place: String,
     },
     /// The credentials are missing or do not suffice.
-    #[error("{place}: the store refused the credentials: {reason}")]
+    #[error("{place}: the server refused the credentials: {reason}")]
     Denied {
         /// Where.
         place: String,
@@ -49,15 +49,15 @@ pub enum StoreError {
         /// Where.
         place: String,
     },
-    /// The store answered with an error.
-    #[error("{place}: the store answered {reason}")]
+    /// The server answered with an error.
+    #[error("{place}: the server answered {reason}")]
     Answer {
         /// Where.
         place: String,
         /// The status, and the store's own code.
         reason: String,
     },
-    /// The store could not be reached, or went away, as often as it was tried.
+    /// The server could not be reached, or went away, as often as it was tried.
     #[error("{place}: {reason}, tried {tries} times")]
     Unreachable {
         /// Where.

@@ -1,4 +1,5 @@
-//! Where archives go: folders, object stores, web servers, registries and the artifacts of `MLflow` runs.
+//! Where archives go: folders, object stores, web servers, registries and the artifacts of `MLflow` runs. And a
+//! time-stamping authority, which is asked over the same client.
 //!
 //! Three things hold in each of them. A name is given once: other bytes under it are refused, the same bytes again are
 //! fine. What was sent is read back and its digest compared, whatever the store says of it. And what is read is the
@@ -7,6 +8,7 @@
 //! Credentials come from [`Settings`], which the caller fills from the environment; no URL holds one, and no error tells
 //! more of an answer than its status and a short code. The rest of `bp` opens no socket.
 
+mod authority;
 mod client;
 mod cloud;
 mod error;
@@ -19,6 +21,7 @@ mod source;
 mod url;
 mod web;
 
+pub use authority::AuthorityUrl;
 pub use error::StoreError;
 pub use reading::{Failure, Reading};
 pub use settings::{Patience, Settings};

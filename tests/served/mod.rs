@@ -294,3 +294,27 @@ impl Wire {
         wire
     }
 }
+
+/// A server that gives each request, its head and its body, to a function, and answers what that says: a status and bytes.
+pub(crate) fn answering(answer: impl Fn(&str, &[u8]) -> (u16, Vec<u8>) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let (mut reader, mut out) = (BufReader::new(&stream), &stream);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).is_ok_and(|read| read > 0) {}
+            let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+            let length = lines.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+            let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
+            reader.read_exact(&mut body).unwrap();
+            let (status, bytes) = answer(&head, &body);
+            let length = bytes.len();
+            let head =
+                format!("HTTP/1.1 {status} Answer\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+            let _ = out.write_all(&[head.as_bytes(), &bytes].concat());
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    });
+    port
+}

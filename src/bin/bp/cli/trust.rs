@@ -202,8 +202,8 @@ pub(crate) struct TrustAdd {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Timestamp {
-    /// Write what an authority is asked: to stamp the manifest of a pack, or the freeze of a suite.
-    #[command(after_help = "Example:
+    /// Write what an authority is asked: to stamp the manifest of a pack, or the freeze of a suite. Nothing is sent.
+    #[command(after_help = "Example, where the machine with the pack dials nobody:
   bp timestamp request packs/nightly
   curl -H 'Content-Type: application/timestamp-query' --data-binary @packs/nightly.tsq \\
     https://tsa.example/ > nightly.tsr
@@ -217,7 +217,11 @@ pub(crate) enum Timestamp {
         out: Option<PathBuf>,
     },
     /// Put an authority's token beside what it stamps, once it holds. What was sealed does not change.
-    #[command(after_help = "Example:
+    ///
+    /// The token is in a file, or `--tsa` asks an authority for one: it is sent the SHA-256 that is to be stamped, and
+    /// nothing else of the pack.
+    #[command(after_help = "Examples:
+  bp timestamp attach packs/nightly --tsa https://tsa.example/ --tsa-root authority.pem
   bp timestamp attach packs/nightly nightly.tsr --request packs/nightly.tsq --tsa-root authority.pem")]
     Attach(TimestampAttach),
 }
@@ -228,10 +232,13 @@ pub(crate) struct TimestampAttach {
     #[arg(value_name = "PACK|FREEZE")]
     pub(crate) what: PathBuf,
     /// The authority's reply, or the token in it.
-    #[arg(value_name = "TOKEN")]
-    pub(crate) token: PathBuf,
+    #[arg(value_name = "TOKEN", required_unless_present = "tsa", conflicts_with = "tsa")]
+    pub(crate) token: Option<PathBuf>,
+    /// Ask this authority for a token, over http:// or https://. A reply to another request is refused.
+    #[arg(long, value_name = "URL")]
+    pub(crate) tsa: Option<String>,
     /// The request; a token that answers another one is refused.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "tsa")]
     pub(crate) request: Option<PathBuf>,
     /// The authority's certificate, PEM; a token that none of those named vouches for is refused (repeatable).
     #[arg(long, value_name = "FILE")]

@@ -9,7 +9,7 @@ mod look;
 pub(crate) mod papers;
 mod run;
 mod steps;
-mod stores;
+pub(crate) mod stores;
 mod suite;
 pub(crate) mod verify;
 

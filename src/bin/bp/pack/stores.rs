@@ -50,7 +50,7 @@ pub(super) fn settings(url: &Url) -> Settings {
     settings
 }
 
-pub(super) fn failure(error: &StoreError) -> Failure {
+pub(crate) fn failure(error: &StoreError) -> Failure {
     let code: &'static Code = match error {
         StoreError::Url(_) => &error::STORE_URL_INVALID,
         StoreError::Unsupported { .. } => &error::STORE_UNSUPPORTED,
