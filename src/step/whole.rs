@@ -51,10 +51,10 @@ pub fn judge<B: Bytes + ?Sized>(
         )?);
     }
     if record.commit.is_some() {
-        report.add([commit::included(record, &report)]);
+        report.add([commit::included(record, &report.leaves)]);
     }
     if let Some(commits) = shown.commits {
-        report.add([commits.holds(record, &report)]);
+        report.add([commits.holds(record, &report.leaves)]);
     }
     Ok(report)
 }

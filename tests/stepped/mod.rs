@@ -1,5 +1,7 @@
 //! Honest steps, made in float32 by the orders of evaluation that frameworks use.
 
+pub(crate) mod modules;
+
 use bp::digest::Digest;
 use bp::step::leaf::{self, Leaf};
 use serde_json::{Value, json};
