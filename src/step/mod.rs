@@ -16,6 +16,7 @@
 
 mod adapter;
 mod around;
+pub mod call;
 pub mod chain;
 pub mod commit;
 mod count;

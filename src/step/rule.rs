@@ -117,6 +117,9 @@ rules! {
     COMMIT "COMMIT" Exact
         "The step is the one that was committed to."
         "A record with a place in a published tree, or commitments that are given." "RFC 6962, 2.1";
+    CHALLENGE "CHALLENGE" Exact
+        "Every step, tensor and module that the beacon asks for is shown."
+        "A run whose steps were committed to, with a beacon." "tensor-step.v1, challenge";
     LIN_LINK "LIN-LINK" Exact
         "A module's weight is the parameter before the step, and the input of a low-rank B is the output of its A."
         "Modules whose gradients are shown." "tensor-step.v1, linear";

@@ -1,5 +1,6 @@
 //! A step judged with everything of it that is at hand: its payload, the payload of its modules, what was published.
 
+use super::call::Published;
 use super::commit::{self, Commits};
 use super::judge::{self, Options, Report};
 use super::linear;
@@ -24,6 +25,23 @@ impl<'a, B: ?Sized> Shown<'a, B> {
     #[must_use]
     pub const fn alone(payload: &'a B, linear: Option<&'a B>) -> Self {
         Self { payload, linear, beacon: None, commits: None }
+    }
+
+    /// The payloads, and what was published of the run, where the step is one of it.
+    #[must_use]
+    pub fn of(
+        record: &Record,
+        payload: &'a B,
+        linear: Option<&'a B>,
+        published: Option<&'a Published>,
+    ) -> Self {
+        let published = published.filter(|published| published.is_of(record));
+        Self {
+            payload,
+            linear,
+            beacon: published.and_then(Published::beacon),
+            commits: published.map(|published| &published.commits),
+        }
     }
 }
 
