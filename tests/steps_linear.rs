@@ -426,6 +426,26 @@ fn changes_within_the_bound_of_a_block_are_seen_at_places() {
     assert!(changed.contains(&at.value.index), "{at:?}");
 }
 
+/// Cut or changed anywhere, the payload of modules is refused or broken, and never panics.
+#[test]
+fn no_change_of_the_payload_of_modules_holds() {
+    let (record, main, linear) = Shown::linear(&mut Draw(43), Kept::F32, 0, [2, 3, 2]).written();
+    let record = Record::parse(record.to_string().as_bytes()).unwrap();
+    let judged = |linear: &[u8]| {
+        whole::judge(&record, &AtHand::alone(main.as_slice(), Some(linear)), &Options::default())
+    };
+    assert_eq!(judged(&linear).unwrap().verdict, Verdict::Accepted);
+    for cut in (0..linear.len()).step_by(3) {
+        assert!(judged(&linear[..cut]).is_err(), "cut at {cut}");
+    }
+    for at in 0..linear.len() {
+        let mut changed = linear.clone();
+        changed[at] ^= 1 << (at % 8);
+        let judged = judged(&changed);
+        assert!(judged.is_err() || judged.unwrap().verdict == Verdict::Rejected, "changed at {at}");
+    }
+}
+
 #[test]
 fn without_a_beacon_the_verdict_says_what_draws_follow_from() {
     let (record, main, linear) = large(Kept::F32).written();

@@ -211,7 +211,7 @@ pub(crate) fn adam_from(
         let p = match orders[0] {
             0 => r(kept + r(r(ss * m) / den)),
             1 => r(kept + r(ss * r(m / den))),
-            2 => ss.mul_add(r(m / den), kept),
+            2 => r(ss.mul_add(r(m / den), kept)),
             3 => {
                 let hat = r(m / bc1 as f32);
                 let den = r(r(r(v / bc2 as f32).sqrt()) + eps);
