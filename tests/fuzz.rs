@@ -123,7 +123,8 @@ fn commitments() -> Vec<u8> {
     for step in 1..5_u64 {
         let root = Digest::of(&step.to_be_bytes());
         chain = Digest::of(&[chain.as_bytes(), root.as_bytes(), &step.to_be_bytes()[..]].concat());
-        text += &format!("{}\n", json!({ "step": step, "root": root, "chain": chain }));
+        text.push_str(&json!({ "step": step, "root": root, "chain": chain }).to_string());
+        text.push('\n');
     }
     assert!(bp::step::commit::Commits::parse(text.as_bytes()).is_ok());
     text.into_bytes()

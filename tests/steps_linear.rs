@@ -157,7 +157,7 @@ const ATTACKS: &[Attack] = &[
             let mut short = shown.clone();
             short.modules[0].micros.pop();
             again(&mut short);
-            shown.modules[0].gradient = short.modules[0].gradient.clone();
+            shown.modules[0].gradient.clone_from(&short.modules[0].gradient);
         },
         &["LIN-ACC"],
     ),
@@ -175,7 +175,7 @@ const ATTACKS: &[Attack] = &[
             let mut twice = shown.clone();
             twice.modules[0].micros.push(last);
             again(&mut twice);
-            shown.modules[0].gradient = twice.modules[0].gradient.clone();
+            shown.modules[0].gradient.clone_from(&twice.modules[0].gradient);
         },
         &["LIN-ACC"],
     ),
@@ -312,7 +312,7 @@ fn a_sum_that_is_rounded_once_is_not_the_accumulation() {
     other.modules[0].micros.reverse();
     again(&mut other);
     assert_ne!(shown.modules[0].gradient, other.modules[0].gradient);
-    shown.modules[0].gradient = other.modules[0].gradient.clone();
+    shown.modules[0].gradient.clone_from(&other.modules[0].gradient);
     assert_eq!(broken(&shown), ["LIN-ACC"]);
 }
 

@@ -448,7 +448,8 @@ fn committed() -> (Vec<Step>, String) {
         let root = commit::root(&record, &report.leaves);
         let number = step.number();
         chain = Digest::of(&[chain.as_bytes(), root.as_bytes(), &number.to_be_bytes()[..]].concat());
-        text += &format!("{}\n", json!({ "step": number, "root": root, "chain": chain }));
+        text.push_str(&json!({ "step": number, "root": root, "chain": chain }).to_string());
+        text.push('\n');
     }
     (steps, text)
 }

@@ -31,7 +31,7 @@ fn flushed(value: f32) -> f32 {
     if value.abs() < f32::MIN_POSITIVE { 0.0 } else { value }
 }
 
-fn arith(profile: &str, change: Value) -> Value {
+fn arith(profile: &str, change: &Value) -> Value {
     let mut arith = stepped::arith(profile);
     let change = change.as_object().unwrap().clone();
     arith.as_object_mut().unwrap().extend(change);
@@ -67,7 +67,7 @@ fn every_pair_of_orders_is_accepted_in_every_type() {
                 let t = [1, 2, 9, 4097][draw.below(4) as usize];
                 let mut param = adam(&mut draw, 160, of, t, orders, round);
                 param.narrow = narrow;
-                let report = report(&of.document(), &arith("bounded", change.clone()), t, &param);
+                let report = report(&of.document(), &arith("bounded", &change), t, &param);
                 assert_eq!(broken(&report), NONE, "{of:?} at {t} in {orders:?}, {change}, BF16 {narrow}");
                 judged += 1;
             }
@@ -135,7 +135,7 @@ fn scalars_and_averages_in_float32_are_accepted_where_they_are_declared() {
     for of in [ADAMW, Adam { beta1: 0.8, beta2: 0.95, ..ADAMW }] {
         for t in [1, 2, 3, 8, 50, 400] {
             let param = complement(&mut draw, 400, of, t);
-            let declared = arith("bounded", json!({ "form": "complement" }));
+            let declared = arith("bounded", &json!({ "form": "complement" }));
             assert_eq!(broken(&report(&of.document(), &declared, t, &param)), NONE, "complement at {t}");
             let mut param = adam(&mut draw, 400, of, t, [0; 3], plain);
             let scalars = Scalars::narrow(of, t);
@@ -143,7 +143,7 @@ fn scalars_and_averages_in_float32_are_accepted_where_they_are_declared() {
                 let (p, m, v) = (param.of("p0")[i], param.of("m1")[i], param.of("v1")[i]);
                 param.of_mut("p1")[i] = scalars.parameter(p, m, v);
             }
-            let declared = arith("bounded", json!({ "scalars": "f32" }));
+            let declared = arith("bounded", &json!({ "scalars": "f32" }));
             assert_eq!(broken(&report(&of.document(), &declared, t, &param)), NONE, "scalars at {t}");
         }
     }
@@ -154,7 +154,7 @@ fn scalars_and_averages_in_float32_are_accepted_where_they_are_declared() {
         let (p, m, v) = (param.of("p0")[i], param.of("m1")[i], param.of("v1")[i]);
         param.of_mut("p1")[i] = scalars.parameter(p, m, v);
     }
-    let undeclared = report(&ADAMW.document(), &arith("bounded", json!({})), 3, &param);
+    let undeclared = report(&ADAMW.document(), &arith("bounded", &json!({})), 3, &param);
     assert!(broken(&undeclared)[0].starts_with("STEP-P:"), "{:?}", broken(&undeclared));
 }
 
@@ -289,7 +289,7 @@ fn three_units_beyond_any_bound_of_adam_are_rejected() {
         let mut honest = adam_from([p0, g, m0, v0], of, 7, [0; 3], round);
         honest.narrow = narrow;
         let page = Page::of(narrow);
-        let judged = |param: &Param| report(&of.document(), &arith("bounded", json!({})), 7, param);
+        let judged = |param: &Param| report(&of.document(), &arith("bounded", &json!({})), 7, param);
         let mut seen = [0; 3];
         for i in 0..40 {
             for (stage, row) in page.adam(of, 7, &honest, i).into_iter().enumerate() {
@@ -320,7 +320,7 @@ fn three_units_beyond_any_bound_of_sgd_are_rejected() {
             }
         }
         let page = Page::of(narrow);
-        let judged = |param: &Param| report(&of.document(), &arith("bounded", json!({})), 7, param);
+        let judged = |param: &Param| report(&of.document(), &arith("bounded", &json!({})), 7, param);
         assert_eq!(broken(&judged(&honest)), NONE, "{dampening} {nesterov} {narrow}");
         let mut seen = [0; 2];
         for i in 0..60 {
@@ -369,7 +369,7 @@ fn powers_of_two_subnormals_and_zeros_are_accepted_in_every_order() {
                 for order in 0..P_ORDERS {
                     let orders = [order, order % M_ORDERS, order % V_ORDERS];
                     let param = at_edges(of, t, moments, orders);
-                    let report = report(&of.document(), &arith("bounded", json!({})), t, &param);
+                    let report = report(&of.document(), &arith("bounded", &json!({})), t, &param);
                     assert_eq!(broken(&report), NONE, "{of:?} at {t} from {moments:?} in {orders:?}");
                 }
             }
@@ -395,7 +395,7 @@ fn powers_of_two_subnormals_and_zeros_are_accepted_in_every_order() {
             }
             let param = Param::new(tensors);
             for profile in ["bounded", "torch-cpu-fused"] {
-                let report = report(&of.document(), &arith(profile, json!({})), 3, &param);
+                let report = report(&of.document(), &arith(profile, &json!({})), 3, &param);
                 assert_eq!(broken(&report), NONE, "{profile} {p0:e} {g:e} {momentum} {nesterov}");
             }
         }
@@ -408,7 +408,7 @@ fn a_stored_power_of_two_has_the_bound_of_its_own_binade() {
     let of = Sgd { lr: 0.0, wd: 0.0, momentum: 0.0, dampening: 0.0, nesterov: false };
     let judged = |p0: f32, p1: f32| {
         let param = Param::new(vec![("p0", vec![p0]), ("p1", vec![p1]), ("g", vec![1.0])]);
-        broken(&report(&of.document(), &arith("bounded", json!({})), 3, &param))
+        broken(&report(&of.document(), &arith("bounded", &json!({})), 3, &param))
     };
     let below = f32::from_bits(1.0_f32.to_bits() - 1);
     let above = f32::from_bits(1.0_f32.to_bits() + 1);
@@ -432,7 +432,7 @@ fn what_cannot_show_is_said_at_the_edges() {
     // The first step of a warm-up: the rate is zero, and the moments move all the same.
     let of = Adam { lr: 0.0, ..ADAMW };
     let param = adam(&mut draw, 300, of, 1, [0; 3], plain);
-    let warm = report(&of.document(), &arith("bounded", json!({})), 1, &param);
+    let warm = report(&of.document(), &arith("bounded", &json!({})), 1, &param);
     assert_eq!((broken(&warm), warm.verdict), (vec![], Verdict::Accepted));
     assert_eq!((state(&warm, "STEP-P"), state(&warm, "STEP-M")), (State::Blind, State::Holds));
     assert!(warm.informative == 0.0 && warm.notes.iter().any(|note| note.contains("the rate is 0")));
@@ -440,14 +440,14 @@ fn what_cannot_show_is_said_at_the_edges() {
     let zeros = || vec![0.0; 300];
     let p0: Vec<f32> = (0..300).map(|_| draw.unit() as f32).collect();
     let param = adam_from([p0, zeros(), zeros(), zeros()], ADAMW, 1, [0; 3], plain);
-    let still = report(&ADAMW.document(), &arith("bounded", json!({})), 1, &param);
+    let still = report(&ADAMW.document(), &arith("bounded", &json!({})), 1, &param);
     assert_eq!((broken(&still), still.verdict), (vec![], Verdict::Accepted));
     assert_eq!((state(&still, "STEP-M"), state(&still, "STEP-V")), (State::Blind, State::Blind));
     assert_eq!(state(&still, "STEP-P"), State::Holds);
     // Without decay it shows nothing, and is no pass.
     let of = Adam { wd: 0.0, ..ADAMW };
     let param = adam_from([vec![1.0; 300], zeros(), zeros(), zeros()], of, 1, [0; 3], plain);
-    let nothing = report(&of.document(), &arith("bounded", json!({})), 1, &param);
+    let nothing = report(&of.document(), &arith("bounded", &json!({})), 1, &param);
     assert_eq!((broken(&nothing), nothing.verdict), (vec![], Verdict::Insufficient));
 }
 
@@ -459,7 +459,7 @@ fn the_edges_of_a_warm_up_are_where_they_are_stated() {
         let (step, lr) = (rates.len() as u64, *rates.last().unwrap());
         let settings = Adam { lr, ..ADAMW };
         let params = [adam(&mut draw, 20, settings, step, [0; 3], plain)];
-        let mut record = record(&settings.document(), &arith("bounded", json!({})), step, &params);
+        let mut record = record(&settings.document(), &arith("bounded", &json!({})), step, &params);
         let rows: Vec<[f64; 1]> = rates.iter().map(|rate| [*rate]).collect();
         record["schedule"] = json!({
             "kind": kind, "warmup": warmup, "total": total, "base_lr": [1.0], "lr_history": rows,

@@ -160,7 +160,7 @@ impl Shown {
         let (batch, inner, rank, outer) = (9, 11, 3, 8);
         let mut shown = Self::linear(draw, kept, order, [batch, inner, rank]);
         let b = Matrix::random(draw, outer, rank, |value| kept.param(value));
-        shown.modules[0].name = "q.lora_A.default".to_owned();
+        "q.lora_A.default".clone_into(&mut shown.modules[0].name);
         shown.modules[0].lora = Some("A");
         shown.modules[0].micros.truncate(2);
         let mut module = Module {

@@ -119,7 +119,7 @@ impl SampledStep {
         // Whether it is the step that was committed to follows from its leaves.
         let held = published.filter(|published| published.is_of(&record));
         let held = held.map(|published| RuleRow::of(&published.commits.holds(&record, &told.leaves)));
-        let stated = told.rules.iter().filter(|row| row.code == rule::COMMIT.code).next_back();
+        let stated = told.rules.iter().rfind(|row| row.code == rule::COMMIT.code);
         if held.is_some() && held.as_ref() != stated {
             return Err(InvalidVerdict::Contradicted);
         }

@@ -85,7 +85,7 @@ struct Revealed<'a> {
 /// What a beacon asks of a run.
 #[derive(Serialize)]
 struct Asked {
-    asked: usize,
+    steps: usize,
     answered: usize,
     missing: Vec<u64>,
     unasked: usize,
@@ -232,7 +232,7 @@ impl Asked {
     fn of(challenge: &steps::Challenge) -> Self {
         let missing = challenge.asked.iter().filter(|step| !step.is_whole());
         Self {
-            asked: challenge.asked.len(),
+            steps: challenge.asked.len(),
             answered: challenge.asked.iter().filter(|step| step.is_whole()).count(),
             missing: missing.map(|step| step.step).take(MAX_ROWS).collect(),
             unasked: challenge.unasked.len(),
