@@ -1,4 +1,5 @@
-"""A real fine-tune with the Trainer of transformers on a processor: recorded, verified, and its deliberate bugs rejected.
+"""A real fine-tune with the Trainer of transformers on a processor: recorded, verified, packed with what a beacon asks for,
+strictly verified, and its deliberate bugs rejected.
 
     steps_lora.py BP OUT [lora|full]
 
@@ -8,6 +9,7 @@ nothing is downloaded. Run on demand; what it printed is told where its numbers 
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -26,6 +28,8 @@ import steps
 # Far below the norm of the gradients, so that clipping acts at every step: B of an adapter begins at zero, and few
 # parameters make a small norm.
 MAX_NORM = {"lora": 0.02, "full": 0.5}
+STEPS = 12
+BEACON = "5eed"
 
 
 def train(out, kind, record=True, fused=True):
@@ -36,7 +40,7 @@ def train(out, kind, record=True, fused=True):
     )
     model = LlamaForCausalLM(config)
     linear = ["model.layers.0.self_attn.q_proj", "model.layers.1.mlp.down_proj"]
-    if kind == "lora":
+    if kind != "full":
         from peft import LoraConfig, get_peft_model
 
         targets = ["q_proj", "v_proj", "down_proj"]
@@ -46,7 +50,7 @@ def train(out, kind, record=True, fused=True):
     data = [{"input_ids": row, "labels": row} for row in torch.randint(0, 256, (128, 32))]
     arguments = TrainingArguments(
         output_dir=os.path.join(out, "trainer"), per_device_train_batch_size=4, gradient_accumulation_steps=2,
-        learning_rate=1e-3, weight_decay=0.1, max_grad_norm=MAX_NORM[kind], warmup_steps=3, max_steps=12,
+        learning_rate=1e-3, weight_decay=0.1, max_grad_norm=MAX_NORM[kind], warmup_steps=3, max_steps=STEPS,
         lr_scheduler_type="cosine", optim="adamw_torch_fused" if fused else "adamw_torch", use_cpu=True,
         report_to=[], save_strategy="no", disable_tqdm=True, logging_steps=100,
     )
@@ -54,7 +58,7 @@ def train(out, kind, record=True, fused=True):
     folder = os.path.join(out, "steps")
     if record:
         trainer.add_callback(
-            steps.trainer_callback(folder, f"{kind}-12", steps={1, 2, 6, 7, 12}, linear=linear, commit=True)
+            steps.trainer_callback(folder, f"{kind}-12", steps=set(range(1, STEPS + 1)), linear=linear, commit=True)
         )
     begin = time.perf_counter()
     trainer.train()
@@ -70,26 +74,36 @@ def verify(bp, *arguments):
     return done.returncode, broken, document
 
 
-def tampered(folder, name, record=None, tensors=None):
-    """A copy of a step with its record or its tensors changed, and digests made anew."""
-    with open(os.path.join(folder, name + ".json"), encoding="utf-8") as file:
-        document = json.load(file)
-    with open(os.path.join(folder, name + ".safetensors"), "rb") as file:
+def held(path):
+    """The tensors of a payload, by key; all are in F32."""
+    with open(path, "rb") as file:
         data = file.read()
     (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    held = {}
-    for key, entry in header.items():
+    tensors = {}
+    for key, entry in json.loads(data[8 : 8 + length]).items():
         begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        held[key] = torch.from_numpy(numpy.frombuffer(data[begin:end], "<f4").copy()).reshape(entry["shape"])
-    for change in filter(None, [record and (lambda: record(document)), tensors and (lambda: tensors(held, document))]):
-        change()
+        tensors[key] = torch.from_numpy(numpy.frombuffer(data[begin:end], "<f4").copy()).reshape(entry["shape"])
+    return tensors
+
+
+def tampered(folder, name, record=None, tensors=None, modules=None):
+    """A copy of a step with its record, its tensors or those of its modules changed, and digests made anew."""
+    with open(os.path.join(folder, name + ".json"), encoding="utf-8") as file:
+        document = json.load(file)
+    main = held(os.path.join(folder, name + ".safetensors"))
+    linear = held(os.path.join(folder, name + ".linear.safetensors"))
+    if record:
+        record(document)
+    if tensors:
+        tensors(main, document)
+    if modules:
+        modules(linear, [row["module"] for row in document["linear"]])
     place = os.path.join(folder, "tampered")
     os.makedirs(place, exist_ok=True)
-    for gone in ("linear", "linear_payload"):
-        document.pop(gone, None)
-    whole, leaves = steps.write_safetensors(os.path.join(place, name + ".safetensors"), held)
+    whole, leaves = steps.write_safetensors(os.path.join(place, name + ".safetensors"), main)
     document["payload"] |= {"sha256": whole, "leaf_root": leaves}
+    whole, _ = steps.write_safetensors(os.path.join(place, name + ".linear.safetensors"), linear)
+    document["linear_payload"]["sha256"] = whole
     path = os.path.join(place, name + ".json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(document, file)
@@ -141,6 +155,44 @@ def shift(document):
         param["t"] += 1
 
 
+def entry(tensor, row=2, column=3):
+    tensor[row, column] += 1e-3 * tensor.abs().max()
+
+
+def stale(linear, names):
+    linear[f"lin/{names[0]}/1/X"] = linear[f"lin/{names[0]}/0/X"].clone()
+
+
+def transposed(linear, names):
+    key = f"lin/{names[0]}/0/dW"
+    linear[key] = linear[key].t().contiguous().reshape(linear[key].shape)
+
+
+def twice(linear, names):
+    """The gradient of the last module as if it were scaled once more."""
+    for key in linear:
+        if key.startswith(f"lin/{names[-1]}/") and key.endswith("/dW"):
+            linear[key] *= 2
+
+
+def unscaled(linear, names):
+    """What comes to the last module as if the adapter's output were not scaled."""
+    for key in linear:
+        if key.startswith(f"lin/{names[-1]}/") and key.endswith("/dOut"):
+            linear[key] *= 2
+
+
+OF_MODULES = {
+    "an entry of dW": lambda linear, names: entry(linear[f"lin/{names[0]}/0/dW"]),
+    "an entry of dY": lambda linear, names: entry(linear[f"lin/{names[-1]}/1/dY"]),
+    "an entry of Y": lambda linear, names: entry(linear[f"lin/{names[0]}/0/Y"]),
+    "an entry of W": lambda linear, names: entry(linear[f"lin/{names[0]}/W"]),
+    "an activation of another micro-batch": stale,
+    "a gradient transposed": transposed,
+    "a gradient scaled twice": twice,
+}
+OF_ADAPTERS = {"an output that was not scaled": unscaled}
+
 BUGS = {
     "rate off by 4e-7": (groups(lr=lambda lr: lr * (1 + 4e-7)), None),
     "rate off by 1e-4": (groups(lr=lambda lr: lr * (1 + 1e-4)), None),
@@ -160,24 +212,69 @@ BUGS = {
 }
 
 
+def packed(bp, out, folder, commits):
+    """Draws from the commitments what is to be revealed, packs that, and checks the pack strictly; then a pack that leaves a
+    step out."""
+    home = os.path.join(out, "home")
+    os.makedirs(home, exist_ok=True)
+    environment = {**os.environ, "HOME": home, "XDG_CONFIG_HOME": os.path.join(home, "config")}
+
+    def call(*arguments):
+        done = subprocess.run([bp, "--json", *arguments], capture_output=True, text=True, env=environment, cwd=out)
+        return done.returncode, json.loads(done.stdout)
+
+    asked = ["--commits", commits, "--beacon", BEACON]
+    _, drawn = call("step", "challenge", *asked, "--steps", "5", "--tensors", "2")
+    numbers = [row["step"] for row in drawn["steps"]]
+    print(f"  beacon {BEACON} asks for steps {numbers}")
+    wrong = []
+    for name, left_out in (("asked", None), ("short", numbers[1])):
+        shown = os.path.join(out, name)
+        os.makedirs(shown)
+        for number in numbers:
+            for suffix in (".json", ".safetensors", ".linear.safetensors"):
+                if number != left_out:
+                    shutil.copy(os.path.join(folder, f"step-{number:06d}{suffix}"), shown)
+        made = ["pack", "run", "--steps", shown, "--name", name, *asked, "--challenge-steps", "5", "--challenge-tensors", "2"]
+        begin = time.perf_counter()
+        status, said = call(*made)
+        print(f"  pack {name}: exit {status} {said.get('verdict', said)} in {time.perf_counter() - begin:.1f} s")
+        begin = time.perf_counter()
+        strict, said = call("pack", "verify", "--strict", os.path.join("packs", name))
+        standing = [f"{row['step']} {row['standing']}" for row in said["challenge"]["steps"]]
+        found = [row["code"] for row in said["findings"]]
+        print(f"  strictly: exit {strict} {said['verdict']} in {time.perf_counter() - begin:.1f} s; {', '.join(standing)}; {found}")
+        wrong += [name] if (status, strict) != ((0, 0) if left_out is None else (1, 1)) else []
+    return wrong
+
+
 def main(bp, out, kind):
+    bp, out = os.path.abspath(bp), os.path.abspath(out)
     print(f"torch {torch.__version__}, transformers {transformers.__version__}, {torch.backends.cpu.get_cpu_capability()}")
     folder, seconds = train(out, kind)
-    print(f"{kind}: 12 steps in {seconds:.1f} s, 5 of them recorded, all committed to")
+    print(f"{kind}: {STEPS} steps in {seconds:.1f} s, all of them recorded and committed to")
     commits = os.path.join(folder, "commits.jsonl")
-    for name in sorted(name for name in os.listdir(folder) if name.endswith(".json")):
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
+    for name in names:
         for profile in ("auto", "bounded"):
-            more = ["--commits", commits, "--beacon", "5eed", "--profile", profile]
+            more = ["--commits", commits, "--beacon", BEACON, "--profile", profile]
             status, broken, document = verify(bp, os.path.join(folder, name), *more)
             seen = document.get("step", document)
-            print(f"  {name} {profile}: exit {status} {seen.get('verdict', seen)} {seen.get('class')} {broken}")
+            rules = {row["code"]: row for row in seen.get("rules", [])}
+            ratios = [f"{code} {rules[code]['max_gap_over_bound']:.4f}" for code in ("STEP-P", "LIN-DW", "LIN-Y", "LIN-DY")
+                      if rules.get(code, {}).get("max_gap_over_bound") is not None]
+            print(f"  {name} {profile}: exit {status} {seen.get('verdict', seen)} {seen.get('class')} {broken} {' '.join(ratios)}")
             assert (status, broken) == (0, []), document
     subprocess.run([bp, "step", "chain", folder, "--commits", commits, "--quiet"], check=True)
     print("  chain: accepted")
-    wrong = []
-    for bug, (record, tensors) in BUGS.items():
+    wrong = packed(bp, out, folder, commits)
+    of_modules = {**OF_MODULES, **(OF_ADAPTERS if kind != "full" else {})}
+    bugs = [(bug, record, tensors, None) for bug, (record, tensors) in BUGS.items()]
+    bugs += [(bug, None, None, modules) for bug, modules in of_modules.items()]
+    for bug, record, tensors, modules in bugs:
         for profile in ("auto", "bounded"):
-            status, broken, document = verify(bp, tampered(folder, "step-000007", record, tensors), "--profile", profile)
+            path = tampered(folder, "step-000007", record, tensors, modules)
+            status, broken, document = verify(bp, path, "--profile", profile)
             print(f"  {bug}, {profile}: exit {status} {' '.join(broken) or document.get('error', '')}")
             # A move of few units may lie within rounding: the bitwise class sees it, the bounded one need not.
             may_hold = profile == "bounded" and "units" in bug

@@ -64,6 +64,8 @@ pub enum Schema {
     AnnexIvCatalogue,
     /// One step of an optimizer over the tensors of a model.
     TensorStep,
+    /// How the steps to be revealed of a run are drawn.
+    StepChallenge,
     /// What is promised, and what would show that it is broken.
     Contract,
     /// A run of the program on record.
@@ -125,7 +127,7 @@ macro_rules! embedded {
 }
 
 #[rustfmt::skip]
-static TABLE: [Embedded; 45] = embedded! {
+static TABLE: [Embedded; 46] = embedded! {
     None, "urn:bp:schema:blocks", "schemas/blocks.schema.json";
     None, "urn:bp:schema:receipt", "schemas/receipt.schema.json";
     None, "urn:bp:schema:framework-trace", "schemas/framework-trace.schema.json";
@@ -164,6 +166,7 @@ static TABLE: [Embedded; 45] = embedded! {
     Some(Schema::AnnexIv), "urn:bp:contract:annex-iv:0.1", "contracts/annex_iv.schema.json";
     Some(Schema::AnnexIvCatalogue), "urn:bp:schema:annex-iv-catalogue:0.1", "schemas/annex-iv.catalogue.schema.json";
     Some(Schema::TensorStep), "urn:bp:schema:tensor-step:1", "schemas/tensor-step.v1.schema.json";
+    Some(Schema::StepChallenge), "urn:bp:schema:step-challenge:1", "schemas/step-challenge.v1.schema.json";
     Some(Schema::Contract), "urn:bp:schema:contract:1", "schemas/contract.v1.schema.json";
     Some(Schema::Evidence), "urn:bp:schema:evidence:1", "schemas/evidence.v1.schema.json";
     Some(Schema::Carried), "urn:bp:contract:contracts:1", "contracts/contracts.schema.json";

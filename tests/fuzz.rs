@@ -112,6 +112,24 @@ fn steps() -> (Vec<u8>, Vec<u8>) {
     (serde_json::to_vec(&record).unwrap(), stepped::payload(&params))
 }
 
+/// A challenge.
+const CALL: &[u8] = br#"{"beacon":"5eed","format":"tensor-step-challenge.v1","steps":3,"tensors":2}"#;
+
+/// Commitments to four steps.
+fn commitments() -> Vec<u8> {
+    let head = json!({ "format": "tensor-step-commits.v1", "run": "r", "warmup": 2, "tensors": ["a", "b"] });
+    let mut text = format!("{head}\n");
+    let mut chain = Digest::of(b"tensor-step.v1 chain\nr");
+    for step in 1..5_u64 {
+        let root = Digest::of(&step.to_be_bytes());
+        chain = Digest::of(&[chain.as_bytes(), root.as_bytes(), &step.to_be_bytes()[..]].concat());
+        text.push_str(&json!({ "step": step, "root": root, "chain": chain }).to_string());
+        text.push('\n');
+    }
+    assert!(bp::step::commit::Commits::parse(text.as_bytes()).is_ok());
+    text.into_bytes()
+}
+
 /// What is sound, by target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let place = Place::sealed();
@@ -141,6 +159,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             let (record, payload) = steps();
             vec![[&record[..], &[0], &payload].concat(), record]
         }
+        "published" => vec![commitments(), CALL.to_vec()],
         "safetensors" => vec![steps().1],
         "policy" => policies(),
         other => panic!("{other} has no seeds"),
@@ -255,6 +274,7 @@ targets! {
     timestamp
     archive
     step
+    published
     safetensors
     policy
 }

@@ -11,13 +11,14 @@
     missing_docs
 )]
 
+#[allow(dead_code, reason = "each test binary uses a part")]
 mod stepped;
 
 use std::path::{Path, PathBuf};
 
 use bp::digest::Digest;
 use bp::step::judge::State;
-use bp::step::{Options, Record, Refusal, Report, Statistical, Verdict, judge};
+use bp::step::{Options, Record, Refusal, Report, Verdict, judge};
 use serde_json::{Value, json};
 use stepped::{
     Adam, Draw, M_ORDERS, P_ORDERS, Param, Sgd, V_ORDERS, adam, adam_from, arith, bf16, f32_as_it_is,
@@ -512,117 +513,14 @@ fn clipping_is_derived_again() {
     assert_eq!(of(0.5, norm * 1.01, true), ["CLIP-NORM"]);
 }
 
-/// A linear module of two micro-batches, its gradients formed in float32 in the order of a loop.
-struct Module {
-    tensors: Vec<(String, Vec<u64>, Vec<f32>)>,
-    param: Param,
-}
-
-impl Module {
-    fn new(draw: &mut Draw) -> Self {
-        let (batch, inner, outer) = (12, 7, 5);
-        let mut fill = |count: usize| -> Vec<f32> { (0..count).map(|_| draw.unit() as f32).collect() };
-        let w = fill(outer * inner);
-        let mut sum = vec![0.0_f32; outer * inner];
-        let mut tensors = vec![("lin/l/W".to_owned(), vec![outer as u64, inner as u64], w.clone())];
-        for micro in 0..2 {
-            let (x, dy) = (fill(batch * inner), fill(batch * outer));
-            let mut y = vec![0.0_f32; batch * outer];
-            let mut dw = vec![0.0_f32; outer * inner];
-            for n in 0..batch {
-                for i in 0..outer {
-                    for j in 0..inner {
-                        y[n * outer + i] += x[n * inner + j] * w[i * inner + j];
-                        dw[i * inner + j] += dy[n * outer + i] * x[n * inner + j];
-                    }
-                }
-            }
-            sum.iter_mut().zip(&dw).for_each(|(sum, dw)| *sum += dw);
-            let sides = |rows: usize, columns: usize| vec![rows as u64, columns as u64];
-            for (name, shape, values) in [
-                ("X", sides(batch, inner), x),
-                ("Y", sides(batch, outer), y),
-                ("dY", sides(batch, outer), dy),
-                ("dW", sides(outer, inner), dw),
-            ] {
-                tensors.push((format!("lin/l/{micro}/{name}"), shape, values));
-            }
-        }
-        let zeros = vec![0.0; outer * inner];
-        let mut param = adam_from([w, sum, zeros.clone(), zeros], ADAMW, 7, [0; 3], f32_as_it_is);
-        param.shape = vec![outer as u64, inner as u64];
-        Self { tensors, param }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let tensor = |(name, shape, values): &(String, Vec<u64>, Vec<f32>)| {
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            (name.clone(), "F32", shape.clone(), bytes)
-        };
-        stepped::safetensors(self.tensors.iter().map(tensor).collect())
-    }
-
-    fn broken(&self) -> Vec<String> {
-        let (params, linear) = (std::slice::from_ref(&self.param), self.bytes());
-        let mut record = record(&ADAMW.document(), &arith("bounded"), 7, params);
-        record["linear"] = json!([{
-            "module": "l", "weight": "w", "micro": 2, "compute": "F32", "bias": false, "scaling": null, "lora": null,
-        }]);
-        record["linear_payload"] = json!({ "file": "l.safetensors", "sha256": Digest::of(&linear) });
-        let record = Record::parse(record.to_string().as_bytes()).unwrap();
-        let main = payload(params);
-        let report = judge(&record, main.as_slice(), &Options::default()).unwrap();
-        let rows = bp::step::linear::judge(
-            &record,
-            &report,
-            main.as_slice(),
-            linear.as_slice(),
-            Some(b"beacon"),
-            Statistical::Warn,
-        );
-        rows.unwrap()
-            .iter()
-            .filter(|row| row.state == State::Broken)
-            .map(|row| format!("{}:{}", row.rule.code, row.broken))
-            .collect()
-    }
-
-    fn of(&mut self, name: &str) -> &mut Vec<f32> {
-        &mut self.tensors.iter_mut().find(|(key, _, _)| key == name).unwrap().2
-    }
-}
-
-#[test]
-fn gradients_of_a_module_are_products_of_what_is_shown() {
-    let honest = || Module::new(&mut Draw(15));
-    assert_eq!(honest().broken(), Vec::<String>::new());
-    let mut module = honest();
-    module.of("lin/l/1/dW")[11] += 1e-3;
-    // The sum over micro-batches, the row under signs, and the entry.
-    assert_eq!(module.broken(), ["LIN-ACC:1", "LIN-DW:2"]);
-    let mut module = honest();
-    module.of("lin/l/0/Y")[8] += 1e-3;
-    assert_eq!(module.broken(), ["LIN-Y:1"]);
-    let mut module = honest();
-    module.of("lin/l/W")[3] += 1e-3;
-    assert_eq!(module.broken()[0], "LIN-LINK:1");
-    let mut module = honest();
-    let other = module.of("lin/l/1/X").clone();
-    *module.of("lin/l/0/X") = other;
-    assert!(module.broken().iter().any(|code| code.starts_with("LIN-DW")));
-    let mut module = honest();
-    module.param.of_mut("g")[2] *= 1.5;
-    assert!(module.broken().contains(&"LIN-ACC:1".to_owned()));
-}
-
 #[test]
 fn a_step_is_the_one_that_was_committed_to() {
     let [(record, param), _] = two();
     let bytes = payload(std::slice::from_ref(&param));
     let report = report(&record, &bytes);
     let parsed = |record: &Value| Record::parse(record.to_string().as_bytes()).unwrap();
-    let root = bp::step::commit::root(&parsed(&record), &report);
-    let state = |record: &Value| bp::step::commit::included(&parsed(record), &report).state;
+    let root = bp::step::commit::root(&parsed(&record), &report.leaves);
+    let state = |record: &Value| bp::step::commit::included(&parsed(record), &report.leaves).state;
     assert_eq!(state(&record), State::NotApplicable);
     let mut committed = record.clone();
     committed["commit"] = json!({ "root": root, "index": 0, "proof": [] });

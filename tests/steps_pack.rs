@@ -13,6 +13,7 @@ mod packs;
 #[allow(dead_code, reason = "each test binary uses a part")]
 mod stepped;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,7 +25,9 @@ use bp::pack::result::How;
 use bp::pack::{Evidence, Options, Stage, Stem};
 use bp::report::Outcome;
 use bp::schema::{self, Schema};
-use bp::step::Record;
+use bp::step::call::Call;
+use bp::step::commit::{self, Commits};
+use bp::step::{Options as StepOptions, Record};
 use packs::{Place, alice, lax, mallory, strict, terms};
 use serde_json::{Value, json};
 use stepped::{Adam, Draw, Param, adam, adam_from, arith, f32_as_it_is, payload, record};
@@ -78,11 +81,19 @@ fn written(folder: &Path, steps: &[Step]) {
 
 /// A pack of steps, their tensors in it or beside it in the folder `given`, sealed by Alice.
 fn pack(steps: &[Step], inside: bool) -> Place {
+    published(steps, inside, None)
+}
+
+/// The same with what was published of the run.
+fn published(steps: &[Step], inside: bool, said: Option<(&str, Option<&Call>)>) -> Place {
     let scratch = tempfile::tempdir().unwrap();
     let given = scratch.path().join("given");
     written(&given, steps);
     let stage = Stage::open(scratch.path()).unwrap();
     let mut evidence = Evidence::default();
+    if let Some((commits, call)) = said {
+        stage.published(&mut evidence, commits.as_bytes(), call).unwrap();
+    }
     for step in steps {
         let bytes = step.record.to_string().into_bytes();
         let record = Record::parse(&bytes).unwrap();
@@ -337,6 +348,302 @@ fn documents_keep_their_contracts_and_pages_say_what_was_seen() {
     assert!(evaluated.contains(&json!("STEP-P")) && !evaluated.contains(&json!("STEP-BITS")));
 }
 
+/// Two steps of five parameters each.
+fn wide() -> Vec<Step> {
+    let mut draw = Draw(23);
+    let step = |number: u64, draw: &mut Draw| {
+        let params: Vec<Param> = (0..5)
+            .map(|index| {
+                let mut param =
+                    adam(draw, 40 + 30 * index, ADAMW, number, [index as u64, 0, 0], f32_as_it_is);
+                param.name = format!("layer.{index}.weight");
+                param
+            })
+            .collect();
+        let mut record = record(&ADAMW.document(), &arith("bounded"), number, &params);
+        record["payload"]["file"] = json!(format!("step-{number}.safetensors"));
+        Step { record, payload: payload(&params) }
+    };
+    [7, 20].map(|number| step(number, &mut draw)).into()
+}
+
+/// What follows `head` up to `end`, everywhere in a text.
+fn between<'a>(text: &'a str, head: &str, end: &str) -> Vec<&'a str> {
+    text.split(head).skip(1).filter_map(|rest| rest.split_once(end)).map(|(inside, _)| inside).collect()
+}
+
+#[test]
+fn the_chart_of_gaps_over_bounds_has_the_figures_of_the_verdicts() {
+    let place = pack(&wide(), true);
+    let mut largest: BTreeMap<String, [f64; 5]> = BTreeMap::new();
+    for step in [7, 20] {
+        let verdict = document(&place, &format!("steps/verdicts/step-{step}.json"));
+        for (tensor, row) in verdict["tensors"].as_array().unwrap().iter().enumerate() {
+            for (code, ratio) in row["gap_over_bound"].as_object().unwrap() {
+                let of = &mut largest.entry(code.clone()).or_insert([0.0; 5])[tensor];
+                *of = of.max(ratio["max"].as_f64().unwrap());
+            }
+        }
+    }
+    assert_eq!(largest.keys().collect::<Vec<_>>(), ["STEP-M", "STEP-P", "STEP-V"]);
+    let report = String::from_utf8(place.bytes("report.html")).unwrap();
+    let figure = between(&report, "<h3>Gap over bound by tensor</h3>", "</figure>")[0];
+    for (code, ratios) in &largest {
+        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = ratios.iter().copied().fold(0.0, f64::max);
+        let said = format!(
+            "{code}: first {:.6}, last {:.6}, least {least:.6}, greatest {greatest:.6}.",
+            ratios[0], ratios[4]
+        );
+        assert!(figure.contains(&said), "{said}: {figure}");
+    }
+    // The first line is drawn through; its places are those of its figures, along one scale.
+    let line = between(figure, "<polyline", "/>").into_iter().map(|line| between(line, "points=\"", "\"")[0]);
+    let places: Vec<Vec<f64>> = line
+        .map(|points| {
+            let places = points.split_whitespace().map(|place| place.split_once(',').unwrap().1);
+            places.map(|y| y.parse().unwrap()).collect()
+        })
+        .collect();
+    let ratios = largest["STEP-M"];
+    let drawn = places.iter().find(|places| places.len() == 5).expect("a line through five tensors");
+    let by = |of: fn(f64, f64) -> bool| {
+        (0..5).reduce(|a, b| if of(ratios[a], ratios[b]) { a } else { b }).expect("there are five")
+    };
+    let (low, high) = (by(|a, b| a < b), by(|a, b| a > b));
+    let scale = (drawn[high] - drawn[low]) / (ratios[high] - ratios[low]);
+    assert!(scale < 0.0, "what is larger is drawn higher");
+    for (tensor, ratio) in ratios.iter().enumerate() {
+        let at = drawn[low] + scale * (ratio - ratios[low]);
+        assert!((drawn[tensor] - at).abs() <= 2.0, "tensor {tensor}: {drawn:?} {ratios:?}");
+    }
+    // The table has the largest of all.
+    let greatest = |step: &str| {
+        let verdict = document(&place, &format!("steps/verdicts/step-{step}.json"));
+        let rows = verdict["tensors"].as_array().unwrap().clone();
+        let ratios = rows.iter().flat_map(|row| row["gap_over_bound"].as_object().unwrap().values().cloned());
+        ratios.map(|ratio| ratio["max"].as_f64().unwrap()).fold(0.0, f64::max)
+    };
+    for step in ["7", "20"] {
+        assert!(report.contains(&format!("<td class=\"number\">{:.4}</td>", greatest(step))), "{step}");
+    }
+}
+
+/// Six steps of a run, and the commitments to them.
+fn committed() -> (Vec<Step>, String) {
+    let mut draw = Draw(24);
+    let mut params = vec![adam(&mut draw, 90, ADAMW, 1, [0; 3], f32_as_it_is)];
+    for t in 2..7 {
+        let g: Vec<f32> = (0..90).map(|_| draw.value(1e-2)).collect();
+        let [p, m, v] = ["p1", "m1", "v1"].map(|role| params.last().unwrap().of(role).to_vec());
+        params.push(adam_from([p, g, m, v], ADAMW, t, [0; 3], f32_as_it_is));
+    }
+    let steps: Vec<Step> = (1..).zip(&params).map(|(step, param)| Step::of(step, param)).collect();
+    let head = json!({ "format": "tensor-step-commits.v1", "run": "own", "tensors": ["w"] });
+    let mut text = format!("{head}\n");
+    let mut chain = Digest::of(&[&b"tensor-step.v1 chain\n"[..], b"own"].concat());
+    for step in &steps {
+        let record = Record::parse(step.record.to_string().as_bytes()).unwrap();
+        let report = bp::step::judge(&record, step.payload.as_slice(), &StepOptions::default()).unwrap();
+        let root = commit::root(&record, &report.leaves);
+        let number = step.number();
+        chain = Digest::of(&[chain.as_bytes(), root.as_bytes(), &number.to_be_bytes()[..]].concat());
+        text.push_str(&json!({ "step": number, "root": root, "chain": chain }).to_string());
+        text.push('\n');
+    }
+    (steps, text)
+}
+
+fn call(beacon: &str) -> Call {
+    Call { beacon: beacon.parse().unwrap(), steps: 3, tensors: 1 }
+}
+
+/// The numbers of the steps that a beacon asks for.
+fn asked(commits: &str, beacon: &str) -> Vec<u64> {
+    let call = call(beacon);
+    let commits = Commits::parse(commits.as_bytes()).unwrap();
+    let challenge = commits.challenge(call.beacon.as_bytes(), call.steps, call.tensors);
+    challenge.steps.iter().map(|asked| asked.step).collect()
+}
+
+/// The steps of these numbers.
+fn of(steps: &[Step], numbers: &[u64]) -> Vec<Step> {
+    steps.iter().filter(|step| numbers.contains(&step.number())).cloned().collect()
+}
+
+/// How each challenged step stands, for whoever checks.
+fn standing(result: &bp::pack::VerifyResult) -> Vec<String> {
+    let challenge = result.challenge.as_ref().expect("a challenge");
+    challenge.steps.iter().map(|step| format!("{} {:?}", step.step, step.standing)).collect()
+}
+
+#[test]
+fn what_a_beacon_asks_for_is_derived_again_and_said() {
+    let (steps, commits) = committed();
+    let numbers = asked(&commits, "5eed");
+    assert!(numbers.len() < 6 && numbers.contains(&1) && numbers.contains(&6), "{numbers:?}");
+    let call = call("5eed");
+    let inside = published(&of(&steps, &numbers), true, Some((&commits, Some(&call))));
+    let result = inside.check(&strict());
+    assert_eq!(packs::broken(&result), Vec::<String>::new());
+    assert!(result.proof_grade);
+    let all = |word: &str| numbers.iter().map(|step| format!("{step} {word}")).collect::<Vec<_>>();
+    assert_eq!(standing(&result), all("Recomputed"));
+    let facts = result.challenge.as_ref().unwrap();
+    assert_eq!((facts.committed, facts.revealed, facts.unasked.len()), (6, numbers.len() as u64, 0));
+    assert!(
+        result.not_checked.iter().any(|said| said.contains("beacon 5eed") && said.contains("maker's word"))
+    );
+    let told = serde_json::to_value(&result).unwrap();
+    assert_eq!(schema::validate(Schema::PackVerify, &told), Ok(()));
+    let text = bp::pack::text::render(&result);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(&format!("asks for {} of 6 steps of own", numbers.len())), "{text}");
+    assert_eq!(schema::validate(Schema::Steps, &document(&inside, "steps/steps.json")), Ok(()));
+    let report = String::from_utf8(inside.bytes("report.html")).unwrap();
+    assert!(report.contains(&format!("{} steps of 6 are revealed", numbers.len())));
+    // Each step was held against its commitment.
+    let verdict = document(&inside, "steps/verdicts/step-1.json");
+    let commit = verdict["rules"].as_array().unwrap().iter().find(|row| row["code"] == "COMMIT").unwrap();
+    assert_eq!(commit["state"], "holds");
+
+    let outside = published(&of(&steps, &numbers), false, Some((&commits, Some(&call))));
+    let result = outside.check(&strict());
+    assert_eq!(standing(&result), all("Recorded"));
+    assert_eq!(result.exit_code(), 2);
+    assert_eq!(standing(&outside.check(&with_given(&outside))), all("Recomputed"));
+    // Commitments without a beacon ask for nothing, and say how many steps there were.
+    let unasked = published(&steps[..2], true, Some((&commits, None)));
+    let result = unasked.check(&strict());
+    assert!(result.proof_grade && result.challenge.is_none());
+    assert_eq!(document(&unasked, "steps/steps.json")["runs"][0]["committed"], 6);
+}
+
+#[test]
+fn a_choice_of_steps_that_nobody_asked_for_is_found() {
+    let (steps, commits) = committed();
+    let (call, numbers) = (call("5eed"), asked(&commits, "5eed"));
+    let left_out = *numbers.iter().find(|step| ![1, 6].contains(*step)).unwrap();
+    let other = (1..7).find(|step| !numbers.contains(step)).unwrap();
+    let chosen: Vec<u64> = numbers.iter().copied().filter(|step| *step != left_out).chain([other]).collect();
+    let place = published(&of(&steps, &chosen), true, Some((&commits, Some(&call))));
+    let result = place.check(&lax());
+    assert_eq!((result.verdict, result.ok), (Some(Outcome::Fail), true));
+    assert!(standing(&result).contains(&format!("{left_out} Missing")));
+    assert_eq!(result.challenge.as_ref().unwrap().unasked, [other]);
+    let demanding = Options { allow_fail_verdict: false, ..strict() };
+    assert_eq!(place.found(&demanding), ["VERDICT_NOT_PASS ."]);
+    let told = document(&place, "steps/steps.json");
+    let rule = &told["runs"][0]["challenge"]["rule"];
+    assert_eq!(
+        (&rule["code"], &rule["state"], &rule["broken"]),
+        (&json!("CHALLENGE"), &json!("broken"), &json!(1))
+    );
+    let verdict = document(&place, "results/final_verdict.json");
+    assert_eq!(schema::validate(Schema::FinalVerdict, &verdict), Ok(()));
+    assert_eq!(verdict["unanswered"], 1);
+    let said = String::from_utf8(place.bytes("results/final_verdict.txt")).unwrap();
+    assert!(said.contains("1 step that the beacon asks for is not shown, or not whole"), "{said}");
+
+    // What says that the choice was the one asked for is found, under any seal.
+    let forge = |edit: fn(&mut Value, u64, u64)| {
+        let place = published(&of(&steps, &chosen), true, Some((&commits, Some(&call))));
+        let mut told = document(&place, "steps/steps.json");
+        edit(&mut told["runs"][0]["challenge"], left_out, other);
+        place.put("steps/steps.json", serde_json_canonicalizer::to_vec(&told).unwrap());
+        place.reseal(&alice());
+        assert!(place.found(&strict()).contains(&"STEP_NOT_REDERIVED steps/steps.json".to_owned()));
+    };
+    forge(|challenge, left_out, other| {
+        for asked in challenge["asked"].as_array_mut().unwrap() {
+            if asked["step"] == left_out {
+                asked["step"] = json!(other);
+                asked["shown"] = json!(true);
+            }
+        }
+        challenge["unasked"] = json!([]);
+    });
+    forge(|challenge, _, _| challenge["rule"]["state"] = json!("holds"));
+    // The challenge taken out of the pack, or another one put in: what follows is another, and none of it is sealed so.
+    let other = Call { steps: 1, ..call.clone() };
+    for (call, name) in [(None, "no challenge"), (Some(&other), "a smaller one")] {
+        let forged = published(&of(&steps, &chosen), true, Some((&commits, call)));
+        let place = published(&of(&steps, &chosen), true, Some((&commits, Some(&self::call("5eed")))));
+        place.put("steps/steps.json", forged.bytes("steps/steps.json"));
+        place.reseal(&alice());
+        assert!(place.found(&strict()).contains(&"STEP_NOT_REDERIVED steps/steps.json".to_owned()), "{name}");
+    }
+    // A run of which nothing is shown answers nothing.
+    let place = published(&[], true, Some((&commits, Some(&call))));
+    assert_eq!(place.check(&lax()).verdict, Some(Outcome::Fail));
+}
+
+#[test]
+fn a_step_that_was_not_committed_to_is_found() {
+    let (steps, commits) = committed();
+    let (call, numbers) = (call("5eed"), asked(&commits, "5eed"));
+    let at = numbers.iter().position(|step| ![1, 6].contains(step)).unwrap();
+    let number = numbers[at];
+    // Sound by itself, and made after the beacon was known.
+    let made = adam(&mut Draw(25), 90, ADAMW, number, [0; 3], f32_as_it_is);
+    let mut shown = of(&steps, &numbers);
+    shown[at] = Step::of(number, &made);
+    for inside in [true, false] {
+        let place = published(&shown, inside, Some((&commits, Some(&call))));
+        let verdict = format!("steps/verdicts/step-{number}.json");
+        let told = document(&place, &verdict);
+        let broken = told["rules"].as_array().unwrap().iter().filter(|row| row["state"] == "broken");
+        assert_eq!(broken.map(|row| row["code"].clone()).collect::<Vec<_>>(), ["COMMIT"]);
+        assert_eq!(place.check(&lax()).verdict, Some(Outcome::Fail));
+        // Whoever has no tensors still holds it against the commitment, by its leaves.
+        let mut forged = told;
+        forged["verdict"] = json!("accepted");
+        for row in forged["rules"].as_array_mut().unwrap() {
+            if row["code"] == "COMMIT" {
+                (row["state"], row["broken"], row["note"]) = (json!("holds"), json!(0), Value::Null);
+            }
+        }
+        place.put(&verdict, serde_json_canonicalizer::to_vec(&forged).unwrap());
+        place.reseal(&alice());
+        let wanted = if inside {
+            format!("STEP_NOT_REDERIVED {verdict}")
+        } else {
+            format!("STEP_UNSOUND steps/records/step-{number}.json")
+        };
+        let found = place.found(&lax());
+        assert!(found.contains(&wanted), "{wanted}: {found:?}");
+    }
+}
+
+#[test]
+fn what_was_published_is_sound_or_found() {
+    let (steps, commits) = committed();
+    let (call, numbers) = (call("5eed"), asked(&commits, "5eed"));
+    let shown = of(&steps, &numbers);
+    let without_a_line: String = commits
+        .lines()
+        .enumerate()
+        .filter(|(at, _)| *at != 3)
+        .fold(String::new(), |text, (_, line)| text + line + "\n");
+    for (path, bytes) in [
+        ("steps/commits.jsonl", without_a_line.as_bytes()),
+        ("steps/commits.jsonl", b"{}\n"),
+        ("steps/challenge.json", b"{}"),
+    ] {
+        let place = published(&shown, true, Some((&commits, Some(&call))));
+        place.put(path, bytes);
+        place.reseal(&alice());
+        let found = place.found(&strict());
+        assert!(found.contains(&format!("STEP_UNSOUND {path}")), "{found:?}");
+    }
+    // Commitments that are shorter are sound: the end is what must have been published.
+    let shorter: String = commits.lines().take(4).fold(String::new(), |text, line| text + line + "\n");
+    let place = published(&shown, true, Some((&commits, Some(&call))));
+    place.put("steps/commits.jsonl", &shorter);
+    place.reseal(&alice());
+    assert!(place.found(&strict()).contains(&"STEP_NOT_REDERIVED steps/steps.json".to_owned()));
+}
+
 /// What a command says on standard output, and its status.
 fn bp(home: &Path, arguments: &[&str]) -> (i32, Value, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_bp"))
@@ -390,6 +697,46 @@ fn the_commands_say_what_their_contract_says() {
     }
     let (status, said, _) = bp(home.path(), &["--json", "step", "verify", "steps/none.json"]);
     assert_eq!((status, schema::validate(Schema::Error, &said)), (2, Ok(())));
+}
+
+#[test]
+fn a_pack_answers_a_beacon_on_the_command_line() {
+    let home = tempfile::tempdir().unwrap();
+    let (steps, commits) = committed();
+    let numbers = asked(&commits, "5eed");
+    written(&home.path().join("asked"), &of(&steps, &numbers));
+    written(&home.path().join("first"), &steps[..2]);
+    fs::write(home.path().join("commits.jsonl"), &commits).unwrap();
+    let run = |more: &[&str]| bp(home.path(), &[&["--json", "pack", "run"], more].concat());
+    let challenged = ["--commits", "commits.jsonl", "--beacon", "5EED", "--challenge-steps", "3"];
+    let (status, said, text) = run(&[&["--steps", "asked", "--name", "asked"], &challenged[..]].concat());
+    assert_eq!((status, &said["verdict"]), (0, &json!("PASS")), "{text}");
+    let verify = |name: &str| bp(home.path(), &["--json", "pack", "verify", "--strict", name]);
+    let (status, said, text) = verify("packs/asked");
+    assert_eq!(status, 0, "{text}");
+    let found: Vec<u64> = said["challenge"]["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|step| step["standing"] == "recomputed")
+        .map(|step| step["step"].as_u64().unwrap())
+        .collect();
+    assert_eq!(found, numbers);
+    let (status, said, _) = run(&[&["--steps", "first", "--name", "first"], &challenged[..]].concat());
+    assert_eq!((status, &said["verdict"]), (1, &json!("FAIL")));
+    let (status, said, _) = verify("packs/first");
+    assert_eq!((status, &said["findings"][0]["code"]), (1, &json!("VERDICT_NOT_PASS")));
+    for (arguments, reason) in [
+        (&["--steps", "asked", "--beacon", "5eed", "--challenge-steps", "3"][..], "--commits FILE"),
+        (&["--steps", "asked", "--commits", "commits.jsonl", "--beacon", "5eed"], "--challenge-steps N"),
+        (&["asked", "--commits", "commits.jsonl"], "--steps DIR"),
+    ] {
+        let (status, said, _) = run(arguments);
+        let message = said["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(status == 3 && message.contains(reason), "{status} {said}");
+    }
+    fs::write(home.path().join("commits.jsonl"), b"{}").unwrap();
+    assert_eq!(run(&[&["--steps", "asked", "--name", "unsound"], &challenged[..]].concat()).0, 2);
 }
 
 #[test]

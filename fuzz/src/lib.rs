@@ -19,6 +19,8 @@ use bp::pack::manifest::{Judge, Producer, Unsealed};
 use bp::pack::signoff::Signed;
 use bp::pack::{Freeze, Ledger, Options, Selection, Suite};
 use bp::receipt::canonical;
+use bp::step::call::Call;
+use bp::step::commit::Commits;
 use bp::step::{self, judge, leaf};
 use bp::tensor::safetensors::Scanner;
 use bp::trust::p256::CoVerifyingKey;
@@ -44,6 +46,7 @@ pub const TARGETS: &[Target] = &[
     ("timestamp", timestamp),
     ("archive", archive),
     ("step", step),
+    ("published", published),
     ("safetensors", safetensors),
     ("policy", policy),
 ];
@@ -209,6 +212,17 @@ pub fn step(bytes: &[u8]) {
     let options =
         judge::Options { bounded: false, statistical: judge::Statistical::Warn, informative_min: None };
     let _ = step::judge(&record, payload, &options);
+}
+
+/// What is published of a run's steps: how a challenge is drawn, or the commitments that it is drawn from.
+pub fn published(bytes: &[u8]) {
+    if let Ok(call) = Call::parse(bytes) {
+        assert_eq!(Call::parse(&call.to_bytes()).unwrap(), call);
+    }
+    if let Ok(commits) = Commits::parse(bytes) {
+        let challenge = commits.challenge(b"beacon", 3, 2);
+        assert!(challenge.steps.iter().all(|asked| (1..=commits.steps()).contains(&asked.step)));
+    }
 }
 
 /// A file of tensors, read at once and as it streams by.

@@ -298,7 +298,7 @@ class StepRecorder:
             self.write(record, tensors)
         self.before, self.graw, self.clip, self.batch = None, None, None, None
         for seen in self.linear.values():
-            seen.update({"X": [], "Y": [], "dY": [], "dW": [], "W": None})
+            seen.update({key: None if key == "W" else [] for key in seen if key != "compute"})
 
     def record(self, tensors, trained, count, root0, root1):
         adam = isinstance(self.optimizer, ADAM)
@@ -387,6 +387,23 @@ class StepRecorder:
                 seen["dW"].append(gradient.detach().clone())
 
         self.hooks += [module.register_forward_hook(forward), module.weight.register_hook(backward)]
+        if self.adapter(name) is not None:
+            self.watch_scale(seen, self.adapter(name))
+
+    def adapter(self, name):
+        """The layer of peft that a low-rank B is part of; None for any other module."""
+        parent, found, _ = name.rpartition(".lora_B.")
+        return self.model.get_submodule(parent) if found else None
+
+    def watch_scale(self, seen, layer):
+        """Keeps the gradient of an adapter's output: times the scale, it is what comes to B."""
+        seen["dOut"] = []
+
+        def forward(module, inputs, output):
+            if self.sampled() and torch.is_grad_enabled() and output.requires_grad:
+                output.register_hook(lambda gradient: seen["dOut"].append(gradient.detach().reshape(-1, gradient.shape[-1]).clone()))
+
+        self.hooks.append(layer.register_forward_hook(forward))
 
     def modules(self):
         rows, shown = [], {}
@@ -396,11 +413,18 @@ class StepRecorder:
                 raise Refused(f"{name} ran forward and back another number of times (is it checkpointed?)")
             row = {"module": name, "weight": self.names[id(module.weight)], "micro": len(seen["X"])}
             row |= {"compute": DTYPES[seen["compute"]], "bias": module.bias is not None, "scaling": None}
+            layer = self.adapter(name)
+            if layer is not None:
+                row["scaling"] = float(layer.scaling[name.rpartition(".")[2]])
             row["lora"] = "A" if "lora_A" in name else "B" if "lora_B" in name else None
             rows.append(row)
             shown[f"lin/{name}/W"] = seen["W"]
             for index in range(len(seen["X"])):
                 shown |= {f"lin/{name}/{index}/{key}": seen[key][index] for key in ("X", "Y", "dY", "dW")}
+            # A gradient of another type, or one that did not come back once for each micro-batch, shows no scale.
+            out = seen.get("dOut", [])
+            if len(out) == len(seen["dY"]) and all(a.dtype == b.dtype for a, b in zip(out, seen["dY"])):
+                shown |= {f"lin/{name}/{index}/dOut": gradient for index, gradient in enumerate(out)}
         return rows, shown
 
 

@@ -27,6 +27,8 @@ use crate::digest::Digest;
 use crate::handle::At;
 use crate::persist;
 use crate::run;
+use crate::step::call::{Call, Published};
+use crate::step::commit::Commits;
 use crate::step::{self, Record, Refusal, whole};
 use crate::tensor::Bytes as _;
 use crate::trust::{SignError, SigningKey, seal};
@@ -67,6 +69,9 @@ pub enum BuildError {
         /// Why.
         refusal: Refusal,
     },
+    /// Commitments to the steps of a run that are not sound.
+    #[error("the commitments: {0}")]
+    Published(Refusal),
     /// The pack could not be sealed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -213,6 +218,26 @@ impl Stage {
         evidence.run(folder, left, files, self)
     }
 
+    /// Writes down what was published of a run of sampled steps. It comes before the steps, which are held against it.
+    ///
+    /// # Errors
+    /// [`BuildError::Published`] when it is not sound, [`BuildError::Io`] when the system refuses.
+    pub fn published(
+        &self,
+        evidence: &mut Evidence,
+        commits: &[u8],
+        call: Option<&Call>,
+    ) -> Result<(), BuildError> {
+        let commitments = Commits::parse(commits).map_err(BuildError::Published)?;
+        let mut files = Files::default();
+        files.put(Place::StepCommits, commits, self)?;
+        if let Some(call) = call {
+            files.put(Place::StepChallenge, &call.to_bytes(), self)?;
+        }
+        evidence.publish(Published { commits: commitments, call: call.cloned() }, files);
+        Ok(())
+    }
+
     /// Writes a sampled step down, judges it, and writes what follows. Payloads that go into the pack are judged as they
     /// were written.
     ///
@@ -242,7 +267,8 @@ impl Stage {
             }
         }
         let judged = shown.split_first().map(|(payload, linear)| {
-            whole::judge(&record, &whole::Shown::alone(payload, linear.first()), &step::Options::default())
+            let shown = whole::Shown::of(&record, payload, linear.first(), evidence.published());
+            whole::judge(&record, &shown, &step::Options::default())
         });
         let missing =
             || Refusal::Payload { file: record.payload.file.clone(), reason: "not there".to_owned() };

@@ -4,7 +4,8 @@ use super::law::{self, Law};
 use super::manifest::FileRole;
 use super::path::PackPath;
 use super::{
-    CONTRACTS, FREEZE, FREEZE_TOKEN, PARENT, README, REPORT, SELECTION, SIGNER, STEPS, SUITE, TEMPLATES,
+    CONTRACTS, FREEZE, FREEZE_TOKEN, PARENT, README, REPORT, SELECTION, SIGNER, STEP_CHALLENGE, STEP_COMMITS,
+    STEPS, SUITE, TEMPLATES,
 };
 use crate::annex::provider::{self, Syntax};
 use crate::annex::render::{HTML_TEMPLATE, MARKDOWN_TEMPLATE};
@@ -112,6 +113,10 @@ pub enum Place<'a> {
     RunRecord(Folder<'a>),
     /// `steps/records/STEM.json`: a sampled step of an optimizer; evidence.
     StepRecord(&'a str),
+    /// `steps/commits.jsonl`: commitments to all steps of a run; evidence.
+    StepCommits,
+    /// `steps/challenge.json`: how the steps to be revealed were drawn; evidence.
+    StepChallenge,
     /// `steps/payloads/SHA256.safetensors`: the tensors of a sampled step; evidence.
     StepPayload(Digest),
     /// `steps/verdicts/STEM.json`: the verdict on a sampled step.
@@ -157,6 +162,8 @@ impl<'a> Place<'a> {
             FREEZE_TOKEN => return Some(Self::FreezeToken),
             PARENT => return Some(Self::Parent),
             STEPS => return Some(Self::Steps),
+            STEP_COMMITS => return Some(Self::StepCommits),
+            STEP_CHALLENGE => return Some(Self::StepChallenge),
             ANNEX_JSON | ANNEX_MARKDOWN | ANNEX_HTML => return Some(Self::Annex),
             _ => {}
         }
@@ -200,6 +207,8 @@ impl<'a> Place<'a> {
             Self::StepPayload(sha256) => PackPath::known(&format!("steps/payloads/{sha256}.safetensors")),
             Self::StepVerdict(stem) => PackPath::known(&format!("steps/verdicts/{stem}.json")),
             Self::Steps => PackPath::known(STEPS),
+            Self::StepCommits => PackPath::known(STEP_COMMITS),
+            Self::StepChallenge => PackPath::known(STEP_CHALLENGE),
             Self::Suite => PackPath::known(SUITE),
             Self::Selection => PackPath::known(SELECTION),
             Self::Freeze => PackPath::known(FREEZE),
@@ -227,6 +236,7 @@ impl<'a> Place<'a> {
             Self::Sidecar(_) => FileRole::Sidecar,
             Self::StepRecord(_) => FileRole::StepRecord,
             Self::StepPayload(_) => FileRole::StepPayload,
+            Self::StepCommits | Self::StepChallenge => FileRole::StepCommitment,
             Self::Verdict(_) | Self::StepVerdict(_) => FileRole::Verdict,
             Self::Suite | Self::Selection | Self::Freeze | Self::FreezeToken => FileRole::Suite,
             Self::RunEvidence(_) => FileRole::RunEvidence,
@@ -250,7 +260,12 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) | Self::Sidecar(_) => Group::Receipts,
             Self::Verdict(_) => Group::Verdicts,
-            Self::StepRecord(_) | Self::StepPayload(_) | Self::StepVerdict(_) | Self::Steps => Group::Steps,
+            Self::StepRecord(_)
+            | Self::StepPayload(_)
+            | Self::StepCommits
+            | Self::StepChallenge
+            | Self::StepVerdict(_)
+            | Self::Steps => Group::Steps,
             Self::Suite
             | Self::Selection
             | Self::Freeze
@@ -272,9 +287,12 @@ impl<'a> Place<'a> {
         match self {
             Self::Receipt(_) | Self::Sidecar(_) => &law::RECEIPT_NOT_REDERIVED,
             Self::Verdict(_) => &law::VERDICT_NOT_REDERIVED,
-            Self::StepRecord(_) | Self::StepPayload(_) | Self::StepVerdict(_) | Self::Steps => {
-                &law::STEP_NOT_REDERIVED
-            }
+            Self::StepRecord(_)
+            | Self::StepPayload(_)
+            | Self::StepCommits
+            | Self::StepChallenge
+            | Self::StepVerdict(_)
+            | Self::Steps => &law::STEP_NOT_REDERIVED,
             Self::Suite | Self::Selection | Self::Freeze | Self::FreezeToken | Self::Result => {
                 &law::RESULT_NOT_REDERIVED
             }

@@ -192,6 +192,8 @@ pub enum FileRole {
     StepRecord,
     /// The tensors of a sampled step.
     StepPayload,
+    /// What was published of a run's steps, and what a beacon asks of them.
+    StepCommitment,
     /// The verdict on one input.
     Verdict,
     /// What all inputs together came to.

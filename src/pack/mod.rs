@@ -62,6 +62,10 @@ pub const REPORT: &str = "report.html";
 pub const FINAL_VERDICT: &str = "results/final_verdict.json";
 /// What the sampled steps come to together.
 pub const STEPS: &str = "steps/steps.json";
+/// Commitments to all steps of a run.
+pub const STEP_COMMITS: &str = "steps/commits.jsonl";
+/// How the steps to be revealed of a run were drawn.
+pub const STEP_CHALLENGE: &str = "steps/challenge.json";
 /// The suite that the inputs answer to.
 pub const SUITE: &str = "suite/suite.json";
 /// What is known of the pack before.

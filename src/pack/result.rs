@@ -223,6 +223,48 @@ impl AnnexSummary {
     }
 }
 
+/// What a beacon asks to be revealed of a run whose steps were committed to, derived again here, and what is there of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChallengeFacts {
+    /// The run.
+    pub run: String,
+    /// How many steps were committed to.
+    pub committed: u64,
+    /// How many steps are shown.
+    pub revealed: u64,
+    /// The chain of commitments after the last step; that it was published before the beacon is the maker's word.
+    pub chain: Digest,
+    /// The beacon, in hexadecimal.
+    pub beacon: String,
+    /// Each step that is asked for, in order.
+    pub steps: Vec<ChallengedStep>,
+    /// Steps that are shown, and that nobody asked for.
+    pub unasked: Vec<u64>,
+}
+
+/// A step that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ChallengedStep {
+    /// Which.
+    pub step: u64,
+    /// What is there of it.
+    pub standing: Standing,
+}
+
+/// What is there of a step that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// All of it, judged again here.
+    Recomputed,
+    /// Its record; its verdict is the maker's word.
+    Recorded,
+    /// Its record, which lacks a tensor or module that is asked for.
+    Partial,
+    /// Nothing.
+    Missing,
+}
+
 /// What checking a pack came to: `bp-pack-verify/1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerifyResult {
@@ -252,6 +294,9 @@ pub struct VerifyResult {
     pub sign_offs: Vec<SignOffFacts>,
     /// Time stamps, of the manifest and of the freeze of its suite.
     pub timestamps: Vec<TimestampFacts>,
+    /// What a beacon asks of the sampled steps, where it was derived again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<ChallengeFacts>,
     /// How many inputs came to what, where that was computed again.
     #[serde(skip)]
     pub counts: Option<Counts>,

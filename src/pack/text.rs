@@ -1,8 +1,12 @@
 //! What checking a pack came to, as plain text of 80 columns.
 
+use std::fmt::Write as _;
+
 use crate::annex::model;
 use crate::pack::attestation::TestResult;
-use crate::pack::result::{Check, Finding, How, Scope, SignerStatus, Stamped, VerifyResult};
+use crate::pack::result::{
+    ChallengeFacts, Check, Finding, How, Scope, SignerStatus, Stamped, Standing, VerifyResult,
+};
 use crate::report::{Long, Outcome, fold};
 use crate::trust::KeyId;
 
@@ -23,6 +27,9 @@ pub fn render(result: &VerifyResult) -> String {
     let how = if result.verdict_how == How::Recomputed { "computed again here" } else { "the pack's word" };
     if let Some(verdict) = result.verdict {
         lines.wrap("verdict  ", &format!("{} ({how})", verdict.name()));
+    }
+    if let Some(challenge) = &result.challenge {
+        lines.wrap("challenge ", &challenged(challenge));
     }
     signatures(&mut lines, result);
     stamps(&mut lines, result);
@@ -57,6 +64,39 @@ pub fn render(result: &VerifyResult) -> String {
     lines.blank();
     lines.wrap("", &sentence(result));
     lines.0
+}
+
+/// What a beacon asks for, and what is there of it.
+fn challenged(challenge: &ChallengeFacts) -> String {
+    let ChallengeFacts { run, committed, revealed, steps, unasked, beacon, .. } = challenge;
+    let mut text = format!(
+        "beacon {beacon} asks for {} of {committed} steps of {}; {revealed} are shown",
+        steps.len(),
+        run.escape_debug()
+    );
+    for (standing, word) in [
+        (Standing::Recomputed, "judged again here"),
+        (Standing::Recorded, "recorded"),
+        (Standing::Partial, "not shown whole"),
+        (Standing::Missing, "MISSING"),
+    ] {
+        let found = steps.iter().filter(|step| step.standing == standing).map(|step| step.step);
+        told_steps(&mut text, word, &found.collect::<Vec<_>>());
+    }
+    told_steps(&mut text, "not asked for", unasked);
+    text
+}
+
+fn told_steps(text: &mut String, word: &str, steps: &[u64]) {
+    const TOLD: usize = 12;
+    if steps.is_empty() {
+        return;
+    }
+    let told: Vec<String> = steps.iter().take(TOLD).map(u64::to_string).collect();
+    let _ = write!(text, "; {word} {}", told.join(" "));
+    if let Some(more) = steps.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        let _ = write!(text, " and {more} more");
+    }
 }
 
 /// Who signed what: the seal, what programs found, and persons, each under its own title.

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::judge::{Report, Row, State};
+use super::judge::{Row, State};
 use super::leaf::Leaf;
 use super::record::{Record, Refusal, Update};
 use super::rule;
@@ -69,11 +69,11 @@ pub fn settings(record: &Record) -> String {
     text
 }
 
-/// The root that a step commits to.
+/// The root that a step commits to; `leaves` are those of its payload.
 #[must_use]
-pub fn root(record: &Record, report: &Report) -> Digest {
+pub fn root(record: &Record, leaves: &[Leaf]) -> Digest {
     let committed = |key: &str| ["p1/", "m1/", "v1/", "b1/", "g/"].iter().any(|role| key.starts_with(role));
-    let mut leaves: Vec<Leaf> = report.leaves.iter().filter(|leaf| committed(&leaf.key)).cloned().collect();
+    let mut leaves: Vec<Leaf> = leaves.iter().filter(|leaf| committed(&leaf.key)).cloned().collect();
     for param in &record.params {
         let stated = [
             ("p1", param.digests.p1),
@@ -179,6 +179,12 @@ impl Commits {
         Ok(Self { run, warmup, tensors, modules, roots, last })
     }
 
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
     /// How many steps are committed to.
     #[must_use]
     pub fn steps(&self) -> u64 {
@@ -191,10 +197,10 @@ impl Commits {
         self.last
     }
 
-    /// Whether a judged step is the one that was committed to.
+    /// Whether a step with these leaves is the one that was committed to.
     #[must_use]
-    pub fn holds(&self, record: &Record, report: &Report) -> Row {
-        let derived = root(record, report);
+    pub fn holds(&self, record: &Record, leaves: &[Leaf]) -> Row {
+        let derived = root(record, leaves);
         let stated = usize::try_from(record.step - 1).ok().and_then(|index| self.roots.get(index)).copied();
         let broken = stated != Some(derived) || record.run != self.run;
         let note = stated.map_or_else(
@@ -208,7 +214,7 @@ impl Commits {
     #[must_use]
     pub fn challenge(&self, beacon: &[u8], steps: u64, tensors: usize) -> Challenge {
         let seed = hash(&[b"tensor-step.v1 challenge\n", self.last.as_bytes(), beacon]);
-        let mut draw = Draw { seed, counter: 0 };
+        let mut draw = Draw::new(seed);
         let last = self.steps();
         let mut asked: BTreeSet<u64> = [1, last].into();
         if self.warmup > 1 {
@@ -233,9 +239,9 @@ impl Commits {
 
 /// Whether a step stands where its record says that it stands in a published tree.
 #[must_use]
-pub fn included(record: &Record, report: &Report) -> Row {
+pub fn included(record: &Record, leaves: &[Leaf]) -> Row {
     let Some(commit) = &record.commit else { return Row::new(&rule::COMMIT, State::NotApplicable) };
-    let mut node = root(record, report);
+    let mut node = root(record, leaves);
     let mut index = commit.index;
     for sibling in &commit.proof {
         let (left, right) = if index & 1 == 0 { (&node, sibling) } else { (sibling, &node) };
@@ -268,12 +274,16 @@ pub struct Asked {
 }
 
 /// Numbers that follow from a seed: the digests of the seed and a counter.
-struct Draw {
+pub(super) struct Draw {
     seed: Digest,
     counter: u64,
 }
 
 impl Draw {
+    pub(super) const fn new(seed: Digest) -> Self {
+        Self { seed, counter: 0 }
+    }
+
     fn next(&mut self) -> u64 {
         let digest = hash(&[self.seed.as_bytes(), &self.counter.to_be_bytes()]);
         self.counter += 1;
@@ -281,7 +291,7 @@ impl Draw {
     }
 
     /// A number below `bound`, every one as likely.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         let fair = u64::MAX - u64::MAX % bound;
         loop {
             let number = self.next();

@@ -12,7 +12,7 @@ use super::leaf::{self, Leaf};
 use super::payload::{self, Role, Tensors};
 use super::record::{Param, Record, Refusal};
 use super::rule::{self, RULES, Rule};
-use super::tally::{First, Tally};
+use super::tally::{self, First, Tally};
 use super::tensor::{self, Judged};
 use super::wire::Dtype;
 use crate::digest::Digest;
@@ -410,25 +410,12 @@ fn row(rule: &'static Rule, tallies: &[Named<'_>]) -> Row {
     };
     let ratio = (rule.class == rule::Class::Bounded && compared > 0).then(|| {
         let largest = tallies.iter().map(|(_, tally)| tally.max_ratio()).fold(0.0, f64::max);
-        (largest, median(tallies.iter().flat_map(|(_, tally)| tally.sample()).copied().collect()))
+        let mut sample: Vec<f64> = tallies.iter().flat_map(|(_, tally)| tally.sample()).copied().collect();
+        (largest, tally::median(&mut sample))
     });
     #[expect(clippy::cast_precision_loss, reason = "a share may be rounded")]
     let share = (compared > 0).then(|| informative as f64 / compared as f64);
     Row { compared, broken, at, ratio, informative: share, ..Row::new(rule, state) }
-}
-
-fn median(mut sample: Vec<f64>) -> f64 {
-    if sample.is_empty() {
-        return 0.0;
-    }
-    let middle = sample.len() / 2;
-    let (below, at, _) = sample.select_nth_unstable_by(middle, f64::total_cmp);
-    let at = *at;
-    let before = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if sample.len() % 2 == 1 {
-        return at;
-    }
-    f64::midpoint(before, at)
 }
 
 fn fit(record: &Record, judged: &[Judged], options: &Options) -> Row {
@@ -501,7 +488,7 @@ fn ratios(record: &Record, judged: &[Judged]) -> Vec<Ratios> {
             .into_iter()
             .map(|(rule, at)| (rule, &judged.stages[at]))
             .filter(|(_, tally)| tally.compared > 0)
-            .map(|(rule, tally)| (rule, tally.max_ratio(), median(tally.sample().to_vec())))
+            .map(|(rule, tally)| (rule, tally.max_ratio(), tally.median()))
             .collect(),
     };
     record.params.iter().zip(judged).map(of).collect()

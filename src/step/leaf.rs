@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::payload;
 use super::record::Refusal;
 use crate::digest::Digest;
-use crate::tensor::Bytes;
+use crate::tensor::{Bytes, Stretch};
 
 /// A tensor of a payload, by its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,18 +51,10 @@ pub fn root(leaves: &[Leaf]) -> Digest {
 /// # Errors
 /// [`Refusal`] where it is none, or cannot be read.
 pub fn of_file(file: &str, bytes: &(impl Bytes + ?Sized)) -> Result<Vec<Leaf>, Refusal> {
-    struct Part<'a, B: ?Sized>(&'a B, u64, u64);
-    impl<B: Bytes + ?Sized> Bytes for Part<'_, B> {
-        fn size_bytes(&self) -> u64 {
-            self.2
-        }
-        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
-            self.0.read_at(self.1 + offset, buffer)
-        }
-    }
     let layout = payload::layout(file, bytes)?;
     let leaf = |place: &crate::tensor::safetensors::Place| {
-        let part = Part(bytes, layout.data_start + place.begin, place.end - place.begin);
+        let (begin, size_bytes) = (layout.data_start + place.begin, place.end - place.begin);
+        let part = Stretch { of: bytes, begin, size_bytes };
         let digest =
             super::judge::digest(&part).map_err(|source| Refusal::Io { file: file.to_owned(), source })?;
         let tensor = &place.tensor;

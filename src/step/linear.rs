@@ -3,205 +3,71 @@
 //! For a micro-batch: input `X [N, in]`, output `Y [N, out]`, its gradient `dY [N, out]`, weight `W [out, in]` and its
 //! gradient `dW [out, in]`. With signs `s` over a block of columns, `dW s = dY^T (X s)` is checked row by row (Freivalds),
 //! within `gamma(n) = n u / (1 - n u)` of sums of absolute values. A block of one column is an entry by itself.
+//!
+//! Small weights, and those of low-rank adapters, are compared entry by entry. Larger ones by blocks of several widths,
+//! each under several draws of signs, and at places that are drawn. A change of one entry that is larger than the bound of
+//! its block is seen under any signs; changes that cancel under one draw, under `k` of them with probability `2^-k`.
 
 use sha2::{Digest as _, Sha256};
 
-use super::judge::{At, Report, Row, State, Statistical};
-use super::kernel::{two_to, within};
+use super::adapter;
+use super::count::Count;
+use super::drawn::Drawn;
+use super::judge::{Report, Row, State, Statistical};
 use super::matrix::{BLOCK, File, Matrix, read};
 use super::payload::{self, Role};
+use super::product::{Engine, bf16};
 use super::record::{Param, Record, Refusal};
-use super::rule::{self, Rule};
-use super::tally::First;
-use super::wire::{Dtype, Linear, Lora, Matmul};
+use super::rule;
+use super::wire::{Dtype, Linear, Lora};
 use crate::digest::Digest;
-use crate::tensor::Bytes;
+use crate::tensor::{Bytes, Stretch};
 
-/// Weights of no more values than this are compared entry by entry; larger ones by blocks of columns.
+/// Weights of no more values than this are compared entry by entry.
 const ENTRIES: u64 = 1 << 18;
 
-/// Columns of a block, where a weight is not compared entry by entry and not as a whole.
-const COLUMNS: usize = 32;
+/// Adapters of no higher rank than this are, whatever their size.
+const RANK: u64 = 256;
 
-/// How many times what is likely an entry may be off by.
-const LAMBDA: f64 = 16.0;
+/// Widths of the blocks of columns that other weights are compared by, and how often signs are drawn for each.
+const BLOCKS: [(usize, u64); 3] = [(usize::MAX, 8), (32, 4), (8, 2)];
 
-/// How the products of a module were formed.
-#[derive(Clone, Copy)]
-struct Engine {
-    /// Half the distance between what a factor is rounded to, relative; zero where factors are as they are.
-    input: f64,
-    /// The same of what the result is rounded to; zero where it is kept as it was summed.
-    output: f64,
-    narrow: bool,
-}
+/// Entries of a weight's gradient that are compared by themselves, for each micro-batch.
+const SPOTS: usize = 1024;
 
-impl Engine {
-    const fn new(module: &Linear, matmul: Matmul) -> Self {
-        match (module.compute, matmul) {
-            (Dtype::Bf16, _) => Self { input: 0.0, output: two_to(-8), narrow: true },
-            (Dtype::F32, Matmul::Tf32) => Self { input: two_to(-11), output: 0.0, narrow: false },
-            (Dtype::F32, Matmul::Bf16) => Self { input: two_to(-8), output: 0.0, narrow: false },
-            (Dtype::F32, Matmul::Ieee) => Self { input: 0.0, output: 0.0, narrow: false },
-        }
-    }
+/// How often signs are drawn for the outputs of a module.
+const OUTPUT_DRAWS: u64 = 8;
 
-    /// A factor as the engine takes it.
-    fn factor(self, value: f32) -> f64 {
-        if !self.narrow {
-            return f64::from(value);
-        }
-        let bits = value.to_bits();
-        let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) & 0xffff_0000;
-        f64::from(f32::from_bits(rounded))
-    }
+/// Outputs that are compared by themselves, for each micro-batch.
+const OUTPUT_SPOTS: usize = 256;
 
-    /// What a sum of `terms` products of absolute sum `absolute` may be off by, stored with absolute value `stored`.
-    fn bound(self, terms: u64, absolute: f64, stored: f64) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "a bound may be rounded")]
-        let n = (terms + 2) as f64;
-        let once = n * two_to(-24) / (1.0 - n * two_to(-24));
-        let gamma = if self.narrow { 2.0 * once } else { once } + 2.0 * self.input;
-        let sum = gamma * absolute;
-        if self.output > 0.0 {
-            sum * (1.0 + self.output) + self.output * stored / (1.0 - self.output)
-        } else {
-            sum
-        }
-    }
-}
-
-/// Comparisons of a rule over modules.
-struct Count {
-    rule: &'static Rule,
-    compared: u64,
-    broken: u64,
-    informative: u64,
-    largest: f64,
-    ratios: Vec<f64>,
-    at: Option<At>,
-    note: Option<String>,
-    unseen: Option<String>,
-}
-
-impl Count {
-    const fn new(rule: &'static Rule) -> Self {
-        Self {
-            rule,
-            compared: 0,
-            broken: 0,
-            informative: 0,
-            largest: 0.0,
-            ratios: Vec::new(),
-            at: None,
-            note: None,
-            unseen: None,
-        }
-    }
-
-    fn take(&mut self, module: &str, index: usize, gap: f64, bound: f64, size: f64) {
-        self.compared += 1;
-        self.informative += u64::from(size.abs() > bound);
-        let ratio = if gap.abs() <= 0.0 { 0.0 } else { gap.abs() / bound };
-        self.largest = if ratio > self.largest { ratio } else { self.largest };
-        if self.ratios.len() < 4096 {
-            self.ratios.push(ratio);
-        }
-        if !within(gap.abs(), bound) {
-            self.broken += 1;
-            let value = First { index: index as u64, gap, bound };
-            self.at.get_or_insert_with(|| At { param: module.to_owned(), value });
-        }
-    }
-
-    fn equal(&mut self, equal: bool, note: impl FnOnce() -> String) {
-        self.compared += 1;
-        self.informative += 1;
-        if !equal {
-            self.broken += 1;
-            self.note.get_or_insert_with(note);
-        }
-    }
-
-    fn row(mut self) -> Row {
-        let state = match (self.compared, self.broken, self.informative) {
-            (0, ..) => {
-                return match self.unseen {
-                    Some(why) => Row::unseen(self.rule, why),
-                    None => Row::new(self.rule, State::NotApplicable),
-                };
-            }
-            (_, 1.., _) => State::Broken,
-            (_, _, 0) => State::Blind,
-            _ => State::Holds,
-        };
-        self.ratios.sort_by(f64::total_cmp);
-        let middle = self.ratios.get(self.ratios.len() / 2).copied();
-        #[expect(clippy::cast_precision_loss, reason = "a share may be rounded")]
-        let informative = Some(self.informative as f64 / self.compared as f64);
-        Row {
-            state,
-            compared: self.compared,
-            broken: self.broken,
-            at: self.at,
-            ratio: middle.map(|middle| (self.largest, middle)),
-            informative,
-            note: self.note.or(self.unseen),
-            rule: self.rule,
-        }
-    }
-}
-
-/// Signs that follow from what was published: the payloads' digests, a later beacon, and the module.
-struct Signs(Sha256);
-
-impl Signs {
-    fn new(record: &Record, linear: Digest, beacon: &[u8], module: &str) -> Self {
-        let mut hasher = Sha256::new();
-        for part in [
-            b"tensor-step.v1 signs\n",
-            record.payload.leaf_root.as_bytes().as_slice(),
-            linear.as_bytes(),
-            beacon,
-            module.as_bytes(),
-        ] {
-            hasher.update(part);
-        }
-        Self(hasher)
-    }
-
-    /// So many signs, of one draw.
-    fn draw(&self, number: u64, count: usize) -> Vec<f64> {
-        let mut signs = Vec::with_capacity(count);
-        let mut block = 0_u64;
-        while signs.len() < count {
-            let mut hasher = self.0.clone();
-            hasher.update(number.to_be_bytes());
-            hasher.update(block.to_be_bytes());
-            for byte in hasher.finalize() {
-                signs.extend((0..8).map(|bit| if byte >> bit & 1 == 0 { 1.0 } else { -1.0 }));
-            }
-            block += 1;
-        }
-        signs.truncate(count);
-        signs
-    }
-}
+/// Sums that are held at a time.
+const SUMS: usize = 1 << 17;
 
 /// The tensors of one micro-batch.
-struct Micro {
-    x: Matrix,
-    y: Matrix,
-    dy: Matrix,
+pub(super) struct Micro {
+    pub(super) x: Matrix,
+    pub(super) y: Matrix,
+    pub(super) dy: Matrix,
     dw: Matrix,
+    /// The gradient of an adapter's output, before it is scaled.
+    pub(super) out: Option<Matrix>,
 }
 
 /// A module with its tensors.
-struct Shown<'a> {
-    module: &'a Linear,
+pub(super) struct Shown<'a> {
+    pub(super) module: &'a Linear,
     param: &'a Param,
-    weight: Matrix,
-    micros: Vec<Micro>,
+    pub(super) weight: Matrix,
+    pub(super) micros: Vec<Micro>,
+}
+
+impl Shown<'_> {
+    /// Whether its gradient is compared entry by entry.
+    fn is_small(&self) -> bool {
+        let Matrix { rows, columns, .. } = self.weight;
+        rows * columns <= ENTRIES || (self.module.lora.is_some() && rows.min(columns) <= RANK)
+    }
 }
 
 /// Judges the modules that a record shows. `beacon` is what was drawn after the step was committed to.
@@ -232,24 +98,24 @@ pub fn judge(
         "the modules' payload has another SHA-256 than the record states".to_owned()
     });
     for of in &shown {
-        let engine = Engine::new(of.module, record.arith.matmul);
-        let signs = Signs::new(record, digest, beacon.unwrap_or_default(), &of.module.module);
+        let engine = Engine::new(of.module, record.arith);
+        let drawn = Drawn::new(record, digest, beacon.unwrap_or_default(), &of.module.module);
         weight(of, report, &file, &mut link)?;
         accumulate(record, of, &file, main, &mut acc)?;
-        outputs(of, engine, &signs, &file, &mut y)?;
-        for micro in &of.micros {
-            gradient(of, micro, engine, &signs, &file, &mut dw, &mut stat)?;
+        outputs(of, engine, &drawn, &file, &mut y)?;
+        for (number, micro) in (0..).zip(&of.micros) {
+            let mut gradient = Gradient { of, micro, engine, file: &file, dw: &mut dw, stat: &mut stat };
+            if of.is_small() {
+                gradient.blocks(1, &[vec![1.0; width(of.weight.columns)]])?;
+            } else {
+                gradient.drawn(&drawn, number)?;
+            }
         }
         if of.module.lora == Some(Lora::B) {
-            adapter(of, &shown, engine, &file, &mut link, &mut dy)?;
+            adapter::judge(record, of, &shown, engine, &file, &mut link, &mut dy)?;
         }
     }
-    if beacon.is_none() {
-        let note =
-            "the signs follow from the payload alone; give a beacon that was drawn after the commitment";
-        y.unseen = Some(note.to_owned());
-        dw.unseen = Some(note.to_owned());
-    }
+    told(&shown, beacon, &mut y, &mut dw);
     let mut rows: Vec<Row> = [link, acc, y, dw, dy].map(Count::row).into();
     if statistical == Statistical::Off {
         rows.push(Row::unseen(&rule::LIN_STAT, "not asked for"));
@@ -261,6 +127,36 @@ pub fn judge(
         rows.push(row);
     }
     Ok(rows)
+}
+
+/// Says what was drawn, and from what.
+fn told(shown: &[Shown<'_>], beacon: Option<&[u8]>, y: &mut Count, dw: &mut Count) {
+    let small = shown.iter().filter(|of| of.is_small()).count();
+    let large = shown.len() - small;
+    let mut parts = Vec::new();
+    if small > 0 {
+        parts.push(format!("gradients of {small} modules entry by entry"));
+    }
+    if large > 0 {
+        let widths = BLOCKS.map(|(columns, draws)| match columns {
+            usize::MAX => format!("whole rows under {draws} draws of signs"),
+            columns => format!("blocks of {columns} columns under {draws}"),
+        });
+        parts.push(format!(
+            "of {large} modules by {}, and at {SPOTS} places drawn for each micro-batch",
+            widths.join(", ")
+        ));
+    }
+    dw.drawn = Some(parts.join("; "));
+    y.drawn = Some(format!(
+        "rows of outputs under {OUTPUT_DRAWS} draws of signs, and at {OUTPUT_SPOTS} places drawn for each micro-batch"
+    ));
+    if beacon.is_none() {
+        let note =
+            "the draws follow from the payload alone; give a beacon that was drawn after the commitment";
+        y.unseen.get_or_insert_with(|| note.to_owned());
+        dw.unseen = (large > 0).then(|| note.to_owned());
+    }
 }
 
 fn shown<'a, B: Bytes + ?Sized>(
@@ -279,31 +175,36 @@ fn shown<'a, B: Bytes + ?Sized>(
         let mut micros = Vec::new();
         for index in 0..module.micro {
             let mut of = |name| file.matrix(&format!("lin/{}/{index}/{name}", module.module));
-            let micro = Micro { x: of("X")?, y: of("Y")?, dy: of("dY")?, dw: of("dW")? };
-            let fits = micro.x.columns == weight.columns
-                && micro.y.columns == weight.rows
-                && [micro.dy.rows, micro.dy.columns] == [micro.y.rows, micro.y.columns]
-                && micro.x.rows == micro.y.rows
-                && [micro.dw.rows, micro.dw.columns] == [weight.rows, weight.columns];
-            if !fits || micro.x.rows >= 1 << 22 || weight.columns >= 1 << 22 {
+            let [x, y, dy, dw] = [of("X")?, of("Y")?, of("dY")?, of("dW")?];
+            let out = format!("lin/{}/{index}/dOut", module.module);
+            let scaled = module.lora == Some(Lora::B) && file.has(&out);
+            let out = if scaled { Some(file.matrix(&out)?) } else { None };
+            let sides = |matrix: Matrix| [matrix.rows, matrix.columns];
+            let fits = x.columns == weight.columns
+                && y.columns == weight.rows
+                && sides(dy) == sides(y)
+                && x.rows == y.rows
+                && sides(dw) == sides(weight)
+                && out.is_none_or(|out| sides(out) == sides(y));
+            if !fits || x.rows >= 1 << 22 || weight.columns >= 1 << 22 {
                 return Err(file.refused(format!(
                     "the tensors of {:?}, micro-batch {index}, do not fit each other",
                     module.module
                 )));
             }
-            micros.push(micro);
+            micros.push(Micro { x, y, dy, dw, out });
         }
         shown.push(Shown { module, param, weight, micros });
     }
     Ok(shown)
 }
 
-fn width(count: u64) -> usize {
+pub(super) fn width(count: u64) -> usize {
     usize::try_from(count).expect("a side is bounded")
 }
 
-/// Whether the bytes of two matrices are equal; of one type, or not at all.
-fn digest_of<B: Bytes + ?Sized>(file: &File<'_, B>, matrix: Matrix) -> Result<Digest, Refusal> {
+/// The digest over the values of a matrix, whatever their type.
+pub(super) fn digest_of<B: Bytes + ?Sized>(file: &File<'_, B>, matrix: Matrix) -> Result<Digest, Refusal> {
     let mut hasher = Sha256::new();
     file.rows(matrix, |_, row| row.iter().for_each(|value| hasher.update(value.to_le_bytes())))?;
     Ok(Digest::from_bytes(hasher.finalize().into()))
@@ -318,11 +219,13 @@ fn weight<B: Bytes + ?Sized>(
     let key = format!("p0/{}", of.param.name);
     let stored = report.leaves.iter().find(|leaf| leaf.key == key).map(|leaf| leaf.digest);
     let note = || format!("the weight of {:?} is not its parameter before the step", of.module.module);
-    if of.weight.dtype != of.param.dtype || of.param.dtype != Dtype::F32 {
-        link.unseen = Some(format!("the weight of {:?} is not held in F32", of.module.module));
+    if of.weight.dtype != of.param.dtype {
+        link.unseen =
+            Some(format!("the weight of {:?} is of another type than its parameter", of.module.module));
         return Ok(());
     }
-    let found = digest_of(file, of.weight)?;
+    let bytes = Stretch { of: file.bytes, begin: of.weight.offset, size_bytes: of.weight.size_bytes() };
+    let found = super::judge::digest(&bytes).map_err(|source| file.failed(source))?;
     link.equal(stored == Some(found), note);
     Ok(())
 }
@@ -337,36 +240,45 @@ fn accumulate<B: Bytes + ?Sized>(
     let layout = payload::layout(&record.payload.file, main)?;
     let role = |role: Role| {
         let key = format!("{}/{}", role.name(), of.param.name);
-        layout
-            .places
-            .iter()
-            .find(|place| place.tensor.name == key)
-            .map(|place| layout.data_start + place.begin)
+        let place = layout.places.iter().find(|place| place.tensor.name == key)?;
+        Some(layout.data_start + place.begin)
     };
     let raw = role(Role::Graw).or_else(|| if record.clip.is_none() { role(Role::G) } else { None });
-    let wide = of.param.dtype == Dtype::F32 && of.micros.iter().all(|micro| micro.dw.dtype == Dtype::F32);
-    let (Some(offset), true) = (raw, wide) else {
-        acc.unseen =
-            Some(format!("the gradient of {:?} before clipping is not there in F32", of.module.module));
+    let dtype = of.param.dtype;
+    let alike = !of.micros.is_empty() && of.micros.iter().all(|micro| micro.dw.dtype == dtype);
+    let (Some(offset), true) = (raw, alike) else {
+        acc.unseen = Some(format!(
+            "the gradient of {:?} before clipping is not there in the type of its parts",
+            of.module.module
+        ));
         return Ok(());
     };
-    let matrix = Matrix { offset, ..of.weight };
+    let add = |sum: f32, part: f32| if dtype == Dtype::Bf16 { bf16(sum + part) } else { sum + part };
+    let matrix = Matrix { offset, dtype, ..of.weight };
     let total = matrix.rows * matrix.columns;
     let mut first = 0;
     while first < total {
         let count = BLOCK.min(total - first);
         let stored = read(main, matrix, first, count)
             .map_err(|source| Refusal::Io { file: record.payload.file.clone(), source })?;
-        let mut sum = vec![0.0_f32; stored.len()];
+        let mut sums: Option<Vec<f32>> = None;
         for micro in &of.micros {
             let part = read(file.bytes, micro.dw, first, count).map_err(|source| file.failed(source))?;
-            sum.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
+            match &mut sums {
+                None => sums = Some(part),
+                Some(sums) => sums.iter_mut().zip(&part).for_each(|(sum, part)| *sum = add(*sum, *part)),
+            }
         }
-        for (index, (stored, sum)) in stored.iter().zip(&sum).enumerate() {
-            let gap =
-                if stored.to_bits() == sum.to_bits() { 0.0 } else { f64::from(*stored) - f64::from(*sum) };
-            // A zero of the other sign is another result.
-            let gap = if gap.abs() <= 0.0 && stored.to_bits() != sum.to_bits() { f64::NAN } else { gap };
+        for (index, (stored, sum)) in stored.iter().zip(sums.iter().flatten()).enumerate() {
+            // A sum that begins from zero has no negative zero; one that begins with the first part may.
+            let equal = stored.to_bits() == sum.to_bits() || (sum.abs() <= 0.0 && stored.to_bits() == 0);
+            let apart = f64::from(*stored) - f64::from(*sum);
+            let gap = match (equal, apart.abs() <= 0.0) {
+                (true, _) => 0.0,
+                // A zero of the other sign is another result.
+                (false, true) => f64::NAN,
+                (false, false) => apart,
+            };
             acc.take(&of.module.module, width(first) + index, gap, 0.0, f64::from(*stored));
         }
         first += count;
@@ -377,171 +289,234 @@ fn accumulate<B: Bytes + ?Sized>(
 fn outputs<B: Bytes + ?Sized>(
     of: &Shown<'_>,
     engine: Engine,
-    signs: &Signs,
+    drawn: &Drawn,
     file: &File<'_, B>,
     count: &mut Count,
 ) -> Result<(), Refusal> {
+    let name = &of.module.module;
     if of.module.bias {
-        count.unseen = Some(format!("{:?} has a bias, which the format does not carry", of.module.module));
+        count.unseen = Some(format!("{name:?} has a bias, which the format does not carry"));
         return Ok(());
     }
     let (inner, outer) = (width(of.weight.columns), width(of.weight.rows));
-    let s = signs.draw(u64::MAX, outer);
-    let (mut through, mut sizes) = (vec![0.0; inner], vec![0.0; inner]);
+    // Far from the numbers of draws that gradients take.
+    let signs: Vec<Vec<f64>> = (0..OUTPUT_DRAWS).map(|draw| drawn.signs(u64::MAX - draw, outer)).collect();
+    let (mut through, mut sizes) = (vec![vec![0.0; inner]; signs.len()], vec![0.0; inner]);
     file.rows(of.weight, |i, row| {
         for (j, value) in row.iter().enumerate() {
             let value = engine.factor(*value);
-            through[j] += s[i] * value;
+            through.iter_mut().zip(&signs).for_each(|(through, signs)| through[j] += signs[i] * value);
             sizes[j] += value.abs();
         }
     })?;
-    for micro in &of.micros {
-        let (mut derived, mut within) = (vec![0.0; width(micro.x.rows)], vec![0.0; width(micro.x.rows)]);
-        file.rows(micro.x, |n, row| {
-            for (j, value) in row.iter().enumerate() {
-                let value = engine.factor(*value);
-                derived[n] += value * through[j];
-                within[n] += value.abs() * sizes[j];
+    for (number, micro) in (0..).zip(&of.micros) {
+        file.both(micro.x, micro.y, |n, x, y| {
+            let factors: Vec<f64> = x.iter().map(|value| engine.factor(*value)).collect();
+            let absolute = factors.iter().zip(&sizes).map(|(x, size)| x.abs() * size).sum();
+            let size = y.iter().map(|value| f64::from(*value).abs()).sum();
+            let bound = engine.bound(of.weight.columns, outer, absolute, size);
+            for (signs, through) in signs.iter().zip(&through) {
+                let derived: f64 = factors.iter().zip(through).map(|(x, w)| x * w).sum();
+                let stored: f64 = signs.iter().zip(y).map(|(sign, value)| sign * f64::from(*value)).sum();
+                count.take(name, n * outer, stored - derived, bound, derived);
             }
         })?;
-        file.rows(micro.y, |n, row| {
-            let (mut stored, mut size) = (0.0, 0.0);
-            for (i, value) in row.iter().enumerate() {
-                stored += s[i] * f64::from(*value);
-                size += f64::from(*value).abs();
+        for [n, o] in drawn.places(u64::MAX - number, [width(micro.x.rows), outer], OUTPUT_SPOTS) {
+            let [x, w] = [(micro.x, n), (of.weight, o)].map(|(matrix, row)| file.row(matrix, row as u64));
+            let (mut derived, mut absolute) = (0.0, 0.0);
+            for (x, w) in x?.iter().zip(&w?) {
+                let product = engine.factor(*x) * engine.factor(*w);
+                derived += product;
+                absolute += product.abs();
             }
-            let bound = engine.bound(of.weight.columns, within[n], size);
-            count.take(&of.module.module, n, stored - derived[n], bound, derived[n]);
-        })?;
+            let stored = file.value(micro.y, (n * outer + o) as u64)?;
+            let bound = engine.bound(of.weight.columns, 1, absolute, stored.abs());
+            count.take(name, n * outer + o, stored - derived, bound, derived);
+        }
     }
     Ok(())
 }
 
-/// The gradient of a weight: as a whole under one draw of signs, and by blocks of columns under another, which are
-/// single entries where the weight is small enough.
-fn gradient<B: Bytes + ?Sized>(
-    of: &Shown<'_>,
-    micro: &Micro,
+/// The gradient of a weight over one micro-batch, and the rules that it is put to.
+struct Gradient<'a, B: ?Sized> {
+    of: &'a Shown<'a>,
+    micro: &'a Micro,
     engine: Engine,
-    signs: &Signs,
-    file: &File<'_, B>,
-    count: &mut Count,
-    stat: &mut Count,
-) -> Result<(), Refusal> {
-    let (inner, outer) = (width(of.weight.columns), width(of.weight.rows));
-    let batch = width(micro.x.rows);
-    let single = of.weight.rows * of.weight.columns <= ENTRIES;
-    for (draw, columns) in [(0, inner.max(1)), (1, if single { 1 } else { COLUMNS })] {
-        let s = signs.draw(draw, inner);
+    file: &'a File<'a, B>,
+    dw: &'a mut Count,
+    stat: &'a mut Count,
+}
+
+/// What products add up to: they, their absolute values and their squares.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    derived: f64,
+    absolute: f64,
+    squares: f64,
+}
+
+/// What is stored in place of such sums: the signed sum, and the sums of absolute values and squares.
+#[derive(Clone, Copy, Default)]
+struct Stored {
+    sum: f64,
+    absolute: f64,
+    squares: f64,
+}
+
+impl<B: Bytes + ?Sized> Gradient<'_, B> {
+    /// By blocks of columns under signs that are drawn, and at places that are.
+    fn drawn(&mut self, drawn: &Drawn, micro: u64) -> Result<(), Refusal> {
+        let inner = width(self.of.weight.columns);
+        let mut number = 0;
+        for (columns, draws) in BLOCKS {
+            let signs: Vec<Vec<f64>> =
+                (number..number + draws).map(|draw| drawn.signs(draw, inner)).collect();
+            number += draws;
+            self.blocks(columns.min(inner), &signs)?;
+        }
+        let places = drawn.places(micro, [width(self.of.weight.rows), inner], SPOTS);
+        self.entries(&places)
+    }
+
+    /// By blocks of so many columns, under each of these signs. The sums of a stripe of rows are held at a time.
+    fn blocks(&mut self, columns: usize, signs: &[Vec<f64>]) -> Result<(), Refusal> {
+        let (inner, outer) = (width(self.of.weight.columns), width(self.of.weight.rows));
+        if inner == 0 || outer == 0 {
+            return Ok(());
+        }
         let blocks = inner.div_ceil(columns);
-        let (mut sums, mut sizes, mut squares) =
-            (vec![0.0; outer * blocks], vec![0.0; outer * blocks], vec![0.0; outer * blocks]);
-        // Both matrices are read row by row, a stretch of rows at a time, so that neither is held.
-        let stretch = width((BLOCK / of.weight.columns.max(of.weight.rows).max(1)).max(1));
-        for first in (0..batch).step_by(stretch) {
-            let rows = stretch.min(batch - first) as u64;
-            let part = |matrix: Matrix| {
-                read(file.bytes, matrix, first as u64 * matrix.columns, rows * matrix.columns)
-                    .map_err(|source| file.failed(source))
-            };
-            let (x, dy) = (part(micro.x)?, part(micro.dy)?);
-            for (x, dy) in x.chunks_exact(inner.max(1)).zip(dy.chunks_exact(outer.max(1))) {
-                let (mut xs, mut xa, mut xq) = (vec![0.0; blocks], vec![0.0; blocks], vec![0.0; blocks]);
-                for (j, value) in x.iter().enumerate() {
-                    let value = engine.factor(*value);
-                    xs[j / columns] += s[j] * value;
-                    xa[j / columns] += value.abs();
-                    xq[j / columns] += value * value;
-                }
-                for (i, back) in dy.iter().enumerate() {
-                    let back = engine.factor(*back);
-                    let at = i * blocks..(i + 1) * blocks;
-                    let (sums, sizes, squares) =
-                        (&mut sums[at.clone()], &mut sizes[at.clone()], &mut squares[at]);
-                    for block in 0..blocks {
-                        sums[block] += back * xs[block];
-                        sizes[block] += back.abs() * xa[block];
-                        squares[block] += back * back * xq[block];
+        let planes = blocks * (signs.len() + 2);
+        let at_once = (SUMS / planes).clamp(1, outer);
+        let mut sums = vec![0.0; planes * at_once.min(outer)];
+        for first in (0..outer).step_by(at_once) {
+            let rows = at_once.min(outer - first);
+            sums.fill(0.0);
+            let engine = self.engine;
+            let mut of_x = vec![0.0; planes];
+            self.file.both(self.micro.x, self.micro.dy, |_, x, dy| {
+                folded(&mut of_x, x, engine, columns, blocks, signs);
+                let backs = &dy[first..first + rows];
+                pulp::Arch::new().dispatch(RankOne { sums: &mut sums, of_x: &of_x, backs, engine, blocks });
+            })?;
+            self.compare(&sums, first, rows, columns, signs)?;
+        }
+        Ok(())
+    }
+
+    /// Compares a stripe of rows with what was summed for it.
+    fn compare(
+        &mut self,
+        sums: &[f64],
+        first: usize,
+        rows: usize,
+        columns: usize,
+        signs: &[Vec<f64>],
+    ) -> Result<(), Refusal> {
+        let inner = width(self.of.weight.columns);
+        let blocks = inner.div_ceil(columns);
+        let planes = blocks * (signs.len() + 2);
+        let stripe = self.micro.dw.stripe(first as u64, rows as u64);
+        let file = self.file;
+        file.rows(stripe, |i, row| {
+            let sums = &sums[i * planes..(i + 1) * planes];
+            let (derived, sizes) = sums.split_at(blocks * signs.len());
+            let (sizes, squares) = sizes.split_at(blocks);
+            for (block, part) in row.chunks(columns).enumerate() {
+                let from = block * columns;
+                let at = (first + i) * inner + from;
+                for (draw, signs) in signs.iter().enumerate() {
+                    let mut stored = Stored::default();
+                    for (value, sign) in part.iter().zip(&signs[from..]) {
+                        let value = f64::from(*value);
+                        stored.sum += sign * value;
+                        stored.absolute += value.abs();
+                        stored.squares += value * value;
                     }
+                    let derived = derived[draw * blocks + block];
+                    let sum = Sum { derived, absolute: sizes[block], squares: squares[block] };
+                    self.take(at, part.len(), stored, sum);
                 }
             }
-        }
-        file.rows(micro.dw, |i, row| {
-            for (block, part) in row.chunks(columns).enumerate() {
-                let at = i * blocks + block;
-                let (mut stored, mut size, mut square) = (0.0, 0.0, 0.0);
-                for (j, value) in part.iter().enumerate() {
-                    let value = f64::from(*value);
-                    stored += s[block * columns + j] * value;
-                    size += value.abs();
-                    square += value * value;
-                }
-                let gap = stored - sums[at];
-                count.take(&of.module.module, at, gap, engine.bound(micro.x.rows, sizes[at], size), sums[at]);
-                #[expect(clippy::cast_precision_loss, reason = "a bound may be rounded")]
-                let root = (micro.x.rows as f64).sqrt();
-                let narrow = engine.output / 3.0_f64.sqrt() * square.sqrt();
-                let likely =
-                    LAMBDA * (two_to(-24) + engine.input) * root * (squares[at].sqrt() + square.sqrt());
-                stat.take(&of.module.module, at, gap, likely + LAMBDA * narrow, sums[at]);
+        })
+    }
+
+    /// At single places, by row.
+    fn entries(&mut self, places: &[[usize; 2]]) -> Result<(), Refusal> {
+        let mut sums = vec![Sum::default(); places.len()];
+        let engine = self.engine;
+        self.file.both(self.micro.x, self.micro.dy, |_, x, dy| {
+            for (sum, [row, column]) in sums.iter_mut().zip(places) {
+                let product = engine.factor(dy[*row]) * engine.factor(x[*column]);
+                sum.derived += product;
+                sum.absolute += product.abs();
+                sum.squares += product * product;
             }
         })?;
+        for ([row, column], sum) in places.iter().zip(sums) {
+            let at = row * width(self.of.weight.columns) + column;
+            let value = self.file.value(self.micro.dw, at as u64)?;
+            self.take(at, 1, Stored { sum: value, absolute: value.abs(), squares: value * value }, sum);
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn take(&mut self, at: usize, results: usize, stored: Stored, sum: Sum) {
+        let (name, terms, gap) = (&self.of.module.module, self.micro.x.rows, stored.sum - sum.derived);
+        let bound = self.engine.bound(terms, results, sum.absolute, stored.absolute);
+        self.dw.take(name, at, gap, bound, sum.derived);
+        let likely = self.engine.likely(terms, sum.squares, stored.squares);
+        self.stat.take(name, at, gap, likely, sum.derived);
+    }
 }
 
-/// What links the two matrices of a low-rank adapter: the output of A is the input of B, and the gradient goes back
-/// through B.
-fn adapter<B: Bytes + ?Sized>(
-    b: &Shown<'_>,
-    shown: &[Shown<'_>],
-    engine: Engine,
-    file: &File<'_, B>,
-    link: &mut Count,
-    count: &mut Count,
-) -> Result<(), Refusal> {
-    let name = b.module.module.replace("lora_B", "lora_A");
-    let a = shown.iter().find(|other| other.module.lora == Some(Lora::A) && other.module.module == name);
-    let Some(a) = a.filter(|a| a.micros.len() == b.micros.len() && a.weight.rows == b.weight.columns) else {
-        link.unseen = Some(format!("{name:?} is not shown"));
-        return Ok(());
-    };
-    let rank = width(b.weight.columns);
-    if b.weight.rows * b.weight.columns > ENTRIES * 16 {
-        count.unseen = Some(format!("{:?} is too large to be held", b.module.module));
-        return Ok(());
-    }
-    let mut weight = vec![0.0; width(b.weight.rows) * rank];
-    file.rows(b.weight, |o, row| {
-        row.iter().enumerate().for_each(|(k, value)| weight[o * rank + k] = engine.factor(*value));
-    })?;
-    for (a_micro, b_micro) in a.micros.iter().zip(&b.micros) {
-        let note = || format!("the input of {:?} is not the output of {name:?}", b.module.module);
-        let same = digest_of(file, a_micro.y)? == digest_of(file, b_micro.x)?;
-        link.equal(same, note);
-        let mut derived = vec![0.0; width(b_micro.dy.rows) * rank];
-        let mut sizes = derived.clone();
-        file.rows(b_micro.dy, |n, row| {
-            for (o, back) in row.iter().enumerate() {
-                let back = engine.factor(*back);
-                for k in 0..rank {
-                    derived[n * rank + k] += back * weight[o * rank + k];
-                    sizes[n * rank + k] += (back * weight[o * rank + k]).abs();
-                }
+/// Folds a row of inputs into sums by block: under each of the signs, then of absolute values, then of squares.
+fn folded(of_x: &mut [f64], x: &[f32], engine: Engine, columns: usize, blocks: usize, signs: &[Vec<f64>]) {
+    of_x.fill(0.0);
+    let (signed, sizes) = of_x.split_at_mut(blocks * signs.len());
+    let (sizes, squares) = sizes.split_at_mut(blocks);
+    for (block, part) in x.chunks(columns).enumerate() {
+        for (j, value) in part.iter().enumerate() {
+            let value = engine.factor(*value);
+            for (draw, signs) in signs.iter().enumerate() {
+                signed[draw * blocks + block] += signs[block * columns + j] * value;
             }
-        })?;
-        if a_micro.dy.rows != b_micro.dy.rows {
-            count.equal(false, || format!("{name:?} saw another number of rows than {:?}", b.module.module));
-            continue;
+            sizes[block] += value.abs();
+            squares[block] += value * value;
         }
-        file.rows(a_micro.dy, |n, row| {
-            for (k, stored) in row.iter().enumerate() {
-                let at = n * rank + k;
-                let stored = f64::from(*stored);
-                let bound = engine.bound(b.weight.rows, sizes[at], stored.abs());
-                count.take(&a.module.module, at, stored - derived[at], bound, derived[at]);
-            }
-        })?;
     }
-    Ok(())
+}
+
+/// Adds to the sums of a stripe of rows what one row of a micro-batch adds.
+struct RankOne<'a> {
+    sums: &'a mut [f64],
+    of_x: &'a [f64],
+    backs: &'a [f32],
+    engine: Engine,
+    blocks: usize,
+}
+
+impl pulp::WithSimd for RankOne<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as in the kernels")]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self { sums, of_x, backs, engine, blocks } = self;
+        let (signed, sizes) = of_x.split_at(of_x.len() - 2 * blocks);
+        let (sizes, squares) = sizes.split_at(blocks);
+        for (back, sums) in backs.iter().zip(sums.chunks_exact_mut(of_x.len())) {
+            let back = engine.factor(*back);
+            let (of_signed, of_sizes) = sums.split_at_mut(signed.len());
+            let (of_sizes, of_squares) = of_sizes.split_at_mut(blocks);
+            add(of_signed, signed, back);
+            add(of_sizes, sizes, back.abs());
+            add(of_squares, squares, back * back);
+        }
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as in the kernels")]
+fn add(sums: &mut [f64], parts: &[f64], by: f64) {
+    sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += by * part);
 }

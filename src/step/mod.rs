@@ -14,15 +14,20 @@
 //! bounds never compound. A rule that could see nothing says so. What holds says that the arithmetic of the revealed
 //! steps is the declared one, and no more: [`told::LIMITS`].
 
+mod adapter;
 mod around;
+pub mod call;
 pub mod chain;
 pub mod commit;
+mod count;
+mod drawn;
 pub mod judge;
 mod kernel;
 pub mod leaf;
 pub mod linear;
 mod matrix;
 pub mod payload;
+mod product;
 pub mod record;
 mod replay;
 pub mod rule;

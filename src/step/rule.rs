@@ -117,6 +117,9 @@ rules! {
     COMMIT "COMMIT" Exact
         "The step is the one that was committed to."
         "A record with a place in a published tree, or commitments that are given." "RFC 6962, 2.1";
+    CHALLENGE "CHALLENGE" Exact
+        "Every step, tensor and module that the beacon asks for is shown."
+        "A run whose steps were committed to, with a beacon." "tensor-step.v1, challenge";
     LIN_LINK "LIN-LINK" Exact
         "A module's weight is the parameter before the step, and the input of a low-rank B is the output of its A."
         "Modules whose gradients are shown." "tensor-step.v1, linear";
@@ -130,8 +133,8 @@ rules! {
         "A weight's gradient is the product of the output's gradient and the input."
         "Modules whose gradients are shown." "Freivalds (1977); Higham (2002), 3.5";
     LIN_DY "LIN-DY" Bounded
-        "The gradient into a low-rank B's input is its output's gradient times B."
-        "Low-rank adapters with both matrices shown." "Hu et al. (2022), section 4.1";
+        "The gradient into a low-rank B's input is its output's gradient times B, and that is the adapter's, scaled."
+        "Low-rank adapters with both matrices shown, or with the gradient before it is scaled." "Hu et al. (2022), section 4.1";
     LIN_STAT "LIN-STAT" Statistical
         "A weight's gradient is as near to that product as rounding makes likely."
         "Modules whose gradients are shown." "Higham and Mary (2019), calibrated";

@@ -2,8 +2,14 @@
 
 use super::kernel::{LANES, SUB, within};
 
-/// Ratios of no more values than this are kept of a tensor, evenly spaced; their median is told.
+/// Ratios of no more values than this are kept while a tensor is judged, evenly spaced; their median is told.
 pub const SAMPLE: u64 = 4096;
+
+/// Ratios that are kept of all tensors together, for the median of a rule: no record is held in memory by what it keeps.
+const KEPT: usize = 1 << 16;
+
+/// Of each tensor at least so many are.
+const LEAST: usize = 16;
 
 /// The first value that is outside its bound.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,6 +37,7 @@ pub struct Tally {
     /// The gap and bound of the largest ratio, by lane.
     largest: [(f64, f64); LANES],
     sample: Vec<f64>,
+    middle: f64,
 }
 
 impl Tally {
@@ -45,7 +52,16 @@ impl Tally {
             informative: 0,
             largest: [(0.0, 1.0); LANES],
             sample: Vec::new(),
+            middle: 0.0,
         }
+    }
+
+    /// Ends the tally of one of so many tensors: what is kept of it is its median, and few of its ratios.
+    pub(super) fn close(&mut self, tensors: usize) {
+        self.middle = median(&mut self.sample.clone());
+        let kept = (KEPT / tensors.max(1)).max(LEAST);
+        let every = self.sample.len().div_ceil(kept).max(1);
+        self.sample = self.sample.iter().step_by(every).copied().collect();
     }
 
     /// The next values: what each is off by, may be off by, and how far the step moved it.
@@ -122,9 +138,49 @@ impl Tally {
             .fold(0.0, f64::max)
     }
 
+    /// The ratio in the middle, once the tally has ended.
+    #[must_use]
+    pub const fn median(&self) -> f64 {
+        self.middle
+    }
+
     /// The ratios that were kept.
     #[must_use]
     pub fn sample(&self) -> &[f64] {
         &self.sample
+    }
+}
+
+/// The value in the middle; of an even number, between the two that are.
+pub(super) fn median(sample: &mut [f64]) -> f64 {
+    if sample.is_empty() {
+        return 0.0;
+    }
+    let (middle, even) = (sample.len() / 2, sample.len().is_multiple_of(2));
+    let (below, at, _) = sample.select_nth_unstable_by(middle, f64::total_cmp);
+    if even { f64::midpoint(below.iter().copied().fold(f64::NEG_INFINITY, f64::max), *at) } else { *at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_in_the_middle() {
+        assert!(median(&mut []).abs() <= 0.0);
+        for (sample, expected) in [(vec![3.0, 1.0, 2.0], 2.0), (vec![4.0, 1.0], 2.5), (vec![7.0], 7.0)] {
+            assert!((median(&mut sample.clone()) - expected).abs() <= 0.0, "{sample:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_many_tensors_is_bounded_and_its_median_is_not_changed() {
+        let ratios: Vec<f64> = (0..4096).map(f64::from).collect();
+        for (tensors, kept) in [(1, 4096), (16, 4096), (64, 1024), (1 << 20, LEAST)] {
+            let mut tally = Tally { sample: ratios.clone(), ..Tally::new(4096) };
+            tally.close(tensors);
+            assert!((tally.median() - 2047.5).abs() <= 0.0);
+            assert_eq!(tally.sample().len(), kept, "{tensors}");
+        }
     }
 }

@@ -353,6 +353,8 @@ pub fn judge(
         }
         done += count as u64;
     }
+    let tensors = record.params.len();
+    judged.stages.iter_mut().chain(&mut judged.clip).for_each(|tally| tally.close(tensors));
     judged.digests = hashers
         .into_iter()
         .map(|(role, _, hasher)| (role, Digest::from_bytes(hasher.finalize().into())))

@@ -1,5 +1,6 @@
 //! A step judged with everything of it that is at hand: its payload, the payload of its modules, what was published.
 
+use super::call::Published;
 use super::commit::{self, Commits};
 use super::judge::{self, Options, Report};
 use super::linear;
@@ -24,6 +25,23 @@ impl<'a, B: ?Sized> Shown<'a, B> {
     #[must_use]
     pub const fn alone(payload: &'a B, linear: Option<&'a B>) -> Self {
         Self { payload, linear, beacon: None, commits: None }
+    }
+
+    /// The payloads, and what was published of the run, where the step is one of it.
+    #[must_use]
+    pub fn of(
+        record: &Record,
+        payload: &'a B,
+        linear: Option<&'a B>,
+        published: Option<&'a Published>,
+    ) -> Self {
+        let published = published.filter(|published| published.is_of(record));
+        Self {
+            payload,
+            linear,
+            beacon: published.and_then(Published::beacon),
+            commits: published.map(|published| &published.commits),
+        }
     }
 }
 
@@ -51,10 +69,10 @@ pub fn judge<B: Bytes + ?Sized>(
         )?);
     }
     if record.commit.is_some() {
-        report.add([commit::included(record, &report)]);
+        report.add([commit::included(record, &report.leaves)]);
     }
     if let Some(commits) = shown.commits {
-        report.add([commits.holds(record, &report)]);
+        report.add([commits.holds(record, &report.leaves)]);
     }
     Ok(report)
 }

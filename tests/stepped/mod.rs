@@ -1,5 +1,7 @@
 //! Honest steps, made in float32 by the orders of evaluation that frameworks use.
 
+pub(crate) mod modules;
+
 use bp::digest::Digest;
 use bp::step::leaf::{self, Leaf};
 use serde_json::{Value, json};
@@ -209,7 +211,7 @@ pub(crate) fn adam_from(
         let p = match orders[0] {
             0 => r(kept + r(r(ss * m) / den)),
             1 => r(kept + r(ss * r(m / den))),
-            2 => ss.mul_add(r(m / den), kept),
+            2 => r(ss.mul_add(r(m / den), kept)),
             3 => {
                 let hat = r(m / bc1 as f32);
                 let den = r(r(r(v / bc2 as f32).sqrt()) + eps);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bp::error::{self, Failure};
 use bp::handle::At;
 use bp::report::{Long, fold};
+use bp::step::call::Beacon;
 use bp::step::commit::Commits;
 use bp::step::told::Document;
 use bp::step::whole::{self, Shown};
@@ -14,7 +15,7 @@ use bp::step::{self, Options, Record, Refusal, Report, Statistical, Verdict, lea
 use serde_json::json;
 
 use crate::Run;
-use crate::cli::{Beacon, Manner, ProfileName, Published, StatName, Step, StepVerify};
+use crate::cli::{Manner, ProfileName, Published, StatName, Step, StepVerify};
 use crate::output::Output;
 use crate::source;
 
@@ -121,7 +122,7 @@ fn chain(dir: &Path, folder: Option<&Path>, manner: Manner, published: &Publishe
 
 fn challenge(path: &Path, beacon: &Beacon, steps: u64, tensors: usize, output: &Output) -> Run {
     let commits = Commits::parse(&source::whole(path)?).map_err(|refusal| refused(path, &refusal))?;
-    let challenge = commits.challenge(&beacon.0, steps, tensors);
+    let challenge = commits.challenge(beacon.as_bytes(), steps, tensors);
     if output.json {
         let rows: Vec<_> = challenge
             .steps
@@ -200,7 +201,7 @@ fn judged(
     let shown = Shown {
         payload: &payload,
         linear: linear.as_ref(),
-        beacon: published.beacon.as_ref().map(|beacon| beacon.0.as_slice()),
+        beacon: published.beacon.as_ref().map(Beacon::as_bytes),
         commits,
     };
     whole::judge(record, &shown, &options).map_err(|refusal| refused(path, &refusal))

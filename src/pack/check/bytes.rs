@@ -297,6 +297,8 @@ fn is_evidence(path: &PackPath) -> bool {
                 | Place::Template(_)
                 | Place::StepRecord(_)
                 | Place::StepPayload(_)
+                | Place::StepCommits
+                | Place::StepChallenge
         )
     )
 }

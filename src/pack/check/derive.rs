@@ -84,6 +84,7 @@ impl Checker<'_> {
         self.verdict = Some(conclusion.verdict.verdict);
         self.verdict_how = if self.steps_recorded { How::Recorded } else { How::Recomputed };
         self.counts = Some(conclusion.verdict.counts);
+        self.challenge.clone_from(&conclusion.challenge);
         let same_tool = self.made_by_this(statement);
         if !same_tool {
             self.skip(format!(

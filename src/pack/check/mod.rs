@@ -36,8 +36,8 @@ use crate::pack::only::Only;
 use crate::pack::path::PackPath;
 use crate::pack::plan::{Answered, Conclusion};
 use crate::pack::result::{
-    AnnexSummary, AttestationFacts, Check, FORMAT, Finding, How, PackFacts, Scope, SignOffFacts, SignerFacts,
-    SignerStatus, TimestampFacts, VerifyResult,
+    AnnexSummary, AttestationFacts, ChallengeFacts, Check, FORMAT, Finding, How, PackFacts, Scope,
+    SignOffFacts, SignerFacts, SignerStatus, TimestampFacts, VerifyResult,
 };
 use crate::pack::walk::{Entry, Walk, shown};
 use crate::report::Outcome;
@@ -190,6 +190,7 @@ fn checked(source: &mut dyn Source, options: &Options) -> VerifyResult {
         key: None,
         verdict: None,
         verdict_how: How::NotChecked,
+        challenge: None,
         counts: None,
         manifest_sha256: None,
         datasets: BTreeSet::new(),
@@ -241,6 +242,8 @@ struct Checker<'a> {
     key: Option<VerifyingKey>,
     verdict: Option<Outcome>,
     verdict_how: How,
+    /// What a beacon asks of the sampled steps, where it was derived again.
+    challenge: Option<ChallengeFacts>,
     /// How many inputs came to what, where that was computed again.
     counts: Option<Counts>,
     /// The digest of the manifest as it was read, whatever it says.
@@ -358,6 +361,7 @@ impl Checker<'_> {
             attestations: self.attestations,
             sign_offs: self.sign_offs,
             timestamps: self.timestamps,
+            challenge: self.challenge,
             counts: self.counts,
             manifest_sha256: self.manifest_sha256,
             annex: self.answered.as_ref().map(|answered| AnnexSummary::of(&answered.annex())),

@@ -74,6 +74,8 @@ impl Task {
                 | Place::Parent
                 | Place::Template(_)
                 | Place::StepRecord(_)
+                | Place::StepCommits
+                | Place::StepChallenge
                 | Place::StepVerdict(_)
                 | Place::Annex,
             ) => true,

@@ -16,6 +16,8 @@ use crate::pack::manifest::Artifact;
 use crate::pack::path::PackPath;
 use crate::pack::plan::{self, Evidence, SampledStep, Stem};
 use crate::pack::walk::Refusal;
+use crate::step::call::{Call, Published};
+use crate::step::commit::Commits;
 use crate::step::{self, Record, whole};
 
 /// The payloads of a step.
@@ -34,15 +36,58 @@ impl Checker<'_> {
         expected: &BTreeMap<PackPath, Artifact>,
         kept: &BTreeMap<PackPath, Kept>,
     ) {
+        self.published(evidence, kept);
         for (path, (_, bytes)) in kept {
             let Some(Place::StepRecord(stem)) = Place::of(path) else { continue };
             // Under a name that no step gets there is no step: the file is unaccounted for.
             let Ok(stem) = stem.parse::<Stem>() else { continue };
-            match self.step(path, stem, bytes, expected, kept) {
+            match self.step(path, stem, bytes, expected, kept, evidence.published()) {
                 Ok(sampled) => evidence.step(sampled),
                 Err((law, message)) => self.find(law, path.as_str(), message),
             }
         }
+    }
+
+    /// Takes what was published of a run of steps.
+    fn published(&mut self, evidence: &mut Evidence, kept: &BTreeMap<PackPath, Kept>) {
+        let [commits, call] = [Place::StepCommits, Place::StepChallenge].map(|place| (place, place.path()));
+        let of = |path: &PackPath| kept.get(path);
+        let Some((commits_sha256, bytes)) = of(&commits.1) else {
+            if of(&call.1).is_some() {
+                let message = "nothing that it could ask about was committed to";
+                self.find(&law::STEP_UNSOUND, call.1.as_str(), message);
+            }
+            return;
+        };
+        let mut files = Files::default();
+        let mut note = |(place, path): (Place<'_>, PackPath), sha256: Digest, bytes: &[u8]| {
+            files.note(path, Sealed { size_bytes: bytes.len() as u64, sha256, role: place.role() });
+        };
+        let unsound = |checker: &mut Self, path: &PackPath, refusal: &step::Refusal| {
+            checker.find(&law::STEP_UNSOUND, path.as_str(), refusal.to_string());
+        };
+        let commitments = match Commits::parse(bytes) {
+            Ok(commitments) => commitments,
+            Err(refusal) => return unsound(self, &commits.1, &refusal),
+        };
+        let asked = match of(&call.1).map(|(sha256, bytes)| (sha256, bytes, Call::parse(bytes))) {
+            None => None,
+            Some((sha256, bytes, Ok(asked))) => {
+                note(call, *sha256, bytes);
+                Some(asked)
+            }
+            Some((_, _, Err(refusal))) => return unsound(self, &call.1, &refusal),
+        };
+        note(commits, *commits_sha256, bytes);
+        self.skip(format!(
+            "that the commitments to steps (chain {}) were published before {} is the maker's word: look where they were",
+            commitments.last(),
+            asked.as_ref().map_or_else(
+                || "anybody knew which steps are shown".to_owned(),
+                |asked| format!("beacon {} was known", asked.beacon)
+            )
+        ));
+        evidence.publish(Published { commits: commitments, call: asked }, files);
     }
 
     fn step(
@@ -52,12 +97,13 @@ impl Checker<'_> {
         bytes: &[u8],
         expected: &BTreeMap<PackPath, Artifact>,
         kept: &BTreeMap<PackPath, Kept>,
+        published: Option<&Published>,
     ) -> Result<SampledStep, Refusal> {
         let unsound = |message: String| (&law::STEP_UNSOUND, message);
         let record = Record::parse(bytes).map_err(|refusal| unsound(refusal.to_string()))?;
         match self.payloads(&record, expected, kept)? {
             Payloads::There(shown, inside) => {
-                let shown = whole::Shown::alone(&shown[0], shown.get(1));
+                let shown = whole::Shown::of(&record, &shown[0], shown.get(1), published);
                 let report = whole::judge(&record, &shown, &step::Options::default())
                     .map_err(|refusal| unsound(refusal.to_string()))?;
                 let Ok(sampled) = SampledStep::judged(stem, bytes, record, &report, inside, &Unkept);
@@ -68,7 +114,7 @@ impl Checker<'_> {
                 let (_, verdict) = kept
                     .get(&verdict)
                     .ok_or_else(|| unsound("neither its payload nor its verdict is there".to_owned()))?;
-                let sampled = SampledStep::recorded(stem, bytes, record, verdict)
+                let sampled = SampledStep::recorded(stem, bytes, record, verdict, published)
                     .map_err(|error| unsound(error.to_string()))?;
                 self.steps_recorded = true;
                 let message = format!("{place}: its verdict is the maker's word");

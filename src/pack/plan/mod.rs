@@ -33,6 +33,7 @@ use super::manifest::{
     AnnexFacts, ClockSource, Judge, Moment, PackId, Producer, Statement, Subject, SubjectArtifact, SuiteFacts,
 };
 use super::path::PackPath;
+use super::result::ChallengeFacts;
 use super::suite::{Selection, Suite};
 use crate::annex::Annex;
 use crate::annex::check::Fault;
@@ -45,6 +46,7 @@ use crate::report::told::Told;
 use crate::report::{self, Coverage};
 use crate::run::{self, RunRecord};
 use crate::step;
+use crate::step::call::Published;
 use crate::trust::{KeyId, VerifyingKey};
 use crate::verify::stream::Judged;
 use crate::verify::{StepFacts, Whole, whole};
@@ -199,6 +201,8 @@ pub struct Evidence {
     /// By folder.
     runs: BTreeMap<String, RunRecord>,
     steps: BTreeMap<Stem, SampledStep>,
+    /// What was published of a run of sampled steps.
+    published: Option<Published>,
     papers: Papers,
 }
 
@@ -267,6 +271,18 @@ impl Evidence {
         Ok(())
     }
 
+    /// Adds what was published of a run of sampled steps, whose files are part of the evidence.
+    pub fn publish(&mut self, published: Published, files: Files) {
+        self.published = Some(published);
+        self.files.extend(files);
+    }
+
+    /// What was published of a run of sampled steps.
+    #[must_use]
+    pub const fn published(&self) -> Option<&Published> {
+        self.published.as_ref()
+    }
+
     /// Adds a sampled step of an optimizer.
     pub fn step(&mut self, step: SampledStep) {
         let (evidence, derived) = step.files();
@@ -305,8 +321,8 @@ impl Evidence {
         sink: &S,
     ) -> Result<Conclusion, S::Error> {
         let pack_id = self.pack_id(&terms.created_at, key_id);
-        let Self { assessed, files, mut derived, demand, runs, steps, papers } = self;
-        let sampled = Sampled::of(&steps);
+        let Self { assessed, files, mut derived, demand, runs, steps, published, papers } = self;
+        let sampled = Sampled::of(&steps, published.as_ref());
         let subject = subject(&runs).unwrap_or_else(|| terms.subject.clone());
         if let Some(sampled) = &sampled {
             derived.put(Place::Steps, &json::canonical(sampled), sink)?;
@@ -387,6 +403,7 @@ impl Evidence {
             subject,
             verdict,
             steps: steps.iter().map(|(stem, step)| (stem.clone(), step.told().verdict)).collect(),
+            challenge: sampled.as_ref().and_then(Sampled::challenge),
             suite,
             annex_facts: papers.facts(),
             annex,
@@ -427,6 +444,8 @@ pub struct Conclusion {
     pub verdict: FinalVerdict,
     /// What each sampled step came to by itself.
     pub steps: BTreeMap<Stem, step::judge::Verdict>,
+    /// What a beacon asks of the sampled steps, and what is there of it.
+    pub challenge: Option<ChallengeFacts>,
     /// What the pack is about.
     pub subject: Subject,
     /// The suite that the inputs answer to.

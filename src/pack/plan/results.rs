@@ -52,8 +52,16 @@ pub struct FinalVerdict {
     pub runs: Vec<Job>,
     /// Each sampled step of an optimizer, by run and step.
     pub steps: Vec<Sample>,
+    /// How many steps a beacon asks for that are not shown, or not whole; left out where there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unanswered: u64,
     /// Each input, by stem.
     pub inputs: Vec<Judged>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a sampled step of an optimizer came to.
@@ -166,6 +174,7 @@ impl FinalVerdict {
             shortfalls,
             runs,
             steps,
+            unanswered: sampled.map_or(0, Sampled::unanswered),
             inputs,
         }
     }
@@ -186,7 +195,7 @@ impl FinalVerdict {
         }
         let of_inputs = match (failed, insufficient, receipts) {
             (1.., _, _) => format!("of {recorded}, {failed} broke a rule or could not be read"),
-            (0, _, 0) if !self.steps.is_empty() => String::new(),
+            (0, _, 0) if !self.steps.is_empty() || self.unanswered > 0 => String::new(),
             (0, _, 0) => "there was nothing to judge".to_owned(),
             (0, 0, _) => format!("in {recorded}, everything that applies was compared, and held"),
             (0, ..) => {
@@ -219,11 +228,16 @@ impl FinalVerdict {
         let count = |outcome| self.steps.iter().filter(|step| step.outcome == outcome).count();
         let (all, failed, short) = (self.steps.len(), count(Outcome::Fail), count(Outcome::Insufficient));
         let sampled = format!("{all} sampled optimizer step{}", if all == 1 { "" } else { "s" });
-        match (all, failed, short) {
+        let told = match (all, failed, short) {
             (0, ..) => String::new(),
             (_, 0, 0) => format!("; every element of {sampled} follows from what the step read"),
             (_, 0, short) => format!("; of {sampled}, {short} showed too little"),
             (_, failed, _) => format!("; of {sampled}, {failed} broke a rule"),
+        };
+        match self.unanswered {
+            0 => told,
+            1 => format!("{told}; 1 step that the beacon asks for is not shown, or not whole"),
+            more => format!("{told}; {more} steps that the beacon asks for are not shown, or not whole"),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A verdict is derived from record and payload where the payload is there. Where it is not, the stored one stands as the
 //! maker's word: it has to fit the record, and the leaves that it tells have the root that the record states, so what
-//! links steps is derived again either way.
+//! links steps, and whether they are those that were committed to, is derived again either way.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,13 @@ use crate::digest::Digest;
 use crate::json;
 use crate::pack::files::{Files, Sealed, Sink};
 use crate::pack::layout::Place;
+use crate::pack::result::{ChallengeFacts, ChallengedStep, Standing};
 use crate::report::Outcome;
 use crate::schema::{self, Schema};
+use crate::step::call::{Answer, Answered, Published};
 use crate::step::judge::{State, Verdict};
 use crate::step::told::{Arithmetic, Document, LIMITS, PROVES, RuleRow};
-use crate::step::{Record, Report, chain, leaf};
+use crate::step::{Record, Report, chain, leaf, rule};
 
 /// The format of `steps/steps.json`.
 const FORMAT: &str = "bp-steps/1";
@@ -30,6 +32,8 @@ pub struct SampledStep {
     told: Document,
     /// Where its tensors lie.
     tensors: Tensors,
+    /// Whether its verdict is the maker's word, its payload not being there.
+    recorded: bool,
     /// Its record, and its payloads where the pack holds them.
     evidence: Files,
     derived: Files,
@@ -78,7 +82,7 @@ impl SampledStep {
         let told = Document::of(&record, report);
         let mut derived = Files::default();
         derived.put(Place::StepVerdict(stem.as_str()), &json::canonical(&told), sink)?;
-        Ok(Self::of(stem, bytes, record, told, payloads, derived))
+        Ok(Self::of(stem, bytes, record, told, payloads, derived, false))
     }
 
     /// A step whose payload is not there, by the verdict that is stored.
@@ -90,6 +94,7 @@ impl SampledStep {
         bytes: &[u8],
         record: Record,
         verdict: &[u8],
+        published: Option<&Published>,
     ) -> Result<Self, InvalidVerdict> {
         let value = json::parse(verdict).map_err(|error| InvalidVerdict::Shape(error.to_string()))?;
         schema::validate(Schema::Step, &value).map_err(|violations| {
@@ -111,18 +116,33 @@ impl SampledStep {
         if !broken && leaf::root(&told.leaves) != record.payload.leaf_root {
             return Err(InvalidVerdict::Leaves);
         }
+        // Whether it is the step that was committed to follows from its leaves.
+        let held = published.filter(|published| published.is_of(&record));
+        let held = held.map(|published| RuleRow::of(&published.commits.holds(&record, &told.leaves)));
+        let stated = told.rules.iter().rfind(|row| row.code == rule::COMMIT.code);
+        if held.is_some() && held.as_ref() != stated {
+            return Err(InvalidVerdict::Contradicted);
+        }
         let mut derived = Files::default();
         let place = Place::StepVerdict(stem.as_str());
         derived.note(place.path(), Sealed::of(verdict, place.role()));
-        Ok(Self::of(stem, bytes, record, told, Files::default(), derived))
+        Ok(Self::of(stem, bytes, record, told, Files::default(), derived, true))
     }
 
-    fn of(stem: Stem, bytes: &[u8], record: Record, told: Document, payloads: Files, derived: Files) -> Self {
+    fn of(
+        stem: Stem,
+        bytes: &[u8],
+        record: Record,
+        told: Document,
+        payloads: Files,
+        derived: Files,
+        recorded: bool,
+    ) -> Self {
         let tensors = if payloads.iter().next().is_some() { Tensors::Inside } else { Tensors::Outside };
         let mut evidence = payloads;
         let place = Place::StepRecord(stem.as_str());
         evidence.note(place.path(), Sealed::of(bytes, place.role()));
-        Self { stem, record, told, tensors, evidence, derived }
+        Self { stem, record, told, tensors, recorded, evidence, derived }
     }
 
     pub(super) fn stem(&self) -> &Stem {
@@ -171,7 +191,98 @@ pub(super) struct Run<'a> {
     pub(super) neighbours: u64,
     /// How many steps the schedule plans, by the records' word.
     pub(super) planned: Option<u64>,
+    /// How many steps were committed to.
+    pub(super) committed: Option<u64>,
+    /// What a beacon asks of them, and how much of it is shown.
+    pub(super) challenge: Option<Challenge>,
     pub(super) steps: Vec<Step<'a>>,
+}
+
+/// What a beacon asks of a run, and how much of it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Challenge {
+    /// The chain of commitments after the last step.
+    chain: Digest,
+    beacon: String,
+    /// What everything was drawn from.
+    seed: Digest,
+    /// How many steps were to be drawn at least.
+    steps_at_least: u64,
+    /// How many tensors, and modules, of each.
+    tensors_of_each: u64,
+    pub(super) asked: Vec<AskedStep>,
+    /// Steps that are shown, and that were not asked for.
+    pub(super) unasked: Vec<u64>,
+    pub(super) rule: RuleRow,
+}
+
+/// A step that is asked for.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct AskedStep {
+    pub(super) step: u64,
+    tensors: Vec<String>,
+    modules: Vec<String>,
+    pub(super) shown: bool,
+    /// Tensors and modules of it that are not.
+    pub(super) missing: Vec<String>,
+}
+
+impl AskedStep {
+    fn of(answered: Answered) -> Self {
+        let Answered { asked, shown, missing } = answered;
+        Self { step: asked.step, tensors: asked.tensors, modules: asked.modules, shown, missing }
+    }
+
+    /// Whether all that is asked for of it is shown.
+    pub(super) fn is_whole(&self) -> bool {
+        self.shown && self.missing.is_empty()
+    }
+}
+
+impl Challenge {
+    fn of(published: &Published, steps: &[&SampledStep]) -> Option<Self> {
+        let call = published.call.as_ref()?;
+        let records: Vec<&Record> = steps.iter().map(|step| &step.record).collect();
+        let answer = published.answer(&records)?;
+        let rule = RuleRow::of(&answer.row());
+        let Answer { challenge, steps, unasked } = answer;
+        Some(Self {
+            chain: published.commits.last(),
+            beacon: call.beacon.to_string(),
+            seed: challenge.seed,
+            steps_at_least: call.steps,
+            tensors_of_each: call.tensors as u64,
+            asked: steps.into_iter().map(AskedStep::of).collect(),
+            unasked,
+            rule,
+        })
+    }
+
+    /// How many steps are not shown, or not whole.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.asked.iter().filter(|step| !step.is_whole()).count() as u64
+    }
+
+    /// The same for whoever checks, with how each step was judged.
+    fn facts(&self, run: &Run<'_>) -> ChallengeFacts {
+        let recorded = |asked: u64| run.steps.iter().any(|step| step.step == asked && step.recorded);
+        let standing = |asked: &AskedStep| match (asked.shown, asked.is_whole()) {
+            (false, _) => Standing::Missing,
+            (true, false) => Standing::Partial,
+            (true, true) if recorded(asked.step) => Standing::Recorded,
+            (true, true) => Standing::Recomputed,
+        };
+        let step = |asked: &AskedStep| ChallengedStep { step: asked.step, standing: standing(asked) };
+        ChallengeFacts {
+            run: run.run.to_owned(),
+            committed: run.committed.unwrap_or_default(),
+            revealed: run.revealed,
+            chain: self.chain,
+            beacon: self.beacon.clone(),
+            steps: self.asked.iter().map(step).collect(),
+            unasked: self.unasked.clone(),
+        }
+    }
 }
 
 /// A sampled step, in the order of its run.
@@ -194,22 +305,44 @@ pub(super) struct Step<'a> {
     links: Vec<RuleRow>,
     #[serde(skip)]
     pub(super) told: &'a Document,
+    /// Whether its verdict is the maker's word.
+    #[serde(skip)]
+    recorded: bool,
 }
 
 impl<'a> Sampled<'a> {
-    /// Links the steps of each run. None without a step.
-    pub(super) fn of(steps: &'a BTreeMap<Stem, SampledStep>) -> Option<Self> {
+    /// Links the steps of each run, and holds those of one against what was published of it. None without a step, and
+    /// without anything published.
+    pub(super) fn of(
+        steps: &'a BTreeMap<Stem, SampledStep>,
+        published: Option<&'a Published>,
+    ) -> Option<Self> {
         let mut runs: BTreeMap<&str, Vec<&SampledStep>> = BTreeMap::new();
+        // A run of which no step is shown answers nothing.
+        if let Some(published) = published {
+            runs.entry(published.commits.run()).or_default();
+        }
         for step in steps.values() {
             runs.entry(&step.record.run).or_default().push(step);
         }
-        let runs: Vec<Run<'_>> = runs.into_iter().map(|(run, steps)| Run::of(run, steps)).collect();
+        let runs: Vec<Run<'_>> =
+            runs.into_iter().map(|(run, steps)| Run::of(run, steps, published)).collect();
         let outcome = runs.iter().map(|run| run.outcome).max()?;
         Some(Self { format: FORMAT, outcome, runs, proves: PROVES, does_not_prove: LIMITS })
     }
 
     pub(super) fn steps(&self) -> impl Iterator<Item = &Step<'a>> {
         self.runs.iter().flat_map(|run| &run.steps)
+    }
+
+    /// How many steps that a challenge asks for are not shown, or not whole.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.runs.iter().filter_map(|run| run.challenge.as_ref()).map(Challenge::unanswered).sum()
+    }
+
+    /// The challenge, and how each of its steps was judged, where there is one.
+    pub(super) fn challenge(&self) -> Option<ChallengeFacts> {
+        self.runs.iter().find_map(|run| Some(run.challenge.as_ref()?.facts(run)))
     }
 
     /// How many steps came to this.
@@ -219,7 +352,7 @@ impl<'a> Sampled<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn of(run: &'a str, mut steps: Vec<&'a SampledStep>) -> Self {
+    fn of(run: &'a str, mut steps: Vec<&'a SampledStep>, published: Option<&Published>) -> Self {
         steps.sort_by(|one, other| (one.record.step, &one.stem).cmp(&(other.record.step, &other.stem)));
         let mut neighbours = 0;
         let mut told = Vec::with_capacity(steps.len());
@@ -232,12 +365,19 @@ impl<'a> Run<'a> {
             });
             told.push(Step::of(step, links.iter().map(RuleRow::of).collect()));
         }
+        let published = published.filter(|published| published.commits.run() == run);
+        let challenge = published.and_then(|published| Challenge::of(published, &steps));
+        let unanswered = challenge.as_ref().is_some_and(|challenge| challenge.unanswered() > 0);
+        let answered = if unanswered { Outcome::Fail } else { Outcome::Pass };
+        let alone = told.iter().map(|step| step.outcome).max().unwrap_or(Outcome::Insufficient);
         Self {
             run,
-            outcome: told.iter().map(|step| step.outcome).max().unwrap_or(Outcome::Insufficient),
+            outcome: alone.max(answered),
             revealed: told.len() as u64,
             neighbours,
             planned: steps.iter().filter_map(|step| Some(step.record.schedule.as_ref()?.total)).max(),
+            committed: published.map(|published| published.commits.steps()),
+            challenge,
             steps: told,
         }
     }
@@ -267,6 +407,7 @@ impl<'a> Step<'a> {
             broken: told.rules.iter().filter(is_broken).map(|row| (row.code.as_str(), row.broken)).collect(),
             links,
             told,
+            recorded: step.recorded,
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) use pack::{
     Retention, SuiteFreeze,
 };
 pub(crate) use run::{RunSaid, RunShow, TrainingRun};
-pub(crate) use step::{Beacon, Manner, ProfileName, Published, StatName, Step, StepVerify};
+pub(crate) use step::{Manner, ProfileName, Published, StatName, Step, StepVerify};
 pub(crate) use tensor::Tensor;
 pub(crate) use trust::{
     Attest, Demanded, Keys, Limited, Receipt, ReceiptCheck, Signoff, SignoffAdd, Timestamp, TimestampAttach,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Demanded, Limited, RunSaid, Trusting};
+use super::{Demanded, Limited, Published, RunSaid, Trusting};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Pack {
@@ -130,6 +130,14 @@ pub(crate) struct PackRun {
     /// Where the payloads of sampled steps lie; by default beside their records.
     #[arg(long, value_name = "DIR", requires = "steps")]
     pub(crate) payload_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) published: Published,
+    /// How many steps the beacon asks for at least, as it was agreed.
+    #[arg(long, value_name = "N", requires = "beacon", value_parser = clap::value_parser!(u64).range(1..=0xffff_ffff))]
+    pub(crate) challenge_steps: Option<u64>,
+    /// How many tensors, and modules, of each.
+    #[arg(long, value_name = "M", requires = "beacon", default_value_t = 1)]
+    pub(crate) challenge_tensors: u32,
     /// Payloads of a step that are longer together stay out of the pack, which then names them by digest.
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
     pub(crate) payload_limit: u64,

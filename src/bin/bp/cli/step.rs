@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bp::step::call::Beacon;
 use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
@@ -37,7 +38,7 @@ record says is not judged, or its payload cannot be read")]
         #[arg(long, value_name = "FILE")]
         commits: PathBuf,
         /// A public random number of a later time, in hexadecimal.
-        #[arg(long, value_name = "HEX", value_parser = beacon)]
+        #[arg(long, value_name = "HEX")]
         beacon: Beacon,
         /// How many steps at least.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -78,25 +79,10 @@ pub(crate) struct Published {
     /// Commitments to the steps of the run.
     #[arg(long, value_name = "FILE")]
     pub(crate) commits: Option<PathBuf>,
-    /// A public random number of a later time, in hexadecimal: the signs of gradients' checks are drawn from it.
-    #[arg(long, value_name = "HEX", value_parser = beacon)]
+    /// A public random number of a later time, in hexadecimal: what is asked for, and the signs of gradients' checks, are
+    /// drawn from it.
+    #[arg(long, value_name = "HEX")]
     pub(crate) beacon: Option<Beacon>,
-}
-
-/// The bytes of a beacon.
-#[derive(Debug, Clone)]
-pub(crate) struct Beacon(pub(crate) Vec<u8>);
-
-fn beacon(text: &str) -> Result<Beacon, String> {
-    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
-        [_, _] => std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()),
-        _ => None,
-    });
-    let plain = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match pairs.collect::<Option<Vec<u8>>>() {
-        Some(bytes) if plain && !bytes.is_empty() => Ok(Beacon(bytes)),
-        _ => Err("an even number of hexadecimal digits is expected".to_owned()),
-    }
 }
 
 #[derive(Debug, Clone, Copy, Args)]

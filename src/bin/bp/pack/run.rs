@@ -168,6 +168,7 @@ fn pack(
             .or(runs.first().map(|_| "run"))
             .or(samples.first().map(|_| "steps")),
     );
+    steps::publish(arguments, &stage, &mut evidence)?;
     steps::take(samples, arguments, &stage, &mut evidence, output)?;
     if let Some(Demanded { bytes, freeze, demand, .. }) = demanded {
         kept_to(&demand, &terms, &evidence)?;
@@ -284,7 +285,7 @@ pub(super) fn failure(error: &BuildError) -> Failure {
         BuildError::Exists { .. } => &error::PACK_EXISTS,
         BuildError::Name { .. } => &error::INVALID_FLAG,
         BuildError::Papers(_) => &error::PROVIDER_ERROR,
-        BuildError::Step { .. } => &error::STEP_REFUSED,
+        BuildError::Step { .. } | BuildError::Published(_) => &error::STEP_REFUSED,
         BuildError::Annex(_) => &error::TEMPLATE_ERROR,
         BuildError::Io { .. } => &error::PACK_NOT_WRITTEN,
         BuildError::Sign(_) => &error::KEY_ERROR,

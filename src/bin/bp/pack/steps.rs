@@ -7,12 +7,13 @@ use bp::pack::build::{GivenStep, Stage};
 use bp::pack::plan::{Evidence, Stem};
 use bp::run::secrets;
 use bp::step::Record;
+use bp::step::call::Call;
 use bp::tensor::Bytes;
 
 use super::run::{SECRET_IN_RECORD, failure, refuse_secrets};
-use crate::cli::PackRun;
+use crate::cli::{PackRun, Published};
 use crate::output::Output;
-use crate::step;
+use crate::{source, step};
 
 /// A sampled step that was named.
 #[derive(Debug)]
@@ -50,6 +51,37 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Sample>, Failure> {
         }
     }
     Ok(found)
+}
+
+/// Writes what was published of a run of steps into the pack: commitments, and how a challenge over them is drawn.
+pub(super) fn publish(arguments: &PackRun, stage: &Stage, evidence: &mut Evidence) -> Result<(), Failure> {
+    let Published { commits, beacon } = &arguments.published;
+    let Some(path) = commits else {
+        return match beacon {
+            None => Ok(()),
+            Some(_) => Err(invalid("--beacon asks about steps that were committed to: give --commits FILE")),
+        };
+    };
+    if arguments.steps.is_empty() {
+        return Err(invalid("--commits is about sampled steps: give --steps DIR"));
+    }
+    let call = match (beacon, arguments.challenge_steps) {
+        (None, _) => None,
+        (Some(_), None) => {
+            return Err(invalid("--beacon asks for a number of steps: give --challenge-steps N"));
+        }
+        (Some(beacon), Some(steps)) => Some(Call {
+            beacon: beacon.clone(),
+            steps,
+            tensors: usize::try_from(arguments.challenge_tensors).unwrap_or(usize::MAX),
+        }),
+    };
+    let bytes = source::whole(path)?;
+    stage.published(evidence, &bytes, call.as_ref()).map_err(|error| failure(&error))
+}
+
+fn invalid(message: &str) -> Failure {
+    Failure::new(&error::INVALID_FLAG, message.to_owned())
 }
 
 /// Judges the steps and writes them into the pack.

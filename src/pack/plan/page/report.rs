@@ -75,9 +75,20 @@ struct Revealed<'a> {
     revealed: u64,
     neighbours: u64,
     planned: Option<u64>,
+    committed: Option<u64>,
+    challenge: Option<Asked>,
     steps: Vec<Step<'a>>,
     steps_left: usize,
     charts: Vec<Chart>,
+}
+
+/// What a beacon asks of a run.
+#[derive(Serialize)]
+struct Asked {
+    steps: usize,
+    answered: usize,
+    missing: Vec<u64>,
+    unasked: usize,
 }
 
 /// A sampled step.
@@ -208,9 +219,23 @@ impl<'a> Revealed<'a> {
             revealed: run.revealed,
             neighbours: run.neighbours,
             planned: run.planned,
+            committed: run.committed,
+            challenge: run.challenge.as_ref().map(Asked::of),
             steps: run.steps.iter().take(MAX_ROWS).map(step).collect(),
             steps_left: run.steps.len().saturating_sub(MAX_ROWS),
             charts: [ratios(run), coverage(run)].into_iter().flatten().collect(),
+        }
+    }
+}
+
+impl Asked {
+    fn of(challenge: &steps::Challenge) -> Self {
+        let missing = challenge.asked.iter().filter(|step| !step.is_whole());
+        Self {
+            steps: challenge.asked.len(),
+            answered: challenge.asked.iter().filter(|step| step.is_whole()).count(),
+            missing: missing.map(|step| step.step).take(MAX_ROWS).collect(),
+            unasked: challenge.unasked.len(),
         }
     }
 }
@@ -247,7 +272,10 @@ fn coverage(run: &steps::Run<'_>) -> Option<Chart> {
     let points = run.steps.iter().map(|step| (step.step as f64, step.informative)).collect();
     let lines = [Line { name: "informative", points }];
     let svg = chart::lines("step", "share", &lines)?;
-    let of = run.planned.map_or_else(|| "a number that is not stated".to_owned(), |all| all.to_string());
+    let of = run
+        .committed
+        .or(run.planned)
+        .map_or_else(|| "a number that is not stated".to_owned(), |all| all.to_string());
     let what = format!(
         "Share of values whose update could be told from none, at the {} revealed steps of {of}; between them nothing is \
          shown.",
