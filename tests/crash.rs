@@ -201,6 +201,46 @@ fn a_full_disk_leaves_no_pack_and_the_next_run_with_room_succeeds() {
 }
 
 #[test]
+fn a_full_disk_leaves_nothing_of_a_pull_and_the_next_one_with_room_succeeds() {
+    let home = Home::furnished();
+    let done = home.run("packs").output().unwrap();
+    assert!([Some(0), Some(1)].contains(&done.status.code()), "{}", told(&done));
+    let bp = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bp"));
+        command.args(arguments).current_dir(home.at("")).env("HOME", home.at(""));
+        command.env_remove("XDG_CONFIG_HOME").output().unwrap()
+    };
+    let url = format!("file://{}/demo.tar.gz", home.at("store").display());
+    let done = bp(&["pack", "push", "packs/demo", &url]);
+    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    let Some(disk) = Disk::mount(home.at("disk"), "4k") else {
+        eprintln!("SKIPPED: a small tmpfs could not be mounted here; a full disk is NOT CHECKED");
+        return;
+    };
+    let pull = || bp(&["pack", "pull", "--allow-fail-verdict", &url, "disk/got/demo"]);
+    let mut full = 0;
+    for size in [4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048] {
+        disk.resize(&format!("{size}k"));
+        let done = pull();
+        if done.status.code() != Some(2) {
+            break;
+        }
+        full += 1;
+        assert!(told(&done).contains("No space left on device"), "{}", told(&done));
+        let left = if home.at("disk/got").exists() { names(&home.at("disk/got")) } else { Vec::new() };
+        assert_eq!(left, Vec::<String>::new(), "at {size}k");
+    }
+    eprintln!("{full} pulls found the disk full");
+    assert!(full >= 4, "{full}");
+    disk.resize("64m");
+    if !home.at("disk/got/demo").exists() {
+        let done = pull();
+        assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    }
+    home.is_whole("disk/got/demo");
+}
+
+#[test]
 fn a_disk_that_fills_up_while_a_key_is_made_leaves_no_half_of_one() {
     let home = Home::furnished();
     let Some(disk) = Disk::mount(home.at("small"), "4k") else {
