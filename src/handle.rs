@@ -10,6 +10,7 @@ use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
+use crate::persist;
 use crate::tensor::Bytes;
 
 /// Bytes that are read at a time.
@@ -35,6 +36,22 @@ pub enum ReadError {
     },
 }
 
+/// Opens the folder at `path`, wherever it leads.
+///
+/// # Errors
+/// Whatever the system reports, each time that it is asked ([`persist::patiently`]).
+pub fn root(path: &Path) -> io::Result<Dir> {
+    persist::patiently(|| Dir::open_ambient_dir(path, cap_std::ambient_authority()))
+}
+
+/// Opens the folder `name` in `dir`; a link is an error.
+///
+/// # Errors
+/// Whatever the system reports, each time that it is asked ([`persist::patiently`]).
+pub fn folder(dir: &Dir, name: impl AsRef<Path>) -> io::Result<Dir> {
+    persist::patiently(|| dir.open_dir_nofollow(&name))
+}
+
 /// Opens what lies at `path` below `dir`, its components separated by `/`. The caller looks at the metadata before it
 /// reads: what was a regular file when it was listed may be a FIFO now.
 ///
@@ -42,15 +59,15 @@ pub enum ReadError {
 /// Whatever the system reports; a link anywhere on the way is an error.
 pub fn open(dir: &Dir, path: &str) -> io::Result<(File, Metadata)> {
     let path = Path::new(path);
-    let mut folder = None;
+    let mut inner = None;
     for component in path.parent().into_iter().flat_map(Path::components) {
-        folder = Some(folder.as_ref().unwrap_or(dir).open_dir_nofollow(component)?);
+        inner = Some(folder(inner.as_ref().unwrap_or(dir), component)?);
     }
     let mut options = OpenOptions::new();
     // A FIFO that takes the file's place after it was listed must not hang.
     options.read(true).follow(FollowSymlinks::No).nonblock(true);
     let name = path.file_name().unwrap_or_default();
-    let file = folder.as_ref().unwrap_or(dir).open_with(name, &options)?;
+    let file = persist::patiently(|| inner.as_ref().unwrap_or(dir).open_with(name, &options))?;
     let metadata = file.metadata()?;
     Ok((file, metadata))
 }
@@ -182,7 +199,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         std::fs::create_dir(place.path().join("folder")).unwrap();
         std::fs::write(place.path().join("folder/file"), b"abc").unwrap();
-        let dir = Dir::open_ambient_dir(place.path(), cap_std::ambient_authority()).unwrap();
+        let dir = root(place.path()).unwrap();
         (place, dir)
     }
 

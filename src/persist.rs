@@ -92,8 +92,11 @@ impl Staged {
     /// Whatever the file system reports.
     pub fn publish_new(self) -> io::Result<()> {
         self.file.sync_all()?;
-        // A link, unlike a rename, refuses a name that is taken.
-        fs::hard_link(&self.beside, &self.path)?;
+        // A link, unlike a plain rename, refuses a name that is taken.
+        match fs::hard_link(&self.beside, &self.path) {
+            Err(error) if lacks_links(&error) => rename_new(&self.beside, &self.path)?,
+            done => done?,
+        }
         let path = self.path.clone();
         drop(self);
         sync_directory(parent_of(&path))
@@ -111,8 +114,14 @@ impl Staged {
 }
 
 impl io::Write for Staged {
+    /// Again where it is interrupted: an encoder that ends its stream does not.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        loop {
+            match self.file.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -154,6 +163,31 @@ pub fn open_new(path: &Path, mode: u32) -> io::Result<File> {
     #[cfg(not(unix))]
     let _ = mode;
     Ok(file)
+}
+
+/// Whether a file system may have refused a link because it has none: FAT and exFAT, shares, buckets that are mounted.
+fn lacks_links(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported)
+}
+
+/// Renames, where the new name is free.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] where it is taken; [`io::ErrorKind::Unsupported`] where the file system has no rename that
+/// replaces nothing; whatever else it reports.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            done => return done.map_err(io::Error::from),
+        }
+    }
+    let what =
+        "this file system has no rename that replaces nothing; write to another one, and copy from there";
+    Err(io::Error::new(io::ErrorKind::Unsupported, what))
 }
 
 /// Brings a file down to the disk.
@@ -228,6 +262,22 @@ mod tests {
         assert_eq!(published, [Ok(()), Err(io::ErrorKind::AlreadyExists)]);
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_rename_to_a_new_name_replaces_neither_file_nor_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        fs::write(at("one"), b"one").unwrap();
+        fs::write(at("two"), b"two").unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        for taken in ["two", "folder"] {
+            let refused = rename_new(&at("one"), &at(taken)).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists, "{taken}");
+        }
+        rename_new(&at("one"), &at("three")).unwrap();
+        assert_eq!((fs::read(at("three")).unwrap(), at("one").exists()), (b"one".to_vec(), false));
     }
 
     #[test]

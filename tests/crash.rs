@@ -5,91 +5,15 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a skipped test must be heard")]
 
-use std::collections::BTreeMap;
+mod home;
+
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
-use bp::digest::Digest;
-
-const STEP: &[u8] = include_bytes!("../fixtures/good/jax-sgd-step.sidecar.jsonl");
-const TRACE: &[u8] = include_bytes!("../fixtures/good/momentum-three-steps.trace.jsonl");
-
-struct Home(tempfile::TempDir);
-
-impl Home {
-    /// Inputs and a run directory, enough that a build takes a while.
-    fn furnished() -> Self {
-        let home = Self(tempfile::tempdir().unwrap());
-        for folder in ["home", "in", "job/checkpoint-1"] {
-            fs::create_dir_all(home.at(folder)).unwrap();
-        }
-        for number in 0..40 {
-            fs::write(home.at(&format!("in/step-{number}.jsonl")), STEP).unwrap();
-            fs::write(home.at(&format!("in/trace-{number}.jsonl")), TRACE).unwrap();
-        }
-        fs::write(home.at("job/checkpoint-1/optimizer.pt"), vec![7; 3 << 20]).unwrap();
-        fs::write(home.at("job/config.json"), b"{\"learning_rate\": 0.1}").unwrap();
-        home
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.0.path().join(path)
-    }
-
-    fn bp(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bp"));
-        command.args(arguments).current_dir(self.0.path()).env_clear();
-        command.env("HOME", self.at("home")).env("XDG_CONFIG_HOME", self.at("home/.config"));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, out: &str) -> Command {
-        self.bp(&["pack", "run", "in", "--run", "job", "--out", out, "--name", "demo"])
-    }
-
-    /// Every input by its digest.
-    fn inputs(&self) -> BTreeMap<PathBuf, Digest> {
-        let mut found = BTreeMap::new();
-        let mut folders = vec![self.at("in"), self.at("job")];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    found.insert(path.clone(), Digest::of(&fs::read(path).unwrap()));
-                }
-            }
-        }
-        found
-    }
-
-    /// The pack under its name verifies whole, by its maker's key.
-    #[track_caller]
-    fn is_whole(&self, pack: &str) {
-        let done = self.bp(&["pack", "verify", "--strict", "--allow-fail-verdict", pack]).output().unwrap();
-        assert_eq!(done.status.code(), Some(0), "{}", told(&done));
-    }
-}
-
-fn told(done: &Output) -> String {
-    // On one line: where lines are broken is not what is told.
-    String::from_utf8_lossy(&done.stderr).split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// What lies in a folder, by name.
-fn names(folder: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
+use home::{Disk, Home, names, told};
 
 #[test]
 fn killed_at_twenty_random_moments_a_build_leaves_a_whole_pack_or_none() {
@@ -109,8 +33,12 @@ fn killed_at_twenty_random_moments_a_build_leaves_a_whole_pack_or_none() {
         let mut child = home.run("packs").spawn().unwrap();
         thread::sleep(moment);
         let ended = child.try_wait().unwrap().is_some();
-        let _ = child.kill();
-        let _ = child.wait();
+        // By both signals in turn: one that no program sees, and the one that asks it to end.
+        let signal = if round % 2 == 0 { "-KILL" } else { "-TERM" };
+        if !ended {
+            let _ = Command::new("kill").args([signal, &child.id().to_string()]).status();
+            let _ = child.wait();
+        }
         killed += u32::from(!ended);
         if ended {
             // How long a build takes is not known before; a moment after its end is none of it.
@@ -136,35 +64,6 @@ fn killed_at_twenty_random_moments_a_build_leaves_a_whole_pack_or_none() {
     home.is_whole("packs/demo");
     assert_eq!(names(&home.at("packs")), ["demo"], "what the killed ones left is gone");
     assert_eq!(home.inputs(), before);
-}
-
-/// A small file system in memory, gone with the test.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(at: PathBuf, size: &str) -> Option<Self> {
-        fs::create_dir(&at).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(&at)
-            .output();
-        mounted.is_ok_and(|done| done.status.success()).then_some(Self(at))
-    }
-
-    fn resize(&self, size: &str) {
-        let done = Command::new("mount")
-            .args(["-o", &format!("remount,size={size}")])
-            .arg(&self.0)
-            .status()
-            .unwrap();
-        assert!(done.success());
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Every parser of bytes from outside, with mutations of what is sound: the same functions that `cargo fuzz` runs for longer
-//! (`scripts/fuzz`). Which mutations are tried follows from the target's name and `BP_FUZZ_ROUNDS` alone.
+//! Every parser of bytes from outside, with mutations of what is sound: the same functions that `scripts/fuzz` runs for
+//! longer. Which mutations are tried follows from the target's name and `BP_FUZZ_ROUNDS` alone.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

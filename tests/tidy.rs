@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("number", ""),
     ("pointer", ""),
     ("persist", ""),
-    ("handle", "digest tensor"),
+    ("handle", "digest persist tensor"),
     ("schema", "json pointer receipt::version"),
     // The pipeline, in the order data flows.
     ("receipt", "small"),
@@ -31,7 +31,7 @@ const ARROWS: &[(&str, &str)] = &[
     // Evidence beside receipts.
     ("tensor", "small"),
     ("step", "small tensor"),
-    ("run", "small handle tensor"),
+    ("run", "small handle persist tensor"),
     ("annex", "small pack::path"),
     // Packs take reports as bytes and values, and never reach into the rules.
     ("trust", "small persist"),

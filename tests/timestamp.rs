@@ -586,7 +586,7 @@ fn an_authority_is_asked_over_http_where_its_url_is_given() {
     let root = authority.file("root.pem");
     let root = root.to_str().unwrap();
     let home = tempfile::tempdir().unwrap();
-    let seen: Arc<Mutex<Vec<(String, Vec<u8>)>>> = Arc::default();
+    let seen = Arc::new(Mutex::new(Vec::<(String, Vec<u8>)>::new()));
     let kept = seen.clone();
     let first = Mutex::new(None);
     let port = served::answering(move |head, body| {

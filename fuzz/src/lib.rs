@@ -1,5 +1,5 @@
 //! What is fuzzed: one function for each parser of bytes from outside. `tests/fuzz.rs` calls them with a bounded number of
-//! mutations, `cargo fuzz` for as long as it is let. Each asserts more than that nothing panics: what is accepted is written
+//! mutations, `scripts/fuzz` for as long as it is let. Each asserts more than that nothing panics: what is accepted is written
 //! back, and is accepted again as the same.
 
 #![allow(clippy::unwrap_used, reason = "a broken invariant is what is looked for")]

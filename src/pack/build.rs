@@ -517,14 +517,9 @@ fn remove_dead(parent: &Path) -> io::Result<()> {
 }
 
 fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        use rustix::io::Errno;
-        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-            other => return other.map_err(io::Error::from),
-        }
+    match persist::rename_new(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+        done => return done,
     }
     if to.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());

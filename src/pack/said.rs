@@ -57,7 +57,7 @@ impl Said {
     /// # Errors
     /// [`SaidError`] when there is no manifest that can be read.
     pub fn manifest(path: &Path) -> Result<Self, SaidError> {
-        Self::of(&Dir::open_ambient_dir(path, cap_std::ambient_authority())?)
+        Self::of(&crate::handle::root(path)?)
     }
 
     /// What the pack in this directory says.
@@ -65,7 +65,7 @@ impl Said {
     /// # Errors
     /// [`SaidError`] when there is no manifest that can be read.
     pub fn read(path: &Path) -> Result<Self, SaidError> {
-        let dir = Dir::open_ambient_dir(path, cap_std::ambient_authority())?;
+        let dir = crate::handle::root(path)?;
         let mut said = Self::of(&dir)?;
         let wanted = std::mem::take(&mut said.statement.artifacts);
         for artifact in wanted.iter().filter(|artifact| is_told(&artifact.path)) {

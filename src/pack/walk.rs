@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 
-use cap_fs_ext::{DirExt as _, MetadataExt as _};
+use cap_fs_ext::MetadataExt as _;
 use cap_std::fs::{Dir, Metadata};
 
 use super::check::Limits;
@@ -13,6 +13,7 @@ use super::law::{self, Law};
 use super::path::PackPath;
 use crate::digest::Digest;
 use crate::handle::{self, ReadError};
+use crate::persist;
 
 /// A name that is a path of a pack.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +80,7 @@ impl Walk {
 
     fn names(&mut self, dir: &Dir, limits: &Limits) -> io::Result<Option<BTreeSet<OsString>>> {
         let mut names = BTreeSet::new();
-        for entry in dir.entries()? {
+        for entry in persist::patiently(|| dir.entries())? {
             self.count += 1;
             if self.count > limits.files {
                 return Ok(None);
@@ -126,7 +127,7 @@ impl Walk {
                 );
                 return false;
             }
-            return match dir.open_dir_nofollow(name) {
+            return match handle::folder(dir, name) {
                 Ok(inner) => self.descend(&inner, &format!("{lossy}/"), depth + 1, limits),
                 Err(error) => {
                     self.note(&law::FILE_UNREADABLE, &lossy, error.to_string());

@@ -7,11 +7,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cap_fs_ext::DirExt as _;
 use cap_std::fs::Dir;
 
 use crate::digest::Digest;
 use crate::handle::{self, ReadError};
+use crate::persist;
 use crate::run::evidence::{Artifact, Contents, Dataset, Evidence, Given, LeftOut, Names, Text, Zip};
 use crate::run::take::{self, Fate, Reason, Role};
 use crate::tensor::safetensors::{Refusal, Scanner};
@@ -108,7 +108,7 @@ pub fn directory(
     if let Some(name) = private(&place) {
         return Err(CollectError::Private { path: root.display().to_string(), name });
     }
-    let dir = Dir::open_ambient_dir(&place, cap_std::ambient_authority()).map_err(open)?;
+    let dir = handle::root(&place).map_err(open)?;
     let mut walk = Walk { limits, files: BTreeMap::new(), left_out: Vec::new(), journal: None, count: 0 };
     walk.beside(&place);
     walk.descend(&dir, "", 0).map_err(open)?;
@@ -216,7 +216,7 @@ impl Walk<'_> {
 
     fn descend(&mut self, dir: &Dir, prefix: &str, depth: usize) -> io::Result<()> {
         let mut names = BTreeSet::new();
-        for entry in dir.entries()? {
+        for entry in persist::patiently(|| dir.entries())? {
             self.count += 1;
             if self.count > self.limits.names {
                 self.leave_out(format!("{prefix}..."), Reason::Limit);
@@ -253,7 +253,7 @@ impl Walk<'_> {
                 } else if depth + 1 > self.limits.depth {
                     self.leave_out(path, Reason::Limit);
                 } else {
-                    let inner = dir.open_dir_nofollow(name);
+                    let inner = handle::folder(dir, name);
                     if inner.and_then(|inner| self.descend(&inner, &path, depth + 1)).is_err() {
                         self.leave_out(path, Reason::Unreadable);
                     }

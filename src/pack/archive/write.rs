@@ -110,8 +110,8 @@ pub fn write(
     codec: Codec,
     limits: &Limits,
 ) -> Result<Written, ArchiveError> {
-    let dir = Dir::open_ambient_dir(pack, cap_std::ambient_authority())
-        .map_err(|source| ArchiveError::Open { path: pack.to_owned(), source })?;
+    let dir =
+        crate::handle::root(pack).map_err(|source| ArchiveError::Open { path: pack.to_owned(), source })?;
     let mut walk = Walk::of(&dir, limits);
     if let Some((law, place, message)) = walk.seen.drain(..).next() {
         return Err(ArchiveError::Unsound { code: law.code, place, message });

@@ -24,8 +24,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::Dir;
-
 pub use policy::{Demands, Expected};
 
 use crate::annex::facts::Signoff;
@@ -169,8 +167,7 @@ const CHECKS: [&str; 17] = [
 /// # Errors
 /// [`OpenError`] when there is no such directory, or it cannot be opened.
 pub fn directory(path: &Path, options: &Options) -> Result<VerifyResult, OpenError> {
-    let dir = Dir::open_ambient_dir(path, cap_std::ambient_authority())
-        .map_err(|source| OpenError { path: path.to_owned(), source })?;
+    let dir = crate::handle::root(path).map_err(|source| OpenError { path: path.to_owned(), source })?;
     Ok(checked(&mut source::Directory(dir), options))
 }
 

@@ -86,8 +86,7 @@ fn provided(file: &Path, output: &Output) -> Result<BTreeMap<PackPath, GivenPape
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (name.as_str(), secret)))?;
     let folder = bp::persist::parent_of(file);
-    let dir = Dir::open_ambient_dir(folder, cap_std::ambient_authority())
-        .map_err(|error| source::failure(folder, &error))?;
+    let dir = bp::handle::root(folder).map_err(|error| source::failure(folder, &error))?;
     let mut files = BTreeMap::new();
     for (name, _) in provider.attachments() {
         let (given, secrets) =

@@ -9,7 +9,7 @@ use bp::error::{self, Failure};
 use bp::pack::PackPath;
 use bp::pack::build::{self, BuildError, GivenPaper, Pack, Stage};
 use bp::pack::layout::{Folder, MAX_RUNS};
-use bp::pack::manifest::{Counts, Subject};
+use bp::pack::manifest::{ClockSource, Counts, Moment, Subject};
 use bp::pack::plan::{Demand, Evidence, FinalVerdict, Judging, Terms};
 use bp::report::{Long, Outcome, fold};
 use bp::run;
@@ -114,7 +114,7 @@ fn pack(
     target: Option<&Target>,
     output: &Output,
 ) -> Result<(u8, Option<Failure>), Failure> {
-    let (created_at, created_at_source) = clock::moment(arguments.created_at.as_deref())?;
+    let (created_at, created_at_source) = dated(arguments, watched.as_ref())?;
     let demanded = match &arguments.suite {
         Some(file) => {
             let demanded = inputs::demanded(file, arguments.scenario.as_deref(), arguments.repeats)?;
@@ -209,6 +209,14 @@ fn pack(
         facts.tell(Some(&path), pushed.as_ref(), key, output)?;
     }
     Ok((status, unstored))
+}
+
+/// When the pack is made. A clock that was set back since the command ended is not followed: a pack comes after what it shows.
+fn dated(arguments: &PackRun, watched: Option<&Watched>) -> Result<(Moment, ClockSource), Failure> {
+    let (now, source) = clock::moment(arguments.created_at.as_deref())?;
+    let ended = watched.and_then(|watched| watched.job.ended_at.parse().ok());
+    let ended = ended.filter(|_| source == ClockSource::SystemClock);
+    Ok((ended.map_or(now, |ended| now.max(ended)), source))
 }
 
 /// Refuses what is not as it was frozen: a pack of it would be one that contradicts itself.
