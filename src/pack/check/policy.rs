@@ -125,11 +125,7 @@ impl Checker<'_> {
         }
         for minimum in [&demands.minimum_judge, &requires.minimum_judge].into_iter().flatten() {
             count += 1;
-            let judge = &statement.judge;
-            if !semver::Version::parse(&judge.version).is_ok_and(|version| version >= *minimum) {
-                let message = format!("judged by {} {}, {minimum} is the least", judge.name, judge.version);
-                self.find(&law::JUDGE_TOO_OLD, MANIFEST, message);
-            }
+            self.judged_by(statement, minimum);
         }
         for (kind, wanted, found) in [
             ("attestations by other listed verifiers", requires.verifiers, counted.verifiers.len()),
@@ -165,6 +161,14 @@ impl Checker<'_> {
         }
         if count > 0 {
             self.done("policy", How::Checked, count, before);
+        }
+    }
+
+    fn judged_by(&mut self, statement: &Statement, minimum: &semver::Version) {
+        let judge = &statement.judge;
+        if !semver::Version::parse(&judge.version).is_ok_and(|version| version >= *minimum) {
+            let message = format!("judged by {} {}, {minimum} is the least", judge.name, judge.version);
+            self.find(&law::JUDGE_TOO_OLD, MANIFEST, message);
         }
     }
 
