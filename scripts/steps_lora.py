@@ -1,9 +1,10 @@
 """A real fine-tune with the Trainer of transformers on a processor: recorded, verified, packed with what a beacon asks for,
 strictly verified, and its deliberate bugs rejected.
 
-    steps_lora.py BP OUT [lora|full]
+    steps_lora.py BP OUT [lora|full|lora-bf16|full-bf16|trl]
 
-Needs torch, transformers, peft and accelerate of PyPI. The model is made from a configuration, the data are random:
+`-bf16` multiplies in BF16 (autocast); `trl` is the SFTTrainer of that package. Needs torch, transformers, peft and accelerate
+of PyPI, and trl for the last. The model is made from a configuration, the data are random:
 nothing is downloaded. Run on demand; what it printed is told where its numbers are.
 """
 
@@ -27,7 +28,7 @@ import steps
 
 # Far below the norm of the gradients, so that clipping acts at every step: B of an adapter begins at zero, and few
 # parameters make a small norm.
-MAX_NORM = {"lora": 0.02, "full": 0.5}
+MAX_NORM = {"lora": 0.02, "trl": 0.02, "full": 0.5}
 STEPS = 12
 BEACON = "5eed"
 
@@ -40,7 +41,8 @@ def train(out, kind, record=True, fused=True):
     )
     model = LlamaForCausalLM(config)
     linear = ["model.layers.0.self_attn.q_proj", "model.layers.1.mlp.down_proj"]
-    if kind != "full":
+    form, _, narrow = kind.partition("-")
+    if form != "full":
         from peft import LoraConfig, get_peft_model
 
         targets = ["q_proj", "v_proj", "down_proj"]
@@ -48,13 +50,16 @@ def train(out, kind, record=True, fused=True):
         base = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
         linear = [f"{base}A.default", f"{base}B.default"]
     data = [{"input_ids": row, "labels": row} for row in torch.randint(0, 256, (128, 32))]
-    arguments = TrainingArguments(
+    settings = dict(
         output_dir=os.path.join(out, "trainer"), per_device_train_batch_size=4, gradient_accumulation_steps=2,
-        learning_rate=1e-3, weight_decay=0.1, max_grad_norm=MAX_NORM[kind], warmup_steps=3, max_steps=STEPS,
-        lr_scheduler_type="cosine", optim="adamw_torch_fused" if fused else "adamw_torch", use_cpu=True,
+        learning_rate=1e-3, weight_decay=0.1, max_grad_norm=MAX_NORM[form], warmup_steps=3, max_steps=STEPS,
+        lr_scheduler_type="cosine", optim="adamw_torch_fused" if fused else "adamw_torch", use_cpu=True, bf16=narrow == "bf16",
         report_to=[], save_strategy="no", disable_tqdm=True, logging_steps=100,
     )
-    trainer = Trainer(model=model, args=arguments, train_dataset=data)
+    if form == "trl":
+        trainer = sft(model, data, settings)
+    else:
+        trainer = Trainer(model=model, args=TrainingArguments(**settings), train_dataset=data)
     folder = os.path.join(out, "steps")
     if record:
         trainer.add_callback(
@@ -63,6 +68,21 @@ def train(out, kind, record=True, fused=True):
     begin = time.perf_counter()
     trainer.train()
     return folder, time.perf_counter() - begin
+
+
+def sft(model, data, settings):
+    """The SFTTrainer of TRL over the same tokens; its tokenizer is made here."""
+    from datasets import Dataset
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+    from trl import SFTConfig, SFTTrainer
+
+    words = Tokenizer(models.WordLevel({str(number): number for number in range(256)}, unk_token="0"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="0", eos_token="1", unk_token="0")
+    rows = Dataset.from_list([{"input_ids": row["input_ids"].tolist()} for row in data])
+    return SFTTrainer(
+        model=model, args=SFTConfig(**settings, gradient_checkpointing=False), train_dataset=rows, processing_class=tokenizer,
+    )
 
 
 def verify(bp, *arguments):
@@ -75,14 +95,18 @@ def verify(bp, *arguments):
 
 
 def held(path):
-    """The tensors of a payload, by key; all are in F32."""
+    """The tensors of a payload, by key."""
     with open(path, "rb") as file:
         data = file.read()
     (length,) = struct.unpack("<Q", data[:8])
     tensors = {}
     for key, entry in json.loads(data[8 : 8 + length]).items():
         begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        tensors[key] = torch.from_numpy(numpy.frombuffer(data[begin:end], "<f4").copy()).reshape(entry["shape"])
+        if entry["dtype"] == "BF16":
+            tensor = torch.from_numpy(numpy.frombuffer(data[begin:end], "<i2").copy()).view(torch.bfloat16)
+        else:
+            tensor = torch.from_numpy(numpy.frombuffer(data[begin:end], "<f4").copy())
+        tensors[key] = tensor.reshape(entry["shape"])
     return tensors
 
 
@@ -156,7 +180,8 @@ def shift(document):
 
 
 def entry(tensor, row=2, column=3):
-    tensor[row, column] += 1e-3 * tensor.abs().max()
+    # In BF16 a thousandth may be no change at all.
+    tensor[row, column] += (1e-3 if tensor.dtype == torch.float32 else 0.5) * tensor.abs().max()
 
 
 def stale(linear, names):
@@ -268,7 +293,7 @@ def main(bp, out, kind):
     subprocess.run([bp, "step", "chain", folder, "--commits", commits, "--quiet"], check=True)
     print("  chain: accepted")
     wrong = packed(bp, out, folder, commits)
-    of_modules = {**OF_MODULES, **(OF_ADAPTERS if kind != "full" else {})}
+    of_modules = {**OF_MODULES, **(OF_ADAPTERS if not kind.startswith("full") else {})}
     bugs = [(bug, record, tensors, None) for bug, (record, tensors) in BUGS.items()]
     bugs += [(bug, None, None, modules) for bug, modules in of_modules.items()]
     for bug, record, tensors, modules in bugs:

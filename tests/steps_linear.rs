@@ -76,6 +76,36 @@ fn honest_gradients_are_accepted_in_every_type_order_and_class() {
     }
 }
 
+#[test]
+fn outputs_with_a_bias_are_derived_where_it_is_shown() {
+    let mut draw = Draw(44);
+    for kept in Kept::ALL {
+        for order in 0..4 {
+            for rounded_before in [false, true] {
+                let mut shown = Shown::linear(&mut draw, kept, order, [24, 6, 5]);
+                shown.add_bias(&mut draw, rounded_before);
+                let report = report(&shown);
+                assert_eq!(broken(&shown), NONE, "{kept:?} {order} {rounded_before}");
+                assert_eq!(row(&report, "LIN-Y").state, State::Holds);
+                let mut other = shown.clone();
+                nudge(&mut other.modules[0].bias[2]);
+                assert_eq!(broken(&other), ["LIN-Y"], "{kept:?} {order} {rounded_before}");
+                nudge(&mut shown.modules[0].micros[1].y.values[17]);
+                assert_eq!(broken(&shown), ["LIN-Y"], "{kept:?} {order} {rounded_before}");
+            }
+        }
+    }
+    // A bias that is no parameter of the record cannot show, and that is said.
+    let (mut record, main, linear) = Shown::linear(&mut draw, Kept::F32, 0, [24, 6, 5]).written();
+    record["linear"][0]["bias"] = serde_json::json!(true);
+    let record = Record::parse(record.to_string().as_bytes()).unwrap();
+    let at_hand = AtHand::alone(main.as_slice(), Some(linear.as_slice()));
+    let report = whole::judge(&record, &at_hand, &Options::default()).unwrap();
+    let outputs = row(&report, "LIN-Y");
+    assert_eq!(outputs.state, State::Unseen);
+    assert_eq!(outputs.note.as_deref(), Some("\"l\" has a bias that the record does not show"));
+}
+
 /// What a forger does to a module, and the rules that see it.
 type Attack = (&'static str, fn(&mut Shown), &'static [&'static str]);
 

@@ -22,7 +22,7 @@ use bp::digest::Digest;
 use bp::handle::At;
 use bp::pack::build::GivenStep;
 use bp::pack::result::How;
-use bp::pack::{Evidence, Options, Stage, Stem};
+use bp::pack::{Demands, Evidence, Options, Stage, Stem};
 use bp::report::Outcome;
 use bp::schema::{self, Schema};
 use bp::step::call::Call;
@@ -616,6 +616,28 @@ fn a_step_that_was_not_committed_to_is_found() {
 }
 
 #[test]
+fn a_beacon_that_the_recipient_did_not_name_is_found() {
+    let (steps, commits) = committed();
+    let chain = Commits::parse(commits.as_bytes()).unwrap().last();
+    // Ground until it asks for what the maker likes to show.
+    let numbers = asked(&commits, "00ff");
+    let place = published(&of(&steps, &numbers), true, Some((&commits, Some(&call("00ff")))));
+    assert!(place.check(&strict()).proof_grade, "whoever knows no beacon cannot tell");
+    let demanding = |beacon: Option<&str>, chain: Option<Digest>| {
+        let beacon = beacon.map(|beacon| beacon.parse().unwrap());
+        Options { demands: Demands { beacon, chain, ..strict().demands }, ..strict() }
+    };
+    assert_eq!(place.found(&demanding(Some("00FF"), Some(chain))), Vec::<String>::new());
+    let found = "CHALLENGE_NOT_EXPECTED steps/challenge.json";
+    assert_eq!(place.found(&demanding(Some("5eed"), None)), [found]);
+    assert_eq!(place.found(&demanding(None, Some(Digest::of(b"another")))), [found]);
+    // Without a challenge there is none that could be the one that was named.
+    let place = published(&steps[..2], true, Some((&commits, None)));
+    assert_eq!(place.found(&demanding(None, Some(chain))), [found]);
+    assert_eq!(pack(&three(), true).found(&demanding(Some("5eed"), None)), [found]);
+}
+
+#[test]
 fn what_was_published_is_sound_or_found() {
     let (steps, commits) = committed();
     let (call, numbers) = (call("5eed"), asked(&commits, "5eed"));
@@ -714,6 +736,12 @@ fn a_pack_answers_a_beacon_on_the_command_line() {
     let verify = |name: &str| bp(home.path(), &["--json", "pack", "verify", "--strict", name]);
     let (status, said, text) = verify("packs/asked");
     assert_eq!(status, 0, "{text}");
+    let chain = said["challenge"]["chain"].as_str().unwrap();
+    for (beacon, expected) in [("5eed", 0), ("5eee", 1)] {
+        let named = ["--expect-beacon", beacon, "--expect-chain", chain];
+        let verify = [&["pack", "verify", "--strict", "packs/asked"], &named[..]].concat();
+        assert_eq!(bp(home.path(), &verify).0, expected, "{beacon}");
+    }
     let found: Vec<u64> = said["challenge"]["steps"]
         .as_array()
         .unwrap()

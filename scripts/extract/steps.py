@@ -479,7 +479,7 @@ def selftest(bp):
             model = torch.nn.Sequential(torch.nn.Linear(24, 48, bias=False), torch.nn.Tanh(), torch.nn.Linear(48, 5))
             optimizer = make(model.parameters())
             out = os.path.join(place, kind)
-            recorder = StepRecorder(model, optimizer, out, kind, {1, 4, 5}, linear=["0"], commit=True)
+            recorder = StepRecorder(model, optimizer, out, kind, {1, 4, 5}, linear=["0", "2"], commit=True)
             for _ in range(5):
                 optimizer.zero_grad()
                 for _ in range(2):

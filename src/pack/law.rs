@@ -525,6 +525,11 @@ laws! {
     "It names another pack before it, or none: it belongs to another lineage, or its history was cut."
     "Ask the maker which pack came before."
 
+    CHALLENGE_NOT_EXPECTED Broken
+    "The sampled steps answer the beacon, and the commitments, that the recipient named."
+    "Whoever chooses the beacon, or commits after it is known, chooses the steps that are shown."
+    "Ask the maker for the steps that your beacon asks for, over the commitments as they were published."
+
     PACK_NOT_EXPECTED Broken
     "The pack is the one that the recipient named."
     "It may be an honest pack, and it is another one."

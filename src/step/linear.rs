@@ -15,6 +15,7 @@ use super::count::Count;
 use super::drawn::Drawn;
 use super::judge::{Report, Row, State, Statistical};
 use super::matrix::{BLOCK, File, Matrix, read};
+use super::output;
 use super::payload::{self, Role};
 use super::product::{Engine, bf16};
 use super::record::{Param, Record, Refusal};
@@ -34,12 +35,6 @@ const BLOCKS: [(usize, u64); 3] = [(usize::MAX, 8), (32, 4), (8, 2)];
 
 /// Entries of a weight's gradient that are compared by themselves, for each micro-batch.
 const SPOTS: usize = 1024;
-
-/// How often signs are drawn for the outputs of a module.
-const OUTPUT_DRAWS: u64 = 8;
-
-/// Outputs that are compared by themselves, for each micro-batch.
-const OUTPUT_SPOTS: usize = 256;
 
 /// Sums that are held at a time.
 const SUMS: usize = 1 << 17;
@@ -102,7 +97,7 @@ pub fn judge(
         let drawn = Drawn::new(record, digest, beacon.unwrap_or_default(), &of.module.module);
         weight(of, report, &file, &mut link)?;
         accumulate(record, of, &file, main, &mut acc)?;
-        outputs(of, engine, &drawn, &file, &mut y)?;
+        output::judge(of, bias(record, of, main)?.as_ref(), engine, &drawn, &file, &mut y)?;
         for (number, micro) in (0..).zip(&of.micros) {
             let mut gradient = Gradient { of, micro, engine, file: &file, dw: &mut dw, stat: &mut stat };
             if of.is_small() {
@@ -149,7 +144,9 @@ fn told(shown: &[Shown<'_>], beacon: Option<&[u8]>, y: &mut Count, dw: &mut Coun
     }
     dw.drawn = Some(parts.join("; "));
     y.drawn = Some(format!(
-        "rows of outputs under {OUTPUT_DRAWS} draws of signs, and at {OUTPUT_SPOTS} places drawn for each micro-batch"
+        "rows of outputs under {} draws of signs, and at {} places drawn for each micro-batch",
+        output::DRAWS,
+        output::SPOTS
     ));
     if beacon.is_none() {
         let note =
@@ -230,6 +227,25 @@ fn weight<B: Bytes + ?Sized>(
     Ok(())
 }
 
+/// What a module with a bias adds to its outputs: none where it has none, and nothing where the record does not show it. It is
+/// the parameter that is named as the weight is.
+fn bias(record: &Record, of: &Shown<'_>, main: &(impl Bytes + ?Sized)) -> Result<Option<Vec<f32>>, Refusal> {
+    if !of.module.bias {
+        return Ok(Some(Vec::new()));
+    }
+    let name = of.module.weight.strip_suffix("weight").map(|stem| format!("{stem}bias"));
+    let param = record.params.iter().find(|param| Some(&param.name) == name.as_ref());
+    let Some(param) = param.filter(|param| param.shape == [of.weight.rows]) else { return Ok(None) };
+    let file = &record.payload.file;
+    let layout = payload::layout(file, main)?;
+    let key = format!("p0/{}", param.name);
+    let Some(place) = layout.places.iter().find(|place| place.tensor.name == key) else { return Ok(None) };
+    let offset = layout.data_start + place.begin;
+    let row = Matrix { offset, rows: 1, columns: of.weight.rows, dtype: param.dtype };
+    let values = read(main, row, 0, row.columns);
+    values.map(Some).map_err(|source| Refusal::Io { file: file.clone(), source })
+}
+
 fn accumulate<B: Bytes + ?Sized>(
     record: &Record,
     of: &Shown<'_>,
@@ -282,57 +298,6 @@ fn accumulate<B: Bytes + ?Sized>(
             acc.take(&of.module.module, width(first) + index, gap, 0.0, f64::from(*stored));
         }
         first += count;
-    }
-    Ok(())
-}
-
-fn outputs<B: Bytes + ?Sized>(
-    of: &Shown<'_>,
-    engine: Engine,
-    drawn: &Drawn,
-    file: &File<'_, B>,
-    count: &mut Count,
-) -> Result<(), Refusal> {
-    let name = &of.module.module;
-    if of.module.bias {
-        count.unseen = Some(format!("{name:?} has a bias, which the format does not carry"));
-        return Ok(());
-    }
-    let (inner, outer) = (width(of.weight.columns), width(of.weight.rows));
-    // Far from the numbers of draws that gradients take.
-    let signs: Vec<Vec<f64>> = (0..OUTPUT_DRAWS).map(|draw| drawn.signs(u64::MAX - draw, outer)).collect();
-    let (mut through, mut sizes) = (vec![vec![0.0; inner]; signs.len()], vec![0.0; inner]);
-    file.rows(of.weight, |i, row| {
-        for (j, value) in row.iter().enumerate() {
-            let value = engine.factor(*value);
-            through.iter_mut().zip(&signs).for_each(|(through, signs)| through[j] += signs[i] * value);
-            sizes[j] += value.abs();
-        }
-    })?;
-    for (number, micro) in (0..).zip(&of.micros) {
-        file.both(micro.x, micro.y, |n, x, y| {
-            let factors: Vec<f64> = x.iter().map(|value| engine.factor(*value)).collect();
-            let absolute = factors.iter().zip(&sizes).map(|(x, size)| x.abs() * size).sum();
-            let size = y.iter().map(|value| f64::from(*value).abs()).sum();
-            let bound = engine.bound(of.weight.columns, outer, absolute, size);
-            for (signs, through) in signs.iter().zip(&through) {
-                let derived: f64 = factors.iter().zip(through).map(|(x, w)| x * w).sum();
-                let stored: f64 = signs.iter().zip(y).map(|(sign, value)| sign * f64::from(*value)).sum();
-                count.take(name, n * outer, stored - derived, bound, derived);
-            }
-        })?;
-        for [n, o] in drawn.places(u64::MAX - number, [width(micro.x.rows), outer], OUTPUT_SPOTS) {
-            let [x, w] = [(micro.x, n), (of.weight, o)].map(|(matrix, row)| file.row(matrix, row as u64));
-            let (mut derived, mut absolute) = (0.0, 0.0);
-            for (x, w) in x?.iter().zip(&w?) {
-                let product = engine.factor(*x) * engine.factor(*w);
-                derived += product;
-                absolute += product.abs();
-            }
-            let stored = file.value(micro.y, (n * outer + o) as u64)?;
-            let bound = engine.bound(of.weight.columns, 1, absolute, stored.abs());
-            count.take(name, n * outer + o, stored - derived, bound, derived);
-        }
     }
     Ok(())
 }

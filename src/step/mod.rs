@@ -26,6 +26,7 @@ mod kernel;
 pub mod leaf;
 pub mod linear;
 mod matrix;
+mod output;
 pub mod payload;
 mod product;
 pub mod record;

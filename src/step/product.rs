@@ -54,6 +54,16 @@ impl Engine {
         }
     }
 
+    /// The same where something of absolute sum `added` is added to the results: as one more product, or to results that were
+    /// rounded once before.
+    pub(super) fn added(self, terms: u64, results: usize, absolute: f64, stored: f64, added: f64) -> f64 {
+        if added <= 0.0 {
+            return self.bound(terms, results, absolute, stored);
+        }
+        let between = self.output * (1.0 + 4.0 * self.output) * (stored + added);
+        self.bound(terms + 1, results, absolute + added, stored) + between
+    }
+
     /// What such a sum is likely to be off by: of products whose squares add up to `squares`, stored with the square
     /// `stored`.
     pub(super) fn likely(self, terms: u64, squares: f64, stored: f64) -> f64 {

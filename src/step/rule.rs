@@ -127,8 +127,8 @@ rules! {
         "The gradient is the sum over micro-batches, in their order."
         "Modules whose gradients are shown, with gradients from before clipping." "torch.autograd, accumulation";
     LIN_Y "LIN-Y" Bounded
-        "A module's output is its input times its weight."
-        "Modules whose gradients are shown, without a bias." "Freivalds (1977); Higham (2002), 3.5";
+        "A module's output is its input times its weight, and its bias."
+        "Modules whose gradients are shown, whose bias, where there is one, is a parameter that was trained." "Freivalds (1977); Higham (2002), 3.5";
     LIN_DW "LIN-DW" Bounded
         "A weight's gradient is the product of the output's gradient and the input."
         "Modules whose gradients are shown." "Freivalds (1977); Higham (2002), 3.5";

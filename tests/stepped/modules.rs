@@ -110,6 +110,8 @@ pub(crate) struct Module {
     pub(crate) lora: Option<&'static str>,
     pub(crate) scaling: Option<f64>,
     pub(crate) w: Matrix,
+    /// Its bias; empty where it has none.
+    pub(crate) bias: Vec<f32>,
     pub(crate) micros: Vec<Micro>,
     /// What the optimizer used.
     pub(crate) gradient: Vec<f32>,
@@ -148,8 +150,15 @@ impl Shown {
                 Micro::new(x, dy, &w, order, kept)
             })
             .collect();
-        let mut module =
-            Module { name: "l".to_owned(), lora: None, scaling: None, w, micros, gradient: vec![] };
+        let mut module = Module {
+            name: "l".to_owned(),
+            lora: None,
+            scaling: None,
+            w,
+            bias: vec![],
+            micros,
+            gradient: vec![],
+        };
         module.accumulate(kept);
         let profile = if kept == Kept::Bf16 { "bounded" } else { "torch-cpu-fused" };
         Self { kept, order, profile, modules: vec![module] }
@@ -168,6 +177,7 @@ impl Shown {
             lora: Some("B"),
             scaling: Some(2.0),
             w: b,
+            bias: vec![],
             micros: shown.modules[0].micros.clone(),
             gradient: vec![],
         };
@@ -204,7 +214,28 @@ impl Shown {
             param.shape = vec![module.w.rows as u64, module.w.columns as u64];
             param
         };
-        self.modules.iter().map(of).collect()
+        let mut params: Vec<Param> = self.modules.iter().map(of).collect();
+        for Module { name, bias, .. } in self.modules.iter().filter(|module| !module.bias.is_empty()) {
+            let p1 = bias.iter().map(|p| self.kept.param((-RATE as f32).mul_add(0.25, *p))).collect();
+            let mut param = Param::new(vec![("p0", bias.clone()), ("p1", p1), ("g", vec![0.25; bias.len()])]);
+            param.name = format!("{name}.bias");
+            param.narrow = self.kept == Kept::Bf16;
+            params.push(param);
+        }
+        params
+    }
+
+    /// Gives the first module a bias, added to its outputs as one more product, or to what was rounded.
+    pub(crate) fn add_bias(&mut self, draw: &mut Draw, rounded_before: bool) {
+        let (kept, order, of) = (self.kept, self.order, &mut self.modules[0]);
+        of.bias = (0..of.w.rows).map(|_| kept.param(draw.unit() as f32)).collect();
+        for micro in &mut of.micros {
+            let [x, w] = [&micro.x, &of.w.transposed()].map(|matrix| matrix.map(|value| kept.round(value)));
+            // Factors that were rounded already are summed as they are.
+            let sums = x.times(&w, order, if rounded_before { kept } else { Kept::F32 });
+            let add = |(at, sum): (usize, &f32)| kept.round(sum + kept.round(of.bias[at % of.w.rows]));
+            micro.y = Matrix { values: sums.values.iter().enumerate().map(add).collect(), ..sums };
+        }
     }
 
     /// The payload of the modules.
@@ -249,7 +280,7 @@ impl Shown {
             json!({
                 "module": module.name, "weight": format!("{}.weight", module.name),
                 "micro": module.micros.len(), "compute": if self.kept.narrow() { "BF16" } else { "F32" },
-                "bias": false, "scaling": module.scaling, "lora": module.lora,
+                "bias": !module.bias.is_empty(), "scaling": module.scaling, "lora": module.lora,
             })
         });
         record["linear"] = rows.collect();

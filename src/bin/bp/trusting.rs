@@ -86,6 +86,8 @@ pub(crate) fn demands(demanded: &Demanded) -> Result<Demands, Failure> {
         parent: demanded.parent.as_deref().map(manifest).transpose()?,
         subjects: digests("--expect-subject", &demanded.expect_subject)?,
         inputs: digests("--expect-input", &demanded.expect_input)?,
+        beacon: demanded.expect_beacon.clone(),
+        chain: demanded.expect_chain.as_deref().map(|text| digest("--expect-chain", text)).transpose()?,
         max_age_seconds: max_age.transpose()?.map(|age| age.as_secs()),
         minimum_judge: judge.transpose()?,
         authorities: anchors(&demanded.tsa_root)?,

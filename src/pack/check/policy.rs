@@ -6,12 +6,13 @@ use super::Checker;
 use super::additions::Counted;
 use crate::digest::Digest;
 use crate::moment::Moment;
-use crate::pack::MANIFEST;
 use crate::pack::law;
 use crate::pack::layout::Place;
 use crate::pack::manifest::{Artifact, PackId, Statement};
 use crate::pack::path::PackPath;
 use crate::pack::result::How;
+use crate::pack::{MANIFEST, STEP_CHALLENGE};
+use crate::step::call::Beacon;
 use crate::trust::KeyId;
 use crate::trust::p256::CoVerifyingKey;
 use crate::trust::timestamp::Anchor;
@@ -38,6 +39,10 @@ pub struct Demands {
     pub subjects: Vec<Digest>,
     /// Receipts, sidecars or data sets that it is to rest on.
     pub inputs: Vec<Digest>,
+    /// The beacon that its sampled steps are to answer.
+    pub beacon: Option<Beacon>,
+    /// The chain of commitments that they are to answer over, as it was published.
+    pub chain: Option<Digest>,
     /// How old it may be, in seconds.
     pub max_age_seconds: Option<u64>,
     /// The oldest judge whose verdict is taken.
@@ -112,6 +117,7 @@ impl Checker<'_> {
                 self.find(&law::INPUT_NOT_EXPECTED, MANIFEST, message);
             }
         }
+        count += self.asked(demands.beacon.as_ref(), demands.chain);
         let days = requires.max_age_days.map(|days| u64::from(days) * 86_400);
         if let Some(limit) = [demands.max_age_seconds, days].into_iter().flatten().min() {
             count += 1;
@@ -119,11 +125,7 @@ impl Checker<'_> {
         }
         for minimum in [&demands.minimum_judge, &requires.minimum_judge].into_iter().flatten() {
             count += 1;
-            let judge = &statement.judge;
-            if !semver::Version::parse(&judge.version).is_ok_and(|version| version >= *minimum) {
-                let message = format!("judged by {} {}, {minimum} is the least", judge.name, judge.version);
-                self.find(&law::JUDGE_TOO_OLD, MANIFEST, message);
-            }
+            self.judged_by(statement, minimum);
         }
         for (kind, wanted, found) in [
             ("attestations by other listed verifiers", requires.verifiers, counted.verifiers.len()),
@@ -160,6 +162,36 @@ impl Checker<'_> {
         if count > 0 {
             self.done("policy", How::Checked, count, before);
         }
+    }
+
+    fn judged_by(&mut self, statement: &Statement, minimum: &semver::Version) {
+        let judge = &statement.judge;
+        if !semver::Version::parse(&judge.version).is_ok_and(|version| version >= *minimum) {
+            let message = format!("judged by {} {}, {minimum} is the least", judge.name, judge.version);
+            self.find(&law::JUDGE_TOO_OLD, MANIFEST, message);
+        }
+    }
+
+    /// Holds the challenge that the pack answers against the one that the recipient knows. Answers how much was demanded.
+    fn asked(&mut self, beacon: Option<&Beacon>, chain: Option<Digest>) -> u64 {
+        let (stated, over) = self
+            .challenge
+            .as_ref()
+            .map_or((None, None), |facts| (Some(facts.beacon.clone()), Some(facts.chain)));
+        let nothing = || "no challenge that was derived again".to_owned();
+        let mut message = Vec::new();
+        if let Some(beacon) = beacon.map(Beacon::to_string).filter(|beacon| stated.as_ref() != Some(beacon)) {
+            let stated = stated.map_or_else(nothing, |stated| format!("beacon {stated}"));
+            message.push(format!("it answers {stated}, you named {beacon}"));
+        }
+        if let Some(chain) = chain.filter(|chain| over != Some(*chain)) {
+            let over = over.map_or_else(nothing, |over| format!("one over the chain {over}"));
+            message.push(format!("it answers {over}, you named {chain}"));
+        }
+        if !message.is_empty() {
+            self.find(&law::CHALLENGE_NOT_EXPECTED, STEP_CHALLENGE, message.join("; "));
+        }
+        u64::from(beacon.is_some()) + u64::from(chain.is_some())
     }
 
     fn age(&mut self, statement: &Statement, limit: u64) {

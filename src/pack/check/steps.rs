@@ -80,7 +80,7 @@ impl Checker<'_> {
         };
         note(commits, *commits_sha256, bytes);
         self.skip(format!(
-            "that the commitments to steps (chain {}) were published before {} is the maker's word: look where they were",
+            "that the commitments to steps (chain {}) were published before {} is the maker's word: name both as you know them, --expect-chain and --expect-beacon",
             commitments.last(),
             asked.as_ref().map_or_else(
                 || "anybody knew which steps are shown".to_owned(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bp::annex::model::Act;
+use bp::step::call::Beacon;
 use bp::trust::Role;
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -46,6 +47,12 @@ pub(crate) struct Demanded {
     /// A receipt, sidecar or data set that it is to rest on (repeatable).
     #[arg(long, value_name = "SHA256")]
     pub(crate) expect_input: Vec<String>,
+    /// The beacon that its sampled steps are to answer.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) expect_beacon: Option<Beacon>,
+    /// The chain of commitments that they are to answer over, as it was published: `bp step challenge` prints it.
+    #[arg(long, value_name = "SHA256")]
+    pub(crate) expect_chain: Option<String>,
     /// How old it may be: 90d, 12h, 30m or 45s.
     #[arg(long, value_name = "AGE")]
     pub(crate) max_age: Option<String>,
