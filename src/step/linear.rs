@@ -224,7 +224,7 @@ pub fn judge(
         let more = file.layout.places.len() - file.used;
         return Err(file.refused(format!("{more} tensors belong to no module of the record")));
     }
-    let digest = super::judge::digest(linear).map_err(|source| file.failed(source))?;
+    let digest = crate::tensor::digest(linear).map_err(|source| file.failed(source))?;
     let [mut link, mut acc, mut y, mut dw, mut dy, mut stat] =
         [&rule::LIN_LINK, &rule::LIN_ACC, &rule::LIN_Y, &rule::LIN_DW, &rule::LIN_DY, &rule::LIN_STAT]
             .map(Count::new);
