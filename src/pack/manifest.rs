@@ -192,6 +192,8 @@ pub enum FileRole {
     StepRecord,
     /// The tensors of a sampled step.
     StepPayload,
+    /// A file of captured tensors.
+    Tensor,
     /// The verdict on one input.
     Verdict,
     /// What all inputs together came to.

@@ -62,6 +62,10 @@ pub const REPORT: &str = "report.html";
 pub const FINAL_VERDICT: &str = "results/final_verdict.json";
 /// What the sampled steps come to together.
 pub const STEPS: &str = "steps/steps.json";
+/// What checking a captured forward pass came to.
+pub const TENSOR_CHECK: &str = "tensors/check.json";
+/// What comparing it with its reference came to.
+pub const TENSOR_DIFF: &str = "tensors/diff.json";
 /// The suite that the inputs answer to.
 pub const SUITE: &str = "suite/suite.json";
 /// What is known of the pack before.

@@ -294,6 +294,7 @@ fn is_evidence(path: &PackPath) -> bool {
                 | Place::Template(_)
                 | Place::StepRecord(_)
                 | Place::StepPayload(_)
+                | Place::Captured(..)
         )
     )
 }

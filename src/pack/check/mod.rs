@@ -18,6 +18,7 @@ mod seal;
 mod source;
 mod steps;
 mod stream;
+mod tensors;
 mod timestamp;
 
 use std::collections::BTreeSet;
@@ -133,7 +134,7 @@ pub struct OpenError {
 }
 
 /// The groups of laws, in the order of the checks.
-const CHECKS: [&str; 17] = [
+const CHECKS: [&str; 18] = [
     "structure",
     "manifest",
     "seal",
@@ -145,6 +146,7 @@ const CHECKS: [&str; 17] = [
     "verdicts",
     "run",
     "steps",
+    "tensors",
     "results",
     "annex",
     "pages",

@@ -13,6 +13,7 @@ mod page;
 mod results;
 mod scenario;
 mod steps;
+mod tensors;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,7 @@ pub use scenario::{Counts as ScenarioCounts, Standing};
 use steps::Sampled;
 pub(super) use steps::payloads;
 pub use steps::{InvalidVerdict, SampledStep, Tensors};
+pub use tensors::{Captured, Captures};
 
 use super::files::{Files, Sealed, Sink};
 use super::freeze::Freeze;
@@ -199,6 +201,7 @@ pub struct Evidence {
     /// By folder.
     runs: BTreeMap<String, RunRecord>,
     steps: BTreeMap<Stem, SampledStep>,
+    captures: Option<Captures>,
     papers: Papers,
 }
 
@@ -275,6 +278,14 @@ impl Evidence {
         self.steps.insert(step.stem().clone(), step);
     }
 
+    /// Adds captured stages of a forward pass.
+    pub fn captures(&mut self, captures: Captures) {
+        let (evidence, derived) = captures.files();
+        self.files.extend(evidence.clone());
+        self.derived.extend(derived.clone());
+        self.captures = Some(captures);
+    }
+
     /// Adds what people put beside the evidence, whose files are part of it.
     pub fn papers(&mut self, papers: Papers) {
         self.files.extend(papers.files().clone());
@@ -305,7 +316,7 @@ impl Evidence {
         sink: &S,
     ) -> Result<Conclusion, S::Error> {
         let pack_id = self.pack_id(&terms.created_at, key_id);
-        let Self { assessed, files, mut derived, demand, runs, steps, papers } = self;
+        let Self { assessed, files, mut derived, demand, runs, steps, captures, papers } = self;
         let sampled = Sampled::of(&steps);
         let subject = subject(&runs).unwrap_or_else(|| terms.subject.clone());
         if let Some(sampled) = &sampled {
@@ -334,7 +345,7 @@ impl Evidence {
             result("determinism_repeats.json", &json::canonical(&repeats))?;
         }
         let judged = assessed.values().map(|input| input.judged.clone()).collect();
-        let verdict = FinalVerdict::of(judged, summary.as_ref(), &runs, sampled.as_ref());
+        let verdict = FinalVerdict::of(judged, summary.as_ref(), &runs, sampled.as_ref(), captures.as_ref());
         result("final_verdict.json", &json::canonical(&verdict))?;
         result("final_verdict.txt", verdict.text().as_bytes())?;
         derived.put(Place::Contracts, carried(), sink)?;
@@ -370,6 +381,7 @@ impl Evidence {
             coverage: &coverage,
             assessed: &assessed,
             sampled: sampled.as_ref(),
+            captures: captures.as_ref(),
             evidence: &files,
             annex: &answer.annex,
         };
@@ -387,6 +399,7 @@ impl Evidence {
             subject,
             verdict,
             steps: steps.iter().map(|(stem, step)| (stem.clone(), step.told().verdict)).collect(),
+            tensors: captures.as_ref().map(Captures::verdicts),
             suite,
             annex_facts: papers.facts(),
             annex,
@@ -427,6 +440,8 @@ pub struct Conclusion {
     pub verdict: FinalVerdict,
     /// What each sampled step came to by itself.
     pub steps: BTreeMap<Stem, step::judge::Verdict>,
+    /// What the check of captured tensors and their comparison came to, in their documents' words.
+    pub tensors: Option<[Option<&'static str>; 2]>,
     /// What the pack is about.
     pub subject: Subject,
     /// The suite that the inputs answer to.
