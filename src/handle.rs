@@ -1,7 +1,7 @@
 //! Files below a directory, by handle: no link is followed, and nothing that may block is waited for.
 
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
 use crate::persist;
-use crate::tensor::Bytes;
+use crate::tensor::{Bytes, Folder};
 
 /// Bytes that are read at a time.
 const CHUNK: u64 = 1 << 18;
@@ -188,6 +188,64 @@ impl Bytes for At {
         let ends = offset.checked_add(buffer.len() as u64).filter(|end| *end <= self.size_bytes);
         let begin = ends.and(self.begin.checked_add(offset)).ok_or(io::ErrorKind::UnexpectedEof)?;
         std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, begin)
+    }
+}
+
+/// Regular files below a folder, by name; links are not followed.
+#[derive(Debug)]
+pub struct Files {
+    root: PathBuf,
+    names: Vec<String>,
+}
+
+impl Files {
+    /// All files below a folder.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn below(root: &Path) -> io::Result<Self> {
+        let mut files = Self::named(root.to_owned(), Vec::new());
+        files.walk("")?;
+        files.names.sort();
+        Ok(files)
+    }
+
+    /// Files of these names below a folder.
+    #[must_use]
+    pub const fn named(root: PathBuf, names: Vec<String>) -> Self {
+        Self { root, names }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn walk(&mut self, inside: &str) -> io::Result<()> {
+        for entry in self.root.join(inside).read_dir()? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let name = if inside.is_empty() { name } else { format!("{inside}/{name}") };
+            match entry.file_type()? {
+                kind if kind.is_dir() => self.walk(&name)?,
+                kind if kind.is_file() => self.names.push(name),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Folder for Files {
+    type File = At;
+
+    fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn open(&self, name: &str) -> io::Result<At> {
+        std::fs::File::open(self.root.join(name)).and_then(At::new)
     }
 }
 

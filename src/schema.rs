@@ -66,6 +66,8 @@ pub enum Schema {
     TensorStep,
     /// How the steps to be revealed of a run are drawn.
     StepChallenge,
+    /// The captured stages of one forward pass.
+    TensorIndex,
     /// What is promised, and what would show that it is broken.
     Contract,
     /// A run of the program on record.
@@ -78,6 +80,10 @@ pub enum Schema {
     StepSaid,
     /// What the sampled steps of a pack come to together.
     Steps,
+    /// What comparing two captures came to.
+    TensorDiff,
+    /// What checking a forward pass from its captured stages came to.
+    TensorCheck,
     /// What a command says when it could not do what was asked.
     Error,
 }
@@ -127,7 +133,7 @@ macro_rules! embedded {
 }
 
 #[rustfmt::skip]
-static TABLE: [Embedded; 46] = embedded! {
+static TABLE: [Embedded; 49] = embedded! {
     None, "urn:bp:schema:blocks", "schemas/blocks.schema.json";
     None, "urn:bp:schema:receipt", "schemas/receipt.schema.json";
     None, "urn:bp:schema:framework-trace", "schemas/framework-trace.schema.json";
@@ -167,12 +173,15 @@ static TABLE: [Embedded; 46] = embedded! {
     Some(Schema::AnnexIvCatalogue), "urn:bp:schema:annex-iv-catalogue:0.1", "schemas/annex-iv.catalogue.schema.json";
     Some(Schema::TensorStep), "urn:bp:schema:tensor-step:1", "schemas/tensor-step.v1.schema.json";
     Some(Schema::StepChallenge), "urn:bp:schema:step-challenge:1", "schemas/step-challenge.v1.schema.json";
+    Some(Schema::TensorIndex), "urn:bp:schema:tensor-index:1", "schemas/tensor-index.v1.schema.json";
     Some(Schema::Contract), "urn:bp:schema:contract:1", "schemas/contract.v1.schema.json";
     Some(Schema::Evidence), "urn:bp:schema:evidence:1", "schemas/evidence.v1.schema.json";
     Some(Schema::Carried), "urn:bp:contract:contracts:1", "contracts/contracts.schema.json";
     Some(Schema::Step), "urn:bp:contract:step:1", "contracts/step.schema.json";
     Some(Schema::StepSaid), "urn:bp:contract:step-said:1", "contracts/step_said.schema.json";
     Some(Schema::Steps), "urn:bp:contract:steps:1", "contracts/steps.schema.json";
+    Some(Schema::TensorDiff), "urn:bp:contract:tensor-diff:1", "contracts/tensor_diff.schema.json";
+    Some(Schema::TensorCheck), "urn:bp:contract:tensor-check:1", "contracts/tensor_check.schema.json";
     Some(Schema::Error), "urn:bp:contract:error:1", "contracts/error.schema.json";
 };
 

@@ -56,6 +56,7 @@ fn pack() -> Facts {
         steps_total: Some(120_000),
         rules_evaluated: rules(0, 14),
         rules_not_evaluated: rules(15, 26),
+        numerical_agreement: None,
     };
     let created_at = "2026-11-20T12:00:00Z".parse().unwrap();
     Facts {

@@ -105,6 +105,35 @@ fn policies() -> Vec<Vec<u8>> {
     vec![TrustPolicy::add_authorities(&path, &anchors).unwrap().to_toml().into_bytes()]
 }
 
+/// Files as `numpy.save` writes them.
+fn arrays() -> Vec<Vec<u8>> {
+    let array = |descr: &str, shape: &str, data_bytes: usize| {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        let header = format!("{header:<117}\n");
+        let data: Vec<u8> = (0..data_bytes).map(|byte| u8::try_from(byte % 251).unwrap()).collect();
+        [b"\x93NUMPY\x01\0\x76\0", header.as_bytes(), &data].concat()
+    };
+    let arrays = vec![array("<f4", "(2, 3)", 24), array("<f2", "(5,)", 10), array("<f8", "()", 8)];
+    for array in &arrays {
+        let (begin, length) = bp::tensor::npy::header(array.len() as u64, &array[..12]).unwrap();
+        bp::tensor::npy::Array::read(array.len() as u64, begin, &array[begin..begin + length]).unwrap();
+    }
+    arrays
+}
+
+/// Indexes: that of the small capture, and one of a single file that is there.
+fn captures() -> Vec<Vec<u8>> {
+    let index = fixture("fixtures/tensor/ok_layer0/index.json");
+    let mut alone: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let file = bp::tensor::aprt::write(bp::tensor::Layer::WholeModel, &[0.5; 5]).unwrap();
+    alone["entries"] = json!([{
+        "file": "lm_head.bin", "sha256": Digest::of(&file), "stage": "lm_head", "layer": null, "shape": [5],
+        "axis_order": "token-major", "token_scope": "last",
+        "bound": { "abs": 1e-4, "rel": 1e-3, "reason": "logits" },
+    }]);
+    vec![index, alone.to_string().into_bytes()]
+}
+
 fn steps() -> (Vec<u8>, Vec<u8>) {
     let settings = stepped::Adam { lr: 1e-3, wd: 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: true };
     let params = vec![stepped::adam(&mut Draw(7), 12, settings, 7, [0, 0, 0], stepped::f32_as_it_is)];
@@ -161,6 +190,9 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         }
         "published" => vec![commitments(), CALL.to_vec()],
         "safetensors" => vec![steps().1],
+        "stage_file" => fixtures("fixtures/tensor/ok_layer0/layer-0", ".bin"),
+        "npy" => arrays(),
+        "tensor_index" => captures(),
         "policy" => policies(),
         other => panic!("{other} has no seeds"),
     }
@@ -276,6 +308,9 @@ targets! {
     step
     published
     safetensors
+    stage_file
+    npy
+    tensor_index
     policy
 }
 

@@ -30,8 +30,8 @@ fn an_untouched_pack_holds_and_is_proof_grade_when_it_passes() {
     assert_eq!(broken(&result), Vec::<String>::new());
     assert_eq!(result.exit_code(), 0);
     assert_eq!(result.proof_grade, result.verdict == Some(Outcome::Pass));
-    // No run and no sampled step is in it, nothing was added, and nothing more is demanded.
-    let none = ["run", "steps", "additions", "policy"];
+    // No run, no sampled step and no capture is in it, nothing was added, and nothing more is demanded.
+    let none = ["run", "steps", "tensors", "additions", "policy"];
     let ok =
         |name: &str, ok: Option<bool>| if none.contains(&name) { ok.is_none() } else { ok == Some(true) };
     assert!(result.checks.iter().all(|check| ok(check.name, check.ok)), "{:?}", result.checks);
@@ -612,7 +612,7 @@ fn a_verdict_edited_and_everything_sealed_by_another_key() {
     place.reseal(&mallory());
     let result = place.check(&strict());
     assert_eq!(broken(&result), ["SIGNER_NOT_PINNED manifest.json.sig"]);
-    assert_eq!(result.checks.iter().filter(|check| check.ok.is_none()).count(), 12, "no payload was read");
+    assert_eq!(result.checks.iter().filter(|check| check.ok.is_none()).count(), 13, "no payload was read");
     let found = place.found(&lax());
     assert!(found.contains(&"VERDICT_NOT_REDERIVED verify/iris.json".to_owned()), "{found:?}");
     // The forger did not write the pages and the annex again: they show the old key, and the annex the old verdict.
@@ -952,6 +952,7 @@ fn every_law_has_an_attack_here() {
         include_str!("runs.rs"),
         include_str!("annex_pack.rs"),
         include_str!("steps_pack.rs"),
+        include_str!("tensors_pack.rs"),
         include_str!("trust.rs"),
         include_str!("timestamp.rs"),
     ]

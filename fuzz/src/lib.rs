@@ -23,6 +23,7 @@ use bp::step::call::Call;
 use bp::step::commit::Commits;
 use bp::step::{self, judge, leaf};
 use bp::tensor::safetensors::Scanner;
+use bp::tensor::{Capture, Folder, Index, aprt};
 use bp::trust::p256::CoVerifyingKey;
 use bp::trust::timestamp::{Anchor, Request, Token};
 use bp::trust::{Envelope, Rotation, SigningKey, TrustPolicy, VerifyingKey};
@@ -48,6 +49,9 @@ pub const TARGETS: &[Target] = &[
     ("step", step),
     ("published", published),
     ("safetensors", safetensors),
+    ("stage_file", stage_file),
+    ("npy", npy),
+    ("tensor_index", tensor_index),
     ("policy", policy),
 ];
 
@@ -233,6 +237,73 @@ pub fn safetensors(bytes: &[u8]) {
     let streamed = scanner.finish();
     if let (Ok(leaves), Ok(tensors)) = (&at_once, &streamed) {
         assert_eq!(leaves.len(), tensors.len());
+    }
+}
+
+/// Bytes as the one file of a folder.
+struct Alone<'a>(Vec<String>, &'a [u8]);
+
+impl<'a> Folder for Alone<'a> {
+    type File = &'a [u8];
+
+    fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    fn open(&self, _: &str) -> io::Result<&'a [u8]> {
+        Ok(self.1)
+    }
+}
+
+/// The values of a capture of one file, stage by stage.
+fn values(name: &str, bytes: &[u8]) -> Option<Vec<Vec<f64>>> {
+    let capture = Capture::bare(Alone(vec![name.to_owned()], bytes)).ok()?;
+    let read = |(place, tensor): (bp::tensor::Place, &bp::tensor::capture::Tensor)| {
+        // What is accepted holds as many values as it states, so this is never beyond the file.
+        let mut values = vec![0.0; usize::try_from(tensor.values).unwrap()];
+        capture.open(place).unwrap().unwrap().wide(0, &mut values).unwrap();
+        values
+    };
+    Some(capture.stages().map(read).collect())
+}
+
+/// A stage file: what is accepted is written back as it was.
+#[allow(clippy::cast_possible_truncation, reason = "a float32 was widened before")]
+pub fn stage_file(bytes: &[u8]) {
+    for name in ["layer-0/attn_norm.bin", "lm_head.bin"] {
+        if let Some(stages) = values(name, bytes) {
+            let header = aprt::Header::read(bytes.len() as u64, &bytes[..12]).unwrap();
+            let narrow: Vec<f32> = stages[0].iter().map(|value| *value as f32).collect();
+            let again = aprt::write(header.layer, &narrow).unwrap();
+            assert_eq!(again.len(), bytes.len());
+            // A signalling NaN may come back quiet.
+            let alike = |(one, other): (&[u8], &[u8])| {
+                let of = |four: &[u8]| f32::from_le_bytes(four.try_into().unwrap());
+                one == other || (of(one).is_nan() && of(other).is_nan())
+            };
+            assert!(again[12..].chunks(4).zip(bytes[12..].chunks(4)).all(alike));
+        }
+    }
+}
+
+/// A `.npy` file: its values, and those of the same bytes under another name, are the same or are refused.
+pub fn npy(bytes: &[u8]) {
+    let bits = |stages: Vec<Vec<f64>>| stages.concat().into_iter().map(f64::to_bits).collect::<Vec<_>>();
+    let one = values("layer-3/ffn_up.npy", bytes).map(bits);
+    assert_eq!(one, values("final_norm.npy", bytes).map(bits));
+    assert!(one.is_none_or(|values| !values.is_empty() && values.len() <= bytes.len()));
+}
+
+/// An index, and the files that it lists where there are none but one.
+pub fn tensor_index(bytes: &[u8]) {
+    let Ok(index) = Index::parse(bytes) else { return };
+    assert_eq!(index.sha256, Digest::of(bytes));
+    let file = aprt::write(bp::tensor::Layer::WholeModel, &[0.5; 5]).unwrap();
+    for entry in &index.entries {
+        assert!(entry.form.values().is_some());
+        if let Ok(capture) = Capture::indexed(Alone(vec![entry.file.clone()], &file), None, bytes) {
+            assert_eq!(capture.stages().count(), index.entries.len());
+        }
     }
 }
 

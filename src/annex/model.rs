@@ -415,6 +415,9 @@ pub struct Verdict {
     pub rules_evaluated: Vec<String>,
     /// Rules that were not, since nothing applied.
     pub rules_not_evaluated: Vec<String>,
+    /// Within what captured stages of a forward pass agree with those of a reference; absent without such a comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numerical_agreement: Option<String>,
 }
 
 /// How many units have which status. Not a score: they are not weighed and not added.

@@ -109,6 +109,9 @@ pub static FIXTURES: Files = embedded! {
     "fixtures/contract/receipt/key-twice.jsonl"
     "fixtures/contract/receipt/not-a-number.jsonl"
     "fixtures/contract/receipt/version-of-no-schema.jsonl"
+    "fixtures/contract/tensor/count-beyond-the-file/lm_head.bin"
+    "fixtures/contract/tensor/trailing/lm_head.bin"
+    "fixtures/contract/tensor/truncated/lm_head.bin"
     "fixtures/good/mazur.receipt.jsonl"
 };
 

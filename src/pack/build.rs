@@ -13,24 +13,24 @@ use std::sync::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use super::files::{Files, Sealed, Sink};
-use super::layout::{Folder, Place};
+use super::layout::{Folder, Place, Side};
 use super::manifest::{Algorithm, FORMAT, PackId, Signing, SigningRole, Statement};
 use super::path::PackPath;
 use super::plan::{
-    self, Assessment, Conclusion, Evidence, FinalVerdict, InputKind, Judging, Paper, Papers, PapersError,
-    SampledStep, Stem, Terms,
+    self, Assessment, Captures, Conclusion, Evidence, FinalVerdict, InputKind, Judging, Paper, Papers,
+    PapersError, SampledStep, Stem, Terms,
 };
 use super::{LEDGER, Ledger, MANIFEST, SEAL};
 use crate::annex::Annex;
 use crate::annex::check::Fault;
 use crate::digest::Digest;
-use crate::handle::At;
+use crate::handle::{self, At};
 use crate::persist;
 use crate::run;
 use crate::step::call::{Call, Published};
 use crate::step::commit::Commits;
 use crate::step::{self, Record, Refusal, whole};
-use crate::tensor::Bytes as _;
+use crate::tensor::{self, Bytes as _, Capture, Folder as _, index};
 use crate::trust::{SignError, SigningKey, seal};
 
 /// What the directories of unfinished packs begin with.
@@ -72,6 +72,14 @@ pub enum BuildError {
     /// Commitments to the steps of a run that are not sound.
     #[error("the commitments: {0}")]
     Published(Refusal),
+    /// Captured tensors that cannot be judged.
+    #[error("{}: {fault}", side.folder())]
+    Tensors {
+        /// Which of the two.
+        side: Side,
+        /// Why.
+        fault: tensor::Fault,
+    },
     /// The pack could not be sealed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -276,6 +284,40 @@ impl Stage {
         let report = judged.map_err(|refusal| BuildError::Step { stem: stem.clone(), refusal })?;
         self.put(&Place::StepRecord(stem.as_str()).path(), &bytes)?;
         evidence.step(SampledStep::judged(stem, &bytes, record, &report, files, self)?);
+        Ok(())
+    }
+
+    /// Copies captured tensors into the pack, each folder with its index, judges them as they were written, and writes what
+    /// follows.
+    ///
+    /// # Errors
+    /// [`BuildError::Tensors`] when they cannot be judged, [`BuildError::Io`] when the system refuses.
+    pub fn captures(
+        &self,
+        evidence: &mut Evidence,
+        subject: &handle::Files,
+        reference: Option<&handle::Files>,
+    ) -> Result<(), BuildError> {
+        let mut files = Files::default();
+        let mut copied = |side: Side, given: &handle::Files| {
+            for name in given.names() {
+                let text = format!("{}/{name}", side.folder());
+                let path = text.parse::<PackPath>().map_err(|_| BuildError::Name(text))?;
+                let from = given.open(name).map_err(at(&given.root().join(name)))?;
+                let (size_bytes, sha256) = self.copy(&path, &from)?;
+                files.note(path, Sealed { size_bytes, sha256, role: Place::Captured(side, name).role() });
+            }
+            let root = self.path.join(side.folder());
+            let index = fs::read(root.join(index::NAME)).map_err(at(&given.root().join(index::NAME)))?;
+            let written = handle::Files::named(root, given.names().to_vec());
+            let capture = Capture::indexed(written, Some(index::NAME), &index);
+            capture.map_err(|fault| BuildError::Tensors { side, fault })
+        };
+        let subject = copied(Side::Subject, subject)?;
+        let reference = reference.map(|given| copied(Side::Reference, given)).transpose()?;
+        let judged = Captures::judged(&subject, reference.as_ref(), files, self)?;
+        let unsound = |fault| BuildError::Tensors { side: Side::Subject, fault };
+        evidence.captures(judged.map_err(unsound)?);
         Ok(())
     }
 

@@ -289,6 +289,16 @@ laws! {
     "What a sampled step shows cannot be said."
     "Get the pack again from its maker."
 
+    TENSORS_NOT_REDERIVED Broken
+    "What captured tensors come to is what the captures give."
+    "Someone changed it, or it was made by another judge."
+    "Compare the captures themselves: `bp tensor diff`, `bp tensor check`."
+
+    TENSORS_UNSOUND Broken
+    "A capture in the pack is whole, and what its index says."
+    "What the captured tensors show cannot be said."
+    "Get the pack again from its maker."
+
     STEP_PAYLOAD_ABSENT CannotJudge
     "The tensors of each sampled step are there, in the pack or beside it."
     "Without them the verdict on the step is the maker's word."

@@ -5,7 +5,7 @@ use super::manifest::FileRole;
 use super::path::PackPath;
 use super::{
     CONTRACTS, FREEZE, FREEZE_TOKEN, PARENT, README, REPORT, SELECTION, SIGNER, STEP_CHALLENGE, STEP_COMMITS,
-    STEPS, SUITE, TEMPLATES,
+    STEPS, SUITE, TEMPLATES, TENSOR_CHECK, TENSOR_DIFF,
 };
 use crate::annex::provider::{self, Syntax};
 use crate::annex::render::{HTML_TEMPLATE, MARKDOWN_TEMPLATE};
@@ -23,6 +23,8 @@ pub enum Group {
     Run,
     /// Sampled steps of an optimizer, and their verdicts.
     Steps,
+    /// Captured stages of a forward pass, and what they come to.
+    Tensors,
     /// What the inputs come to together.
     Results,
     /// The answer to Annex IV, and what people put beside the evidence for it.
@@ -33,8 +35,16 @@ pub enum Group {
 
 impl Group {
     /// Every group, in the order of the checks.
-    pub const ALL: [Self; 7] =
-        [Self::Receipts, Self::Verdicts, Self::Run, Self::Steps, Self::Results, Self::Annex, Self::Pages];
+    pub const ALL: [Self; 8] = [
+        Self::Receipts,
+        Self::Verdicts,
+        Self::Run,
+        Self::Steps,
+        Self::Tensors,
+        Self::Results,
+        Self::Annex,
+        Self::Pages,
+    ];
 
     /// The name in results.
     #[must_use]
@@ -44,6 +54,7 @@ impl Group {
             Self::Verdicts => "verdicts",
             Self::Run => "run",
             Self::Steps => "steps",
+            Self::Tensors => "tensors",
             Self::Results => "results",
             Self::Annex => "annex",
             Self::Pages => "pages",
@@ -92,6 +103,34 @@ impl<'a> Folder<'a> {
     }
 }
 
+/// Which of two captures a file belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The one that is judged.
+    Subject,
+    /// The one that it is held against.
+    Reference,
+}
+
+impl Side {
+    /// Its folder.
+    #[must_use]
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Self::Subject => "tensors/subject",
+            Self::Reference => "tensors/reference",
+        }
+    }
+
+    /// The side that a path lies on, and the rest of the path.
+    fn of(path: &str) -> Option<(Self, &str)> {
+        [Self::Subject, Self::Reference].into_iter().find_map(|side| {
+            let inside = path.strip_prefix(side.folder())?.strip_prefix('/')?;
+            Some((side, inside))
+        })
+    }
+}
+
 /// What a place of the layout holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place<'a> {
@@ -123,6 +162,12 @@ pub enum Place<'a> {
     StepVerdict(&'a str),
     /// `steps/steps.json`: what the sampled steps come to together.
     Steps,
+    /// `tensors/subject/...`, `tensors/reference/...`: a file of a capture; evidence.
+    Captured(Side, &'a str),
+    /// `tensors/check.json`: what checking the captured forward pass came to.
+    TensorCheck,
+    /// `tensors/diff.json`: what comparing it with its reference came to.
+    TensorDiff,
     /// `verify/STEM.json`.
     Verdict(&'a str),
     /// `results/...`.
@@ -164,6 +209,8 @@ impl<'a> Place<'a> {
             STEPS => return Some(Self::Steps),
             STEP_COMMITS => return Some(Self::StepCommits),
             STEP_CHALLENGE => return Some(Self::StepChallenge),
+            TENSOR_CHECK => return Some(Self::TensorCheck),
+            TENSOR_DIFF => return Some(Self::TensorDiff),
             ANNEX_JSON | ANNEX_MARKDOWN | ANNEX_HTML => return Some(Self::Annex),
             _ => {}
         }
@@ -181,6 +228,9 @@ impl<'a> Place<'a> {
         if let Some((folder, inside)) = Folder::of(path.as_str()) {
             let is_record = inside == Folder::RECORD;
             return Some(if is_record { Self::RunRecord(folder) } else { Self::RunEvidence(folder) });
+        }
+        if let Some((side, inside)) = Side::of(path.as_str()) {
+            return Some(Self::Captured(side, inside));
         }
         let receipt = path.stem("receipts", "jsonl").map(Self::Receipt);
         let sidecar = || path.stem("sidecars", "jsonl").map(Self::Sidecar);
@@ -209,6 +259,9 @@ impl<'a> Place<'a> {
             Self::Steps => PackPath::known(STEPS),
             Self::StepCommits => PackPath::known(STEP_COMMITS),
             Self::StepChallenge => PackPath::known(STEP_CHALLENGE),
+            Self::Captured(side, name) => PackPath::known(&format!("{}/{name}", side.folder())),
+            Self::TensorCheck => PackPath::known(TENSOR_CHECK),
+            Self::TensorDiff => PackPath::known(TENSOR_DIFF),
             Self::Suite => PackPath::known(SUITE),
             Self::Selection => PackPath::known(SELECTION),
             Self::Freeze => PackPath::known(FREEZE),
@@ -237,11 +290,12 @@ impl<'a> Place<'a> {
             Self::StepRecord(_) => FileRole::StepRecord,
             Self::StepPayload(_) => FileRole::StepPayload,
             Self::StepCommits | Self::StepChallenge => FileRole::StepCommitment,
+            Self::Captured(..) => FileRole::Tensor,
             Self::Verdict(_) | Self::StepVerdict(_) => FileRole::Verdict,
             Self::Suite | Self::Selection | Self::Freeze | Self::FreezeToken => FileRole::Suite,
             Self::RunEvidence(_) => FileRole::RunEvidence,
             Self::RunRecord(_) => FileRole::RunRecord,
-            Self::Result | Self::Steps => FileRole::Result,
+            Self::Result | Self::Steps | Self::TensorCheck | Self::TensorDiff => FileRole::Result,
             Self::Provider(_) => FileRole::Provider,
             Self::Attachment(_) => FileRole::Attachment,
             Self::Parent => FileRole::Parent,
@@ -266,6 +320,7 @@ impl<'a> Place<'a> {
             | Self::StepChallenge
             | Self::StepVerdict(_)
             | Self::Steps => Group::Steps,
+            Self::Captured(..) | Self::TensorCheck | Self::TensorDiff => Group::Tensors,
             Self::Suite
             | Self::Selection
             | Self::Freeze
@@ -293,6 +348,7 @@ impl<'a> Place<'a> {
             | Self::StepChallenge
             | Self::StepVerdict(_)
             | Self::Steps => &law::STEP_NOT_REDERIVED,
+            Self::Captured(..) | Self::TensorCheck | Self::TensorDiff => &law::TENSORS_NOT_REDERIVED,
             Self::Suite | Self::Selection | Self::Freeze | Self::FreezeToken | Self::Result => {
                 &law::RESULT_NOT_REDERIVED
             }

@@ -194,6 +194,8 @@ pub enum FileRole {
     StepPayload,
     /// What was published of a run's steps, and what a beacon asks of them.
     StepCommitment,
+    /// A file of captured tensors.
+    Tensor,
     /// The verdict on one input.
     Verdict,
     /// What all inputs together came to.

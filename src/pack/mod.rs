@@ -66,6 +66,10 @@ pub const STEPS: &str = "steps/steps.json";
 pub const STEP_COMMITS: &str = "steps/commits.jsonl";
 /// How the steps to be revealed of a run were drawn.
 pub const STEP_CHALLENGE: &str = "steps/challenge.json";
+/// What checking a captured forward pass came to.
+pub const TENSOR_CHECK: &str = "tensors/check.json";
+/// What comparing it with its reference came to.
+pub const TENSOR_DIFF: &str = "tensors/diff.json";
 /// The suite that the inputs answer to.
 pub const SUITE: &str = "suite/suite.json";
 /// What is known of the pack before.

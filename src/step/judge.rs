@@ -4,7 +4,6 @@ use std::io;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::around;
 use super::kernel::{two_to, within};
@@ -16,7 +15,7 @@ use super::tally::{self, First, Tally};
 use super::tensor::{self, Judged};
 use super::wire::Dtype;
 use crate::digest::Digest;
-use crate::tensor::Bytes;
+use crate::tensor::{Bytes, digest};
 
 /// How a record is judged.
 #[derive(Debug, Clone, Copy, Default)]
@@ -243,24 +242,6 @@ pub fn judge(record: &Record, payload: &(impl Bytes + ?Sized), options: &Options
         tensors: ratios(record, &judged),
         notes: notes(record),
     })
-}
-
-/// The digest of all bytes, in the order in which they lie.
-///
-/// # Errors
-/// Whatever reading reports.
-pub fn digest(bytes: &(impl Bytes + ?Sized)) -> io::Result<Digest> {
-    const CHUNK: usize = 1 << 18;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; CHUNK];
-    let (mut offset, end) = (0, bytes.size_bytes());
-    while offset < end {
-        let count = usize::try_from(end - offset).map_or(CHUNK, |rest| rest.min(CHUNK));
-        bytes.read_at(offset, &mut buffer[..count])?;
-        hasher.update(&buffer[..count]);
-        offset += count as u64;
-    }
-    Ok(Digest::from_bytes(hasher.finalize().into()))
 }
 
 fn leaves(record: &Record, judged: &[Judged]) -> Vec<Leaf> {

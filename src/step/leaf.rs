@@ -56,7 +56,7 @@ pub fn of_file(file: &str, bytes: &(impl Bytes + ?Sized)) -> Result<Vec<Leaf>, R
         let (begin, size_bytes) = (layout.data_start + place.begin, place.end - place.begin);
         let part = Stretch { of: bytes, begin, size_bytes };
         let digest =
-            super::judge::digest(&part).map_err(|source| Refusal::Io { file: file.to_owned(), source })?;
+            crate::tensor::digest(&part).map_err(|source| Refusal::Io { file: file.to_owned(), source })?;
         let tensor = &place.tensor;
         Ok(Leaf {
             key: tensor.name.clone(),

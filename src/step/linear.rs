@@ -22,7 +22,7 @@ use super::record::{Param, Record, Refusal};
 use super::rule;
 use super::wire::{Dtype, Linear, Lora};
 use crate::digest::Digest;
-use crate::tensor::{Bytes, Stretch};
+use crate::tensor::{self, Bytes, Stretch};
 
 /// Weights of no more values than this are compared entry by entry.
 const ENTRIES: u64 = 1 << 18;
@@ -85,7 +85,7 @@ pub fn judge(
         let more = file.layout.places.len() - file.used;
         return Err(file.refused(format!("{more} tensors belong to no module of the record")));
     }
-    let digest = super::judge::digest(linear).map_err(|source| file.failed(source))?;
+    let digest = tensor::digest(linear).map_err(|source| file.failed(source))?;
     let [mut link, mut acc, mut y, mut dw, mut dy, mut stat] =
         [&rule::LIN_LINK, &rule::LIN_ACC, &rule::LIN_Y, &rule::LIN_DW, &rule::LIN_DY, &rule::LIN_STAT]
             .map(Count::new);
@@ -222,7 +222,7 @@ fn weight<B: Bytes + ?Sized>(
         return Ok(());
     }
     let bytes = Stretch { of: file.bytes, begin: of.weight.offset, size_bytes: of.weight.size_bytes() };
-    let found = super::judge::digest(&bytes).map_err(|source| file.failed(source))?;
+    let found = tensor::digest(&bytes).map_err(|source| file.failed(source))?;
     link.equal(stored == Some(found), note);
     Ok(())
 }

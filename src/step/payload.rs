@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::record::{Param, Record, Refusal};
 use super::wire::{Dtype, Profile};
 use crate::tensor::Bytes;
-use crate::tensor::safetensors::{self, Layout, Place};
+use crate::tensor::safetensors::{Fault, Layout, Place};
 
 /// What a tensor is to its parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,21 +70,9 @@ impl Tensors {
 /// [`Refusal`] where the file is no safetensors file whose header names the tensors in the order of their bytes.
 pub fn layout(file: &str, bytes: &(impl Bytes + ?Sized)) -> Result<Layout, Refusal> {
     let refused = |reason: String| Refusal::Payload { file: file.to_owned(), reason };
-    let failed = |source| Refusal::Io { file: file.to_owned(), source };
-    let size_bytes = bytes.size_bytes();
-    if size_bytes < 8 {
-        return Err(refused("shorter than the length of a header".to_owned()));
-    }
-    let mut first_eight = [0; 8];
-    bytes.read_at(0, &mut first_eight).map_err(failed)?;
-    let read = |length| {
-        let mut header = vec![0; length];
-        bytes.read_at(8, &mut header).map_err(Fault::Io)?;
-        Ok(header)
-    };
-    let layout = Layout::read(size_bytes, first_eight, read).map_err(|fault| match fault {
+    let layout = Layout::of(bytes).map_err(|fault| match fault {
         Fault::Format(refusal) => refused(refusal.to_string()),
-        Fault::Io(source) => failed(source),
+        Fault::Io(source) => Refusal::Io { file: file.to_owned(), source },
     })?;
     if !layout.in_order {
         return Err(refused(
@@ -92,17 +80,6 @@ pub fn layout(file: &str, bytes: &(impl Bytes + ?Sized)) -> Result<Layout, Refus
         ));
     }
     Ok(layout)
-}
-
-enum Fault {
-    Format(safetensors::Refusal),
-    Io(std::io::Error),
-}
-
-impl From<safetensors::Refusal> for Fault {
-    fn from(refusal: safetensors::Refusal) -> Self {
-        Self::Format(refusal)
-    }
 }
 
 /// The tensors of every parameter, in the order of the record.

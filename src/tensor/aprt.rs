@@ -7,134 +7,17 @@
 //! with the same four letters. The exact equation of its size, `12 + 4 * values`, is what tells them apart, and it is
 //! asked before anything is allocated.
 
-use std::fmt;
+use super::law::{
+    APRT_BAD_MAGIC, APRT_EMPTY, APRT_FOREIGN_LAYOUT, APRT_LAYER_MISMATCH, APRT_SIZE_MISMATCH, APRT_TRUNCATED,
+    Refusal,
+};
+use super::stage::Layer;
 
 /// Bytes before the values.
 pub const HEADER_BYTES: usize = 12;
 
 const MAGIC: [u8; 4] = *b"APRT";
 const WHOLE_MODEL: u32 = u32::MAX;
-
-/// Why a file is not a stage of a forward pass.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It ends within its header.
-    #[error("APRT_TRUNCATED: {0} bytes, and a header has 12")]
-    Truncated(u64),
-    /// It begins with other letters.
-    #[error("APRT_BAD_MAGIC: it does not begin with APRT")]
-    BadMagic,
-    /// Another format that begins with the same letters.
-    #[error(
-        "APRT_FOREIGN_LAYOUT: a decision trace or a cookbook file, which share the magic and hold no stage"
-    )]
-    Foreign,
-    /// It is longer or shorter than its header states.
-    #[error(
-        "APRT_SIZE_MISMATCH: the header states {values} values, {stated} bytes, and the file has {size_bytes}"
-    )]
-    Size {
-        /// Values by the header.
-        values: u32,
-        /// Bytes by the header.
-        stated: u64,
-        /// Bytes of the file.
-        size_bytes: u64,
-    },
-    /// It has no value, so nothing could be compared.
-    #[error("APRT_EMPTY: it holds no value")]
-    Empty,
-    /// No stage has its name.
-    #[error(
-        "APRT_STAGE_UNKNOWN: {0:?} is no stage; a stage file is named after its stage, as in attn_norm.bin"
-    )]
-    StageUnknown(String),
-    /// Its layer is not that of its folder, or not one that its stage can have.
-    #[error("APRT_LAYER_MISMATCH: the header states {stated}, and its place asks for {asked}")]
-    Layer {
-        /// The layer by the header.
-        stated: Layer,
-        /// What the stage or the folder asks for.
-        asked: String,
-    },
-}
-
-/// Which part of the model a stage belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layer {
-    /// All of it.
-    WholeModel,
-    /// One layer, from 0.
-    Number(u32),
-}
-
-impl fmt::Display for Layer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WholeModel => formatter.write_str("whole-model"),
-            Self::Number(number) => write!(formatter, "layer {number}"),
-        }
-    }
-}
-
-/// The stages, in the order of the forward pass.
-const STAGES: [&str; 23] = [
-    "embedding",
-    "attn_norm",
-    "qkv_matmul",
-    "qkv_bias",
-    "q_post_rope",
-    "k_post_rope",
-    "attn_scores",
-    "attn_softmax",
-    "attention",
-    "attn_out",
-    "post_attn_residual",
-    "ffn_norm",
-    "ffn_gate",
-    "ffn_up",
-    "ffn_silu",
-    "ffn_swigl",
-    "ffn_out",
-    "moe_router",
-    "moe_router_indices",
-    "moe_ffn_out",
-    "post_ffn_residual",
-    "final_norm",
-    "lm_head",
-];
-
-/// A stage of the forward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stage(&'static str);
-
-impl Stage {
-    /// The stage of that name; `layer_output` is another name of `post_ffn_residual`.
-    ///
-    /// # Errors
-    /// [`Refusal::StageUnknown`].
-    pub fn named(name: &str) -> Result<Self, Refusal> {
-        let name = if name == "layer_output" { "post_ffn_residual" } else { name };
-        let stage = STAGES.into_iter().find(|stage| *stage == name);
-        stage.map(Self).ok_or_else(|| Refusal::StageUnknown(name.to_owned()))
-    }
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        self.0
-    }
-
-    /// Whether its values number experts: they are equal or they are not, and distances between them mean nothing.
-    #[must_use]
-    pub fn is_index(self) -> bool {
-        self.0 == "moe_router_indices"
-    }
-
-    fn is_whole_model(self) -> bool {
-        matches!(self.0, "final_norm" | "lm_head")
-    }
-}
 
 /// What the header of a stage file states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,22 +35,31 @@ impl Header {
     /// [`Refusal`] when the file is not one stage, whole and no more.
     pub fn read(size_bytes: u64, first: &[u8]) -> Result<Self, Refusal> {
         let Some(head) = first.first_chunk::<HEADER_BYTES>() else {
-            return Err(Refusal::Truncated(size_bytes));
+            let said = format!("{size_bytes} bytes, and a header has {HEADER_BYTES}");
+            return Err(Refusal::new(&APRT_TRUNCATED, said));
         };
         let [m0, m1, m2, m3, l0, l1, l2, l3, n0, n1, n2, n3] = *head;
         if [m0, m1, m2, m3] != MAGIC {
-            return Err(Refusal::BadMagic);
+            return Err(Refusal::new(&APRT_BAD_MAGIC, "it does not begin with APRT"));
         }
         let values = u32::from_le_bytes([n0, n1, n2, n3]);
         let stated = HEADER_BYTES as u64 + 4 * u64::from(values);
         if stated != size_bytes {
             return Err(match (l0, l2, l3) {
-                (1, 0, 0) => Refusal::Foreign,
-                _ => Refusal::Size { values, stated, size_bytes },
+                (1, 0, 0) => Refusal::new(
+                    &APRT_FOREIGN_LAYOUT,
+                    "a decision trace or a cookbook file, which share the magic and hold no stage",
+                ),
+                _ => Refusal::new(
+                    &APRT_SIZE_MISMATCH,
+                    format!(
+                        "the header states {values} values, {stated} bytes, and the file has {size_bytes}"
+                    ),
+                ),
             });
         }
         if values == 0 {
-            return Err(Refusal::Empty);
+            return Err(Refusal::new(&APRT_EMPTY, "it holds no value"));
         }
         let layer = match u32::from_le_bytes([l0, l1, l2, l3]) {
             WHOLE_MODEL => Layer::WholeModel,
@@ -176,29 +68,54 @@ impl Header {
         Ok(Self { layer, values })
     }
 
-    /// Holds the layer against the stage, and against the folder that the file lies in when that is named `layer-N`.
+    /// Its bytes; the values follow them.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let layer = match self.layer {
+            Layer::WholeModel => WHOLE_MODEL,
+            Layer::Number(number) => number,
+        };
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..4].copy_from_slice(&MAGIC);
+        bytes[4..8].copy_from_slice(&layer.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.values.to_le_bytes());
+        bytes
+    }
+
+    /// Holds the layer against the one that the file's folder names, where it names one.
     ///
     /// # Errors
-    /// [`Refusal::Layer`].
-    pub fn lies(self, stage: Stage, folder: Option<&str>) -> Result<(), Refusal> {
-        let folder = folder.filter(|folder| folder.starts_with("layer-"));
-        let asked = match (self.layer, folder) {
-            (Layer::Number(_), _) if stage.is_whole_model() => "whole-model".to_owned(),
-            (Layer::WholeModel, _) if !stage.is_whole_model() => "a layer".to_owned(),
-            (Layer::Number(number), Some(folder)) if folder != format!("layer-{number}") => folder.to_owned(),
-            (Layer::WholeModel, Some(_)) => "the folder above its layers".to_owned(),
-            _ => return Ok(()),
-        };
-        Err(Refusal::Layer { stated: self.layer, asked })
+    /// [`APRT_LAYER_MISMATCH`].
+    pub fn lies(self, folder: Option<u32>) -> Result<(), Refusal> {
+        let refused = |said: String| Err(Refusal::new(&APRT_LAYER_MISMATCH, said));
+        match (self.layer, folder) {
+            (Layer::Number(number), Some(folder)) if number != folder => {
+                refused(format!("the header states layer {number}, and the file lies in layer-{folder}"))
+            }
+            (Layer::WholeModel, Some(folder)) => {
+                refused(format!("the header states the whole model, and the file lies in layer-{folder}"))
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+/// A stage file of these values: no more than the header can count.
+#[must_use]
+pub fn write(layer: Layer, values: &[f32]) -> Option<Vec<u8>> {
+    let header = Header { layer, values: u32::try_from(values.len()).ok().filter(|count| *count > 0)? };
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + 4 * values.len());
+    bytes.extend(header.to_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    Some(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<Header, Refusal> {
-        Header::read(bytes.len() as u64, bytes)
+    fn read(bytes: &[u8]) -> Result<Header, &'static str> {
+        Header::read(bytes.len() as u64, bytes).map_err(|refusal| refusal.law.code)
     }
 
     fn head(layer: u32, values: u32) -> Vec<u8> {
@@ -209,38 +126,43 @@ mod tests {
     fn a_file_is_one_stage_whole_and_no_more() {
         let whole = [head(3, 2), vec![0; 8]].concat();
         assert_eq!(read(&whole), Ok(Header { layer: Layer::Number(3), values: 2 }));
-        let size = |values, size_bytes| {
-            let stated = 12 + 4 * u64::from(values);
-            Err(Refusal::Size { values, stated, size_bytes })
-        };
-        assert_eq!(read(&whole[..19]), size(2, 19));
-        assert_eq!(read(&[whole.clone(), vec![0]].concat()), size(2, 21));
-        assert_eq!(read(&head(0, u32::MAX)), size(u32::MAX, 12));
-        assert_eq!(read(&whole[..11]), Err(Refusal::Truncated(11)));
-        assert_eq!(read(&[0; 12]), Err(Refusal::BadMagic));
-        assert_eq!(read(&head(0, 0)), Err(Refusal::Empty));
+        assert_eq!(read(&whole[..19]), Err("APRT_SIZE_MISMATCH"));
+        assert_eq!(read(&[whole.clone(), vec![0]].concat()), Err("APRT_SIZE_MISMATCH"));
+        assert_eq!(read(&head(0, u32::MAX)), Err("APRT_SIZE_MISMATCH"));
+        assert_eq!(read(&whole[..11]), Err("APRT_TRUNCATED"));
+        assert_eq!(read(&[0; 12]), Err("APRT_BAD_MAGIC"));
+        assert_eq!(read(&head(0, 0)), Err("APRT_EMPTY"));
         // A decision trace: version 1, a type of path. A cookbook file: type 1, rank 2, two sides.
-        assert_eq!(read(&[&b"APRT\x01\x02\0\0"[..], &[7; 30]].concat()), Err(Refusal::Foreign));
+        assert_eq!(read(&[&b"APRT\x01\x02\0\0"[..], &[7; 30]].concat()), Err("APRT_FOREIGN_LAYOUT"));
         let cookbook =
             [&b"APRT\x01\x02\0\0"[..], &2_u32.to_le_bytes(), &1_u32.to_le_bytes(), &[0; 8]].concat();
-        assert_eq!(read(&cookbook), Err(Refusal::Foreign));
+        assert_eq!(read(&cookbook), Err("APRT_FOREIGN_LAYOUT"));
         // Layer 1 of a sound file looks like either, and its size says that it is neither.
         assert!(read(&[head(1, 1), vec![0; 4]].concat()).is_ok());
     }
 
     #[test]
+    fn what_is_written_is_read_bit_by_bit() {
+        let values = [0.1, f32::NAN, -0.0, f32::INFINITY, f32::from_bits(1), f32::from_bits(0x7fa0_0001)];
+        for layer in [Layer::Number(0), Layer::Number(7), Layer::WholeModel] {
+            let bytes = write(layer, &values).unwrap();
+            assert_eq!(read(&bytes), Ok(Header { layer, values: 6 }));
+            let read: Vec<u32> = bytes[HEADER_BYTES..]
+                .chunks_exact(4)
+                .map(|four| u32::from_le_bytes(four.try_into().unwrap()))
+                .collect();
+            assert_eq!(read, values.map(f32::to_bits));
+        }
+        assert_eq!(write(Layer::WholeModel, &[]), None);
+    }
+
+    #[test]
     fn a_stage_lies_where_its_layer_says() {
-        let lies = |stage: &str, layer, folder| {
-            Header { layer, values: 1 }.lies(Stage::named(stage).unwrap(), folder).is_ok()
-        };
-        assert!(lies("attn_norm", Layer::Number(0), Some("layer-0")));
-        assert!(lies("layer_output", Layer::Number(0), Some("captures")));
-        assert!(lies("lm_head", Layer::WholeModel, Some("captures")));
-        assert!(!lies("attn_norm", Layer::Number(0), Some("layer-1")));
-        assert!(!lies("attn_norm", Layer::Number(0), Some("layer-00")));
-        assert!(!lies("attn_norm", Layer::WholeModel, None));
-        assert!(!lies("lm_head", Layer::Number(0), None));
-        assert!(!lies("lm_head", Layer::WholeModel, Some("layer-0")));
-        assert_eq!(Stage::named("ffn_swiglu"), Err(Refusal::StageUnknown("ffn_swiglu".to_owned())));
+        let lies = |layer, folder| Header { layer, values: 1 }.lies(folder).is_ok();
+        assert!(lies(Layer::Number(0), Some(0)));
+        assert!(lies(Layer::Number(0), None));
+        assert!(lies(Layer::WholeModel, None));
+        assert!(!lies(Layer::Number(0), Some(1)));
+        assert!(!lies(Layer::WholeModel, Some(0)));
     }
 }

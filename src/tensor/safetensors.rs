@@ -9,9 +9,12 @@
 //! Source: <https://github.com/huggingface/safetensors#format>.
 
 use std::fmt;
+use std::io;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+
+use super::Bytes;
 
 /// A header is no longer than this: some hundred thousand tensors.
 pub const MAX_HEADER_BYTES: u64 = 32 << 20;
@@ -68,7 +71,36 @@ pub struct Place {
     pub end: u64,
 }
 
+/// Why a layout was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The file says nothing.
+    #[error(transparent)]
+    Format(#[from] Refusal),
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 impl Layout {
+    /// The layout of a file, of which nothing but its header is read.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn of(bytes: &(impl Bytes + ?Sized)) -> Result<Self, Fault> {
+        let size_bytes = bytes.size_bytes();
+        if size_bytes < 8 {
+            return Err(malformed("shorter than the length of a header").into());
+        }
+        let mut first_eight = [0; 8];
+        bytes.read_at(0, &mut first_eight)?;
+        Self::read(size_bytes, first_eight, |length| {
+            let mut header = vec![0; length];
+            bytes.read_at(8, &mut header)?;
+            Ok(header)
+        })
+    }
+
     /// The layout of a file of `size_bytes`, by the length that its first eight bytes state and the header that `read`
     /// gives for that length.
     ///

@@ -6,6 +6,7 @@ use bp::pack::law;
 use bp::report::{Long, fold};
 use bp::run::law as run_law;
 use bp::step;
+use bp::tensor::law as tensor_law;
 use serde_json::json;
 
 use crate::Run;
@@ -18,13 +19,14 @@ pub(crate) fn explain(code: &str, output: &Output) -> Run {
     let run = || run_law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
     let contract =
         || contract_law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
+    let tensor = || tensor_law::law(&name).map(|law| (law.code, Some(law.title), law.meaning, law.remedy));
     let step = || {
         let remedy =
             "Look at the first place that the report names; `bp rules CODE` has the source of the rule.";
         step::rule::rule(&name).map(|rule| (rule.code, Some(rule.title), rule.applies, remedy))
     };
-    let Some((name, law, meaning, remedy)) = error.or_else(law).or_else(run).or_else(contract).or_else(step)
-    else {
+    let found = error.or_else(law).or_else(run).or_else(contract).or_else(tensor).or_else(step);
+    let Some((name, law, meaning, remedy)) = found else {
         let failure = Failure::new(&error::INVALID_FLAG, format!("there is no code {code:?}"));
         return Err(failure.hint("give a code as an error or a finding prints it, for example ENOENT"));
     };

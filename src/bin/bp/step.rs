@@ -220,7 +220,7 @@ fn digest(path: &Path, output: &Output) -> Run {
     let leaves = leaf::of_file(&source::shown(path), &file)
         .map_err(|refusal| Failure::of(&error::STEP_REFUSED, &refusal))?;
     let root = leaf::root(&leaves);
-    let sha256 = step::judge::digest(&file).map_err(|error| source::failure(path, &error))?;
+    let sha256 = bp::tensor::digest(&file).map_err(|error| source::failure(path, &error))?;
     if output.json {
         output.envelope(&json!({ "ok": true, "sha256": sha256, "leaf_root": root, "leaves": leaves }))?;
         return Ok(0);

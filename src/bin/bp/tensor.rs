@@ -1,14 +1,19 @@
-//! `tensor`: stage files of a forward pass.
+//! `tensor`: captured stages of a forward pass.
 
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use bp::error::{self, Failure};
-use bp::handle::At;
-use bp::tensor::Bytes as _;
-use bp::tensor::aprt::{HEADER_BYTES, Header, Refusal, Stage};
-use bp::tensor::compare::{Bound, Comparison, Verdict};
+use bp::handle::{At, Files};
+use bp::report::{Long, fold};
+use bp::tensor::capture::{Capture, Folder, index_of};
+use bp::tensor::compare::{Bound, Verdict};
+use bp::tensor::diff::diff;
+use bp::tensor::forward::{Weights, check};
+use bp::tensor::told::{self, CheckDocument, DiffDocument, Side, WeightsRow};
+use bp::tensor::{Fault, digest};
 use serde_json::json;
 
 use crate::Run;
@@ -16,129 +21,140 @@ use crate::cli::Tensor;
 use crate::output::Output;
 use crate::source;
 
-/// What a stage file does not say, so that no comparison of two can be about it.
-const NOT_COMPARED: &str =
-    "not compared: shape, order of axes and tokens, which a stage file does not state\n";
-/// Bytes that are read at a time.
-const BLOCK: usize = 1 << 18;
-
-/// A stage file, opened.
-struct Captured {
-    file: At,
-    stage: Stage,
-    header: Header,
-}
-
 pub(crate) fn tensor(command: &Tensor, output: &Output) -> Run {
     match command {
-        Tensor::Show { file } => show(file, output),
-        Tensor::Diff { a, b, tol } => diff(a, b, *tol, output),
+        Tensor::Show { capture } => show(capture, output),
+        Tensor::Diff { a, b, tol } => compared(a, b, *tol, output),
+        Tensor::Check { capture, weights } => checked(capture, weights.as_deref(), output),
     }
 }
 
-fn open(path: &Path) -> Result<Captured, Failure> {
-    let failed = |error| source::failure(path, &error);
-    let refused =
-        |refusal: Refusal| Failure::new(&error::TENSOR_REFUSED, format!("{}: {refusal}", path.display()));
-    let file = File::open(path).and_then(At::new).map_err(failed)?;
-    let size_bytes = file.size_bytes();
-    let mut first = [0; HEADER_BYTES];
-    let first = &mut first[..usize::try_from(size_bytes).unwrap_or(HEADER_BYTES).min(HEADER_BYTES)];
-    file.read_at(0, first).map_err(failed)?;
-    let header = Header::read(size_bytes, first).map_err(refused)?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let stage = Stage::named(&name).map_err(refused)?;
-    let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
-    header.lies(stage, folder).map_err(refused)?;
-    Ok(Captured { file, stage, header })
+/// One file, with the folder above it where that names a layer.
+fn alone(path: &Path) -> Files {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let file = name(path).unwrap_or_default();
+    let parent = path.parent().unwrap_or(Path::new(""));
+    match name(parent).filter(|folder| folder.starts_with("layer-")) {
+        Some(folder) => {
+            let root = parent.parent().unwrap_or(Path::new("")).to_owned();
+            Files::named(root, vec![format!("{folder}/{file}")])
+        }
+        None => Files::named(parent.to_owned(), vec![file]),
+    }
+}
+
+/// A capture, from a folder, an index or a file.
+pub(crate) fn open(path: &Path) -> Result<Capture<Files>, Failure> {
+    let failed = |error: io::Error| source::failure(path, &error);
+    let refused = |root: &Path, fault| failure(path, root, &fault);
+    if std::fs::metadata(path).map_err(failed)?.is_dir() {
+        let files = Files::below(path).map_err(failed)?;
+        let root = files.root().to_owned();
+        let Some(own) = index_of(files.names()).map(str::to_owned) else {
+            return Capture::bare(files).map_err(|fault| refused(&root, fault));
+        };
+        let bytes = source::whole(&root.join(&own))?;
+        return Capture::indexed(files, Some(&own), &bytes).map_err(|fault| refused(&root, fault));
+    }
+    if path.extension().is_some_and(|extension| extension == "json") {
+        let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        let files = Files::below(parent).map_err(failed)?;
+        let own = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let bytes = source::whole(path)?;
+        return Capture::indexed(files, own.as_deref(), &bytes).map_err(|fault| refused(parent, fault));
+    }
+    let files = alone(path);
+    let root = files.root().to_owned();
+    let kinds = ["bin", "npy", "safetensors"];
+    if !path.extension().is_some_and(|extension| kinds.iter().any(|kind| extension == *kind)) {
+        let message = format!("{}: a capture ends in .bin, .npy, .safetensors or .json", path.display());
+        return Err(Failure::new(&error::TENSOR_REFUSED, message));
+    }
+    Capture::bare(files).map_err(|fault| refused(&root, fault))
+}
+
+/// Why a capture is not judged. `path` is what was named, `root` the folder that its files are named from.
+fn failure(path: &Path, root: &Path, fault: &Fault) -> Failure {
+    match fault {
+        Fault::Refused(refusal) => {
+            Failure::new(&error::TENSOR_REFUSED, format!("{}: {refusal}", path.display()))
+        }
+        Fault::Io { file, source } => source::failure(&root.join(file), source),
+    }
 }
 
 fn show(path: &Path, output: &Output) -> Run {
-    let Captured { stage, header, .. } = open(path)?;
+    let capture = open(path)?;
     if output.json {
-        output.envelope(&json!({
-            "ok": true, "stage": stage.name(), "layer": header.layer.to_string(), "values": header.values,
-        }))?;
-    } else {
-        output.data(format!("{}  {}  {} values\n", stage.name(), header.layer, header.values).as_bytes())?;
+        let stage = |(place, tensor): (bp::tensor::Place, &bp::tensor::capture::Tensor)| {
+            let shape = tensor.form.as_ref().map(|form| &form.shape).or(tensor.shape.as_ref());
+            json!({
+                "stage": place.to_string(), "dtype": tensor.dtype.name(), "values": tensor.values,
+                "shape": shape, "file": tensor.file,
+            })
+        };
+        let stages: Vec<_> = capture.stages().map(stage).collect();
+        output.envelope(&json!({ "ok": true, "stages": stages }))?;
+        return Ok(0);
     }
+    let mut text = String::new();
+    for (place, tensor) in capture.stages() {
+        let _ = write!(text, "{place}  {}  {} values", tensor.dtype, tensor.values);
+        if let Some(shape) = tensor.form.as_ref().map(|form| &form.shape).or(tensor.shape.as_ref()) {
+            let _ = write!(text, "  {shape:?}");
+        }
+        text.push('\n');
+    }
+    output.data(text.as_bytes())?;
     Ok(0)
 }
 
-fn diff(path: &Path, other: &Path, tol: Option<Bound>, output: &Output) -> Run {
+fn text(lines: &[(String, String)]) -> String {
+    lines.iter().map(|(head, words)| fold(head, words, Long::Keep)).collect()
+}
+
+fn compared(path: &Path, other: &Path, tol: Option<Bound>, output: &Output) -> Run {
     let (a, b) = (open(path)?, open(other)?);
-    if (a.stage, a.header) != (b.stage, b.header) {
-        let told = |side: &Captured| {
-            format!("{} {}, {} values", side.stage.name(), side.header.layer, side.header.values)
-        };
-        let message = format!("APRT_INCOMPARABLE: {} against {}", told(&a), told(&b));
-        return Err(Failure::new(&error::TENSOR_REFUSED, message));
-    }
-    // Numbers of experts are the same or they are not.
-    let index = a.stage.is_index();
-    let compared =
-        compare((path, &a.file), (other, &b.file), if index { Bound::new(0.0, 0.0) } else { tol })?;
-    let (word, status) = match compared.verdict() {
-        Verdict::Pass => ("pass", 0),
-        Verdict::Fail => ("fail", 1),
-        Verdict::NotJudged => ("not_judged", 2),
+    let found = diff(&a, &b, tol).map_err(|fault| failure(path, path, &fault))?;
+    let status = match found.verdict() {
+        Verdict::Pass => 0,
+        Verdict::Fail => 1,
+        Verdict::NotJudged => 2,
     };
-    let (cosine, ratio) = if index { (None, None) } else { (compared.cosine(), compared.norm_ratio()) };
     if output.json {
-        let top: Vec<_> = compared
-            .top()
-            .iter()
-            .map(|at| json!({ "index": at.index, "a": at.a, "b": at.b, "abs_diff": at.abs }))
-            .collect();
-        output.envelope(&json!({
-            "ok": status == 0, "verdict": word, "stage": a.stage.name(), "layer": a.header.layer.to_string(),
-            "values": compared.count, "identical": compared.unequal == 0, "over": compared.over,
-            "class_mismatches": compared.mismatched, "non_finite": compared.non_finite,
-            "max_abs_diff": compared.max_abs, "max_rel_diff": compared.max_rel, "max_ulp": compared.max_ulp,
-            "rms_diff": compared.rms(), "cosine_sim": cosine, "norm_ratio": ratio, "top_diffs": top,
-            "not_compared": ["shape", "axis order", "token scope"],
-        }))?;
-        return Ok(status);
+        let document = DiffDocument::of(Side::of(&a), Side::of(&b), &found);
+        output.envelope(&json!({ "ok": status == 0, "diff": document }))?;
+    } else {
+        output.data(text(&told::diff_lines(&found, output.verbose)).as_bytes())?;
     }
-    let mut text = format!(
-        "{} {}: {} values, {} with other bits, {} beyond the bound, {} of another class\n\
-         max abs {:e}, max rel {:e}, max ulp {}\n",
-        a.stage.name(),
-        a.header.layer,
-        compared.count,
-        compared.unequal,
-        compared.over,
-        compared.mismatched,
-        compared.max_abs,
-        compared.max_rel,
-        compared.max_ulp,
-    );
-    for at in compared.top() {
-        let _ = writeln!(text, "  [{}]  {:e}  {:e}", at.index, at.a, at.b);
-    }
-    text.push_str(NOT_COMPARED);
-    text += match compared.verdict() {
-        Verdict::Pass => "within the bound\n",
-        Verdict::Fail => "FAILED\n",
-        Verdict::NotJudged => "NOT JUDGED: no bound was given (--tol ABS,REL)\n",
-    };
-    output.data(text.as_bytes())?;
     Ok(status)
 }
 
-fn compare(a: (&Path, &At), b: (&Path, &At), bound: Option<Bound>) -> Result<Comparison, Failure> {
-    let mut compared = Comparison::new(bound);
-    let (mut left, mut right) = (vec![0; BLOCK], vec![0; BLOCK]);
-    let (mut at, size_bytes) = (HEADER_BYTES as u64, a.1.size_bytes());
-    while at < size_bytes {
-        let length = usize::try_from(size_bytes - at).unwrap_or(BLOCK).min(BLOCK);
-        for ((path, file), buffer) in [(a, &mut left), (b, &mut right)] {
-            file.read_at(at, &mut buffer[..length]).map_err(|error| source::failure(path, &error))?;
+fn checked(path: &Path, weights: Option<&Path>, output: &Output) -> Run {
+    let capture = open(path)?;
+    let (weights, row) = match weights {
+        None => (None, None),
+        Some(file) => {
+            let failed = |error: io::Error| source::failure(file, &error);
+            let bytes = File::open(file).and_then(At::new).map_err(failed)?;
+            let sha256 = digest(&bytes).map_err(failed)?;
+            let of_the_index = capture.index().map(|index| index.model.sha256 == sha256);
+            let read = Weights::read(&source::shown(file), bytes);
+            let weights = read.map_err(|fault| failure(file, Path::new(""), &fault))?;
+            (Some(weights), Some(WeightsRow { sha256, of_the_index }))
         }
-        for (a, b) in left[..length].as_chunks::<4>().0.iter().zip(right[..length].as_chunks::<4>().0) {
-            compared.push(f32::from_le_bytes(*a), f32::from_le_bytes(*b));
-        }
-        at += length as u64;
+    };
+    let found = check(&capture, weights.as_ref()).map_err(|fault| failure(path, path, &fault))?;
+    let document = CheckDocument::of(&capture, row, &found);
+    let status = match told::verdict(&found) {
+        "pass" => 0,
+        "fail" => 1,
+        _ => 2,
+    };
+    if output.json {
+        output.envelope(&json!({ "ok": status == 0, "check": document }))?;
+    } else {
+        output.data(text(&told::check_lines(&document)).as_bytes())?;
     }
-    Ok(compared)
+    Ok(status)
 }

@@ -299,6 +299,7 @@ fn is_evidence(path: &PackPath) -> bool {
                 | Place::StepPayload(_)
                 | Place::StepCommits
                 | Place::StepChallenge
+                | Place::Captured(..)
         )
     )
 }

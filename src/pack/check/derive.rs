@@ -77,6 +77,7 @@ impl Checker<'_> {
         self.runs(&mut assessed, &kept);
         self.jobs_before(statement);
         self.steps(&mut assessed, expected, &kept);
+        self.tensors(&mut assessed, expected);
         self.papers(&mut assessed, expected, &kept);
         let terms = Terms::of(statement);
         let Ok(conclusion) = assessed.conclude(&terms, statement.key_id(), self.key.as_ref(), &Unkept);
@@ -308,7 +309,14 @@ fn same_outcome(path: &PackPath, bytes: &[u8], conclusion: &Conclusion) -> bool 
             let stated = stored.get("verdict").cloned();
             stated.and_then(|stated| serde_json::from_value(stated).ok()) == derived
         }
-        (Some(Place::Verdict(_) | Place::StepVerdict(_)), None) => false,
+        (Some(place @ (Place::TensorCheck | Place::TensorDiff)), Some(stored)) => {
+            let [check, diff] = conclusion.tensors.unwrap_or_default();
+            let derived = if place == Place::TensorCheck { check } else { diff };
+            stored.get("verdict").and_then(|verdict| verdict.as_str()) == derived
+        }
+        (Some(Place::Verdict(_) | Place::StepVerdict(_) | Place::TensorCheck | Place::TensorDiff), None) => {
+            false
+        }
         (_, stored) if path.as_str() == FINAL_VERDICT => stored
             .and_then(|stored| serde_json::from_value::<FinalVerdict>(stored).ok())
             .is_some_and(|stored| stored == *verdict),

@@ -18,6 +18,7 @@ mod seal;
 mod source;
 mod steps;
 mod stream;
+mod tensors;
 mod timestamp;
 
 use std::collections::BTreeSet;
@@ -77,8 +78,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             files: 200_000,
-            // What the header of an archive's entry can say.
-            file_bytes: (1 << 33) - 1,
+            file_bytes: 8 << 30,
             held_bytes: 1 << 30,
             total_bytes: 32 << 30,
             index_bytes: 32 << 20,
@@ -142,7 +142,7 @@ pub struct OpenError {
 }
 
 /// The groups of laws, in the order of the checks.
-const CHECKS: [&str; 17] = [
+const CHECKS: [&str; 18] = [
     "structure",
     "manifest",
     "seal",
@@ -154,6 +154,7 @@ const CHECKS: [&str; 17] = [
     "verdicts",
     "run",
     "steps",
+    "tensors",
     "results",
     "annex",
     "pages",

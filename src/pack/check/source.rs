@@ -29,7 +29,7 @@ pub(super) trait Source {
     /// The bytes of a small file that is read before anything is trusted: manifest, seal, key and ledger.
     fn root(&self, path: &PackPath, size_bytes: u64) -> Result<Vec<u8>, Refusal>;
 
-    /// A payload that was read as a sealed file, to be read at any place. It may have changed since in a directory: whoever
+    /// A payload, or a file of captured tensors, that was read as a sealed file, to be read at any place. It may have changed since in a directory: whoever
     /// judges it hashes what it judges.
     fn payload(&mut self, path: &PackPath) -> Result<At, Refusal>;
 
@@ -52,7 +52,7 @@ pub(super) enum Read {
 pub(super) struct Task {
     /// Files that are judged.
     pub(super) inputs: BTreeMap<PackPath, (InputKind, Stem)>,
-    /// Whether sampled steps are judged.
+    /// Whether sampled steps and captured tensors are judged.
     pub(super) judges_steps: bool,
     /// On which terms.
     pub(super) judging: Judging,
@@ -77,6 +77,8 @@ impl Task {
                 | Place::StepCommits
                 | Place::StepChallenge
                 | Place::StepVerdict(_)
+                | Place::TensorCheck
+                | Place::TensorDiff
                 | Place::Annex,
             ) => true,
             // A change envelope is read; of other attachments the digest is enough.
@@ -90,7 +92,7 @@ impl Task {
 
     /// Whether a file that streams by is set aside on disk, to be read at any place.
     pub(super) fn sets_aside(&self, path: &PackPath) -> bool {
-        self.judges_steps && matches!(Place::of(path), Some(Place::StepPayload(_)))
+        self.judges_steps && matches!(Place::of(path), Some(Place::StepPayload(_) | Place::Captured(..)))
     }
 
     /// Takes the bytes of a file, if they are the sealed ones. Evidence is judged from the bytes that were hashed.

@@ -161,7 +161,7 @@ impl Checker<'_> {
         for dir in &self.options.payload_dirs {
             let path = dir.join(file);
             let Ok(payload) = File::open(&path).and_then(At::new) else { continue };
-            match step::judge::digest(&payload) {
+            match crate::tensor::digest(&payload) {
                 Ok(digest) if digest == sha256 => return Ok(payload),
                 Ok(digest) => other = Some(format!("the {file} that was given has the digest {digest}")),
                 Err(error) => other = Some(format!("the {file} that was given: {error}")),

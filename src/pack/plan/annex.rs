@@ -354,6 +354,7 @@ impl Shown<'_> {
             steps_total: taken.filter(|taken| !taken.is_empty()).map(|taken| taken.iter().sum()),
             rules_evaluated: rules(true),
             rules_not_evaluated: rules(false),
+            numerical_agreement: self.verdict.tensors.as_ref().and_then(|tensors| tensors.agreement.clone()),
         }
     }
 

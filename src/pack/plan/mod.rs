@@ -13,6 +13,7 @@ mod page;
 mod results;
 mod scenario;
 mod steps;
+mod tensors;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,7 @@ pub use scenario::{Counts as ScenarioCounts, Standing};
 use steps::Sampled;
 pub(super) use steps::payloads;
 pub use steps::{InvalidVerdict, SampledStep, Tensors};
+pub use tensors::{Captured, Captures};
 
 use super::files::{Files, Sealed, Sink};
 use super::freeze::Freeze;
@@ -203,6 +205,7 @@ pub struct Evidence {
     steps: BTreeMap<Stem, SampledStep>,
     /// What was published of a run of sampled steps.
     published: Option<Published>,
+    captures: Option<Captures>,
     papers: Papers,
 }
 
@@ -291,6 +294,14 @@ impl Evidence {
         self.steps.insert(step.stem().clone(), step);
     }
 
+    /// Adds captured stages of a forward pass.
+    pub fn captures(&mut self, captures: Captures) {
+        let (evidence, derived) = captures.files();
+        self.files.extend(evidence.clone());
+        self.derived.extend(derived.clone());
+        self.captures = Some(captures);
+    }
+
     /// Adds what people put beside the evidence, whose files are part of it.
     pub fn papers(&mut self, papers: Papers) {
         self.files.extend(papers.files().clone());
@@ -321,7 +332,7 @@ impl Evidence {
         sink: &S,
     ) -> Result<Conclusion, S::Error> {
         let pack_id = self.pack_id(&terms.created_at, key_id);
-        let Self { assessed, files, mut derived, demand, runs, steps, published, papers } = self;
+        let Self { assessed, files, mut derived, demand, runs, steps, published, captures, papers } = self;
         let sampled = Sampled::of(&steps, published.as_ref());
         let subject = subject(&runs).unwrap_or_else(|| terms.subject.clone());
         if let Some(sampled) = &sampled {
@@ -350,7 +361,7 @@ impl Evidence {
             result("determinism_repeats.json", &json::canonical(&repeats))?;
         }
         let judged = assessed.values().map(|input| input.judged.clone()).collect();
-        let verdict = FinalVerdict::of(judged, summary.as_ref(), &runs, sampled.as_ref());
+        let verdict = FinalVerdict::of(judged, summary.as_ref(), &runs, sampled.as_ref(), captures.as_ref());
         result("final_verdict.json", &json::canonical(&verdict))?;
         result("final_verdict.txt", verdict.text().as_bytes())?;
         derived.put(Place::Contracts, carried(), sink)?;
@@ -386,6 +397,7 @@ impl Evidence {
             coverage: &coverage,
             assessed: &assessed,
             sampled: sampled.as_ref(),
+            captures: captures.as_ref(),
             evidence: &files,
             annex: &answer.annex,
         };
@@ -404,6 +416,7 @@ impl Evidence {
             verdict,
             steps: steps.iter().map(|(stem, step)| (stem.clone(), step.told().verdict)).collect(),
             challenge: sampled.as_ref().and_then(Sampled::challenge),
+            tensors: captures.as_ref().map(Captures::verdicts),
             suite,
             annex_facts: papers.facts(),
             annex,
@@ -446,6 +459,8 @@ pub struct Conclusion {
     pub steps: BTreeMap<Stem, step::judge::Verdict>,
     /// What a beacon asks of the sampled steps, and what is there of it.
     pub challenge: Option<ChallengeFacts>,
+    /// What the check of captured tensors and their comparison came to, in their documents' words.
+    pub tensors: Option<[Option<&'static str>; 2]>,
     /// What the pack is about.
     pub subject: Subject,
     /// The suite that the inputs answer to.

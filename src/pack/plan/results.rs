@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::input::{InputKind, Stem};
 use super::scenario;
 use super::steps::Sampled;
+use super::tensors::{Captured, Captures};
 use crate::digest::Digest;
 use crate::pack::manifest::Counts;
 use crate::report::coverage::{RuleCount, RuleId};
@@ -55,6 +56,9 @@ pub struct FinalVerdict {
     /// How many steps a beacon asks for that are not shown, or not whole; left out where there is none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unanswered: u64,
+    /// What captured stages of a forward pass came to; absent without them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tensors: Option<Captured>,
     /// Each input, by stem.
     pub inputs: Vec<Judged>,
 }
@@ -135,6 +139,7 @@ impl FinalVerdict {
         scenarios: Option<&scenario::Summary<'_>>,
         runs: &BTreeMap<String, RunRecord>,
         sampled: Option<&Sampled<'_>>,
+        captures: Option<&Captures>,
     ) -> Self {
         let shortfalls = scenarios.map(scenario::Summary::shortfalls).unwrap_or_default();
         let scenarios = scenarios.map(scenario::Summary::counts);
@@ -149,10 +154,12 @@ impl FinalVerdict {
             (Some(scenarios), _) => scenarios.verdict(),
             (None, Counts { failed: 1.., .. }) => Outcome::Fail,
             (None, Counts { receipts: 1.., insufficient: 0, .. }) => Outcome::Pass,
-            (None, Counts { receipts: 0, .. }) if sampled.is_some() => Outcome::Pass,
+            (None, Counts { receipts: 0, .. }) if sampled.is_some() || captures.is_some() => Outcome::Pass,
             _ => Outcome::Insufficient,
         };
         let verdict = sampled.map_or(verdict, |sampled| verdict.max(sampled.outcome));
+        let tensors = captures.map(Captures::captured);
+        let verdict = tensors.as_ref().map_or(verdict, |tensors| verdict.max(tensors.outcome));
         let of_run = |run: &'_ super::steps::Run<'_>| {
             let sample = |step: &super::steps::Step<'_>| Sample {
                 stem: step.stem.clone(),
@@ -175,6 +182,7 @@ impl FinalVerdict {
             runs,
             steps,
             unanswered: sampled.map_or(0, Sampled::unanswered),
+            tensors,
             inputs,
         }
     }
@@ -191,11 +199,13 @@ impl FinalVerdict {
             let told = format!(
                 "of {all} scenarios over {recorded}, {as_expected} came out as the suite expects, {unexpected} did not, {insufficient} had less checked than it demands, {informational} are told only, {not_selected} were left out"
             );
-            return format!("{told}{}.", self.of_steps());
+            return format!("{told}{}{}.", self.of_steps(), self.of_tensors());
         }
         let of_inputs = match (failed, insufficient, receipts) {
             (1.., _, _) => format!("of {recorded}, {failed} broke a rule or could not be read"),
-            (0, _, 0) if !self.steps.is_empty() || self.unanswered > 0 => String::new(),
+            (0, _, 0) if !self.steps.is_empty() || self.unanswered > 0 || self.tensors.is_some() => {
+                String::new()
+            }
             (0, _, 0) => "there was nothing to judge".to_owned(),
             (0, 0, _) => format!("in {recorded}, everything that applies was compared, and held"),
             (0, ..) => {
@@ -204,8 +214,8 @@ impl FinalVerdict {
                 )
             }
         };
-        let of_steps = self.of_steps();
-        // Without an input it is the steps that the sentence is about.
+        let of_steps = self.of_steps() + &self.of_tensors();
+        // Without an input it is steps and tensors that the sentence is about.
         let of_inputs = if of_inputs.is_empty() {
             of_steps.trim_start_matches("; ").to_owned()
         } else {
@@ -241,6 +251,35 @@ impl FinalVerdict {
         }
     }
 
+    /// What is said of captured tensors, after all else; nothing without them.
+    fn of_tensors(&self) -> String {
+        let Some(Captured { holds, broken, not_checkable, compared, first_failing, .. }) = &self.tensors
+        else {
+            return String::new();
+        };
+        let all = holds + broken + not_checkable;
+        let equations = match (broken, holds) {
+            (0, 0) => "; no equation between captured stages could be checked".to_owned(),
+            (0, _) => {
+                format!("; of {all} equations between captured stages, {holds} hold and none is broken")
+            }
+            (_, _) => format!("; of {all} equations between captured stages, {broken} are broken"),
+        };
+        let against = match (compared, first_failing, &self.tensors) {
+            (None, ..) => String::new(),
+            (Some(_), Some(stage), _) => {
+                format!("; {stage} is the first stage beyond its bound of the reference")
+            }
+            (Some(compared), None, Some(Captured { outcome: Outcome::Insufficient, .. })) => {
+                format!("; of {compared} stages that were compared with a reference, not all were judged")
+            }
+            (Some(compared), None, _) => {
+                format!("; {compared} stages lie within their bounds of the reference")
+            }
+        };
+        equations + &against
+    }
+
     /// The same as text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -253,7 +292,8 @@ impl FinalVerdict {
         let lines = self.inputs.iter().map(|input| format!("{:<12}  {}\n", input.outcome.name(), input.stem));
         let steps =
             self.steps.iter().map(|step| format!("{:<12}  step {}\n", step.outcome.name(), step.stem));
-        std::iter::once(head).chain(lines).chain(steps).collect()
+        let tensors = self.tensors.iter().map(|tensors| format!("{:<12}  tensors\n", tensors.outcome.name()));
+        std::iter::once(head).chain(lines).chain(steps).chain(tensors).collect()
     }
 }
 
@@ -318,7 +358,8 @@ mod tests {
                 records: 1,
                 sha256: Digest::of(b""),
             };
-            FinalVerdict::of(outcomes.iter().map(judged).collect(), None, &BTreeMap::new(), None).verdict
+            FinalVerdict::of(outcomes.iter().map(judged).collect(), None, &BTreeMap::new(), None, None)
+                .verdict
         };
         assert_eq!(verdict(&[]), Insufficient);
         assert_eq!(verdict(&[Pass, Pass]), Pass);

@@ -141,6 +141,12 @@ pub(crate) struct PackRun {
     /// Payloads of a step that are longer together stay out of the pack, which then names them by digest.
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
     pub(crate) payload_limit: u64,
+    /// Captured stages of a forward pass, a folder with its index.json. They are checked, and go into the pack.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tensors: Option<PathBuf>,
+    /// The capture that they are held against, a folder with its index.json.
+    #[arg(long, value_name = "DIR", requires = "tensors")]
+    pub(crate) tensors_reference: Option<PathBuf>,
     /// What a training job left; repeatable. Its kind is detected.
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Vec<PathBuf>,

@@ -7,29 +7,54 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tensor {
-    /// What a stage file states.
+    /// The stages that a capture of a forward pass holds.
     #[command(after_help = "Example:\n  bp tensor show capture/layer-0/attn_norm.bin")]
     Show {
-        /// The file, named after its stage.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
+        /// A stage file, a .safetensors file, a folder of either, or an index.
+        #[arg(value_name = "CAPTURE")]
+        capture: PathBuf,
     },
-    /// How far the values of one stage file are from those of another.
-    #[command(after_help = "Example:
+    /// How far the stages of one capture are from those of another.
+    #[command(after_help = "Examples:
+  bp tensor diff ours theirs --tol 1e-4,1e-3
   bp tensor diff ours/layer-0/attn_norm.bin theirs/layer-0/attn_norm.bin --tol 1e-4,1e-3
 
-Exit status: 0 within the bound, 1 beyond it or a file refused, 2 not judged:
-no bound was given")]
+A capture is a folder of stage files (layer-N/STAGE.bin or .npy, STAGE.bin for a
+stage of the whole model), a .safetensors file of tensors named so, one stage
+file, or an index (index.json, schemas/tensor-index.v1.schema.json). A folder
+with an index is read by it.
+
+Exit status: 0 every stage within its bound, 1 one beyond it or a file refused,
+2 not judged: a stage without a bound, or in one capture alone")]
     Diff {
-        /// The file that is judged.
+        /// The capture that is judged.
         #[arg(value_name = "A")]
         a: PathBuf,
-        /// The file that it is held against.
+        /// The capture that it is held against.
         #[arg(value_name = "B")]
         b: PathBuf,
-        /// The bound on |a - b|: ABS + REL * |b|.
+        /// The bound on |a - b| of every stage: ABS + REL * |b|; without it, that of the indexes.
         #[arg(long, value_name = "ABS,REL", value_parser = bound)]
         tol: Option<Bound>,
+    },
+    /// Derive each stage of a forward pass from the stages before it.
+    #[command(after_help = "Examples:
+  bp tensor check capture
+  bp tensor check capture/index.json --weights model.safetensors
+
+Residual sums, SiLU and its product need no weights. Norms and linear stages
+need them, and norms the epsilon that an index states. What is not checkable
+says why. Bounds are those of float32 arithmetic in any order.
+
+Exit status: 0 no equation is broken, 1 one is or a file refused, 2 no equation
+could be checked")]
+    Check {
+        /// The capture.
+        #[arg(value_name = "CAPTURE")]
+        capture: PathBuf,
+        /// The weights of the model, under the names that checkpoints of decoders give them.
+        #[arg(long, value_name = "FILE.safetensors")]
+        weights: Option<PathBuf>,
     },
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Limited {
     /// Names in the pack, directories included, before it is refused; by default 200000.
     #[arg(long, value_name = "N")]
     pub(crate) max_files: Option<u64>,
-    /// Bytes of one file before it is refused; by default 8589934591.
+    /// Bytes of one file before it is refused; by default 8589934592.
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_file_bytes: Option<u64>,
     /// Bytes of all files before the pack is refused; by default 34359738368.

@@ -24,7 +24,7 @@ use crate::source;
 /// Up to so much an attachment is held; a longer one is copied.
 const HELD_BYTES: u64 = 8 << 20;
 /// An attachment is no longer than this: an archive could not hold it.
-const MAX_ATTACHMENT_BYTES: u64 = (1 << 33) - 1;
+const MAX_ATTACHMENT_BYTES: u64 = 8 << 30;
 /// What is looked at in one go for secrets, and how much of it again with what follows: no token is longer.
 const WINDOW: usize = 1 << 20;
 const OVERLAP: usize = 1 << 14;

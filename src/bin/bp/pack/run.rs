@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bp::digest::Digest;
 use bp::error::{self, Failure};
+use bp::handle::Files;
 use bp::pack::PackPath;
 use bp::pack::build::{self, BuildError, GivenPaper, Pack, Stage};
 use bp::pack::layout::{Folder, MAX_RUNS};
@@ -16,6 +17,7 @@ use bp::run;
 use bp::run::Job;
 use bp::run::secrets::{self, Secret};
 use bp::store::Pushed;
+use bp::tensor::index;
 use bp::trust::key::SigningKey;
 use rayon::prelude::*;
 use serde_json::json;
@@ -128,7 +130,11 @@ fn pack(
     let samples = steps::find(&arguments.steps)?;
     let inputs = match &demanded {
         Some(demanded) => demanded.inputs.clone(),
-        None if arguments.inputs.is_empty() && !(runs.is_empty() && samples.is_empty()) => Vec::new(),
+        None if arguments.inputs.is_empty()
+            && !(runs.is_empty() && samples.is_empty() && arguments.tensors.is_none()) =>
+        {
+            Vec::new()
+        }
         None => inputs::find(&arguments.inputs)?,
     };
     for (path, reason) in demanded.iter().flat_map(|demanded| &demanded.missing) {
@@ -166,10 +172,12 @@ fn pack(
             .map(|demanded| demanded.demand.suite.name())
             .or(inputs.first().map(|input| input.name.as_str()))
             .or(runs.first().map(|_| "run"))
-            .or(samples.first().map(|_| "steps")),
+            .or(samples.first().map(|_| "steps"))
+            .or(arguments.tensors.as_ref().map(|_| "tensors")),
     );
     steps::publish(arguments, &stage, &mut evidence)?;
     steps::take(samples, arguments, &stage, &mut evidence, output)?;
+    captures(arguments, &stage, &mut evidence)?;
     if let Some(Demanded { bytes, freeze, demand, .. }) = demanded {
         kept_to(&demand, &terms, &evidence)?;
         let selection = demand.selection.to_bytes();
@@ -288,12 +296,29 @@ fn first_name(name: Option<&str>) -> String {
     if name.is_empty() { "pack".to_owned() } else { name.to_owned() }
 }
 
+/// Takes captured tensors into the pack, where they were named.
+fn captures(arguments: &PackRun, stage: &Stage, evidence: &mut Evidence) -> Result<(), Failure> {
+    let Some(subject) = &arguments.tensors else { return Ok(()) };
+    let files = |dir: &PathBuf| {
+        let index = dir.join(index::NAME);
+        let bytes = source::whole(&index)?;
+        let shown = source::shown(&index);
+        refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (shown.as_str(), secret)))
+            .map_err(|refused| refused.hint(SECRET_IN_RECORD))?;
+        Files::below(dir).map_err(|error| source::failure(dir, &error))
+    };
+    let reference = arguments.tensors_reference.as_ref().map(files).transpose()?;
+    let taken = stage.captures(evidence, &files(subject)?, reference.as_ref());
+    taken.map_err(|error| failure(&error))
+}
+
 pub(super) fn failure(error: &BuildError) -> Failure {
     let code = match error {
         BuildError::Exists { .. } => &error::PACK_EXISTS,
         BuildError::Name { .. } => &error::INVALID_FLAG,
         BuildError::Papers(_) => &error::PROVIDER_ERROR,
         BuildError::Step { .. } | BuildError::Published(_) => &error::STEP_REFUSED,
+        BuildError::Tensors { .. } => &error::TENSOR_REFUSED,
         BuildError::Annex(_) => &error::TEMPLATE_ERROR,
         BuildError::Io { .. } => &error::PACK_NOT_WRITTEN,
         BuildError::Sign(_) => &error::KEY_ERROR,
@@ -375,6 +400,17 @@ impl Facts {
             let [passed, failed, short] = [Outcome::Pass, Outcome::Fail, Outcome::Insufficient].map(count);
             let all = steps.len();
             line("steps", &format!("{all}: {passed} passed, {failed} failed, {short} insufficient"));
+        }
+        if let Some(tensors) = &self.verdict.tensors {
+            let against = tensors.compared.map_or_else(
+                || "no reference".to_owned(),
+                |compared| format!("{compared} stages against the reference"),
+            );
+            let (holds, broken) = (tensors.holds, tensors.broken);
+            line(
+                "tensors",
+                &format!("{}: {holds} equations hold, {broken} broken, {against}", tensors.outcome.name()),
+            );
         }
         for job in self.verdict.runs.iter().take(2) {
             let id = job.run_id.as_deref().unwrap_or("no id");

@@ -10,7 +10,7 @@ pub(super) use report::report;
 
 use super::results::{FinalVerdict, Job};
 use super::steps::{Sampled, Tensors};
-use super::{Assessed, Stem, Summary, Terms};
+use super::{Assessed, Captures, Stem, Summary, Terms};
 use crate::annex::check::todo;
 use crate::annex::{Annex, catalogue};
 use crate::pack::files::Files;
@@ -35,6 +35,7 @@ pub(super) struct Inside<'a> {
     pub(super) coverage: &'a Coverage,
     pub(super) assessed: &'a BTreeMap<Stem, Assessed>,
     pub(super) sampled: Option<&'a Sampled<'a>>,
+    pub(super) captures: Option<&'a Captures>,
     pub(super) evidence: &'a Files,
     pub(super) annex: &'a Annex,
 }
@@ -127,6 +128,24 @@ impl Inside<'_> {
         }
     }
 
+    /// What is open about captured tensors.
+    fn open_tensors(&self, points: &mut Vec<String>) {
+        let Some(tensors) = &self.verdict.tensors else { return };
+        if tensors.outcome != Outcome::Pass {
+            let outcome = tensors.outcome.name();
+            points.push(format!("Captured tensors came to {outcome}: see `tensors/`."));
+        }
+        if tensors.compared.is_none() {
+            points.push("Captured tensors were compared with no reference.".to_owned());
+        }
+        if tensors.not_checkable > 0 {
+            points.push(format!(
+                "{} stages of the captured forward pass could not be derived from others: see `tensors/check.json`.",
+                tensors.not_checkable
+            ));
+        }
+    }
+
     fn open_points(&self) -> Vec<String> {
         let Self { verdict, subject, .. } = self;
         let mut points = Vec::new();
@@ -137,6 +156,7 @@ impl Inside<'_> {
         }
         points.extend(verdict.runs.iter().filter_map(Job::open_point));
         self.open_steps(&mut points);
+        self.open_tensors(&mut points);
         if self.key_id.is_none() {
             points.push("The pack is not sealed.".to_owned());
         }
@@ -149,7 +169,7 @@ impl Inside<'_> {
 }
 
 /// Text from outside, cut to what can neither end a code span nor a table cell.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || " ._:+@/-".contains(letter);
     text.chars().take(80).map(|letter| if allowed(letter) { letter } else { '?' }).collect()
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Head, Inside, plain, render};
 use crate::digest::Digest;
+use crate::pack::plan::Captured;
 use crate::pack::plan::results::Judged;
 use crate::step::told::PROVES;
 
@@ -15,6 +16,8 @@ struct Page<'a> {
     inputs: &'a [Judged],
     steps: Vec<Step>,
     shows: &'static str,
+    tensors: Option<&'a Captured>,
+    agreement: Option<String>,
 }
 
 /// A sampled step of an optimizer.
@@ -36,5 +39,15 @@ pub(in crate::pack::plan) fn readme(inside: &Inside<'_>) -> String {
         sha256: step.sha256,
     });
     let inputs = &inside.verdict.inputs;
-    render("README.md", TEMPLATE, Page { head: inside.head(), inputs, steps: steps.collect(), shows: PROVES })
+    let tensors = inside.verdict.tensors.as_ref();
+    let agreement = tensors.and_then(|tensors| tensors.agreement.as_deref()).map(said);
+    let (head, steps) = (inside.head(), steps.collect());
+    render("README.md", TEMPLATE, Page { head, inputs, steps, shows: PROVES, tensors, agreement })
+}
+
+/// Stages and a name from outside, in a sentence: what could end a line or begin a mark is replaced.
+fn said(text: &str) -> String {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || " ._:+@/,;|*-".contains(letter);
+    let text: String = text.chars().map(|letter| if allowed(letter) { letter } else { '?' }).collect();
+    text.replace('*', "\\*").replace('|', "\\|").replace('_', "\\_")
 }

@@ -10,14 +10,18 @@ use crate::digest::Digest;
 use crate::pack::freeze::Freeze;
 use crate::pack::path::PackPath;
 use crate::pack::plan::results::Judged;
-use crate::pack::plan::scenario::Row;
+use crate::pack::plan::scenario::Row as Scenario;
 use crate::pack::plan::steps::{self, Tensors};
+use crate::pack::plan::{Captured, Captures};
 use crate::report::chart::{self, Line, Node};
 use crate::report::coverage::{RuleCount, RuleId};
 use crate::report::timeline::{Point, Timeline};
 use crate::report::told::Told;
 use crate::run::{self, RunRecord};
 use crate::step::told::{LIMITS, PROVES};
+use crate::tensor::compare::Verdict;
+use crate::tensor::diff::Row;
+use crate::tensor::forward::{Equation, State};
 use crate::verify::StepFacts;
 
 const TEMPLATE: &str = include_str!("../../../../templates/report.html.j2");
@@ -31,10 +35,11 @@ const MAX_ROWS: usize = 1000;
 #[derive(Serialize)]
 struct Page<'a> {
     head: Head<'a>,
-    scenarios: Option<&'a [Row<'a>]>,
+    scenarios: Option<&'a [Scenario<'a>]>,
     freeze: Option<String>,
     runs: Vec<Run<'a>>,
     sampled: Vec<Revealed<'a>>,
+    tensors: Option<Stages<'a>>,
     proves: &'static str,
     does_not_prove: [&'static str; 4],
     charts: Vec<Chart>,
@@ -106,6 +111,38 @@ struct Step<'a> {
     broken: Vec<&'a str>,
 }
 
+/// Captured stages of a forward pass.
+#[derive(Serialize)]
+struct Stages<'a> {
+    captured: &'a Captured,
+    equations: Vec<Derived<'a>>,
+    equations_left: usize,
+    compared: Vec<Apart>,
+    compared_left: usize,
+    charts: Vec<Chart>,
+}
+
+/// An equation between stages.
+#[derive(Serialize)]
+struct Derived<'a> {
+    stage: String,
+    formula: &'a str,
+    state: &'static str,
+    told: String,
+}
+
+/// A stage, and how far it is from that of the reference.
+#[derive(Serialize)]
+struct Apart {
+    stage: String,
+    verdict: &'static str,
+    bound: String,
+    over: u64,
+    max_abs: String,
+    rms: String,
+    cosine: String,
+}
+
 #[derive(Serialize)]
 struct Rule<'a> {
     id: RuleId,
@@ -151,6 +188,7 @@ pub(in crate::pack::plan) fn report(inside: &Inside<'_>) -> String {
         freeze: inside.freeze.map(frozen),
         runs: inside.runs.iter().map(|(folder, record)| Run::of(folder, record)).collect(),
         sampled: inside.sampled.iter().flat_map(|sampled| &sampled.runs).map(Revealed::of).collect(),
+        tensors: inside.captures.zip(inside.verdict.tensors.as_ref()).map(Stages::of),
         proves: PROVES,
         does_not_prove: LIMITS,
         // The scenarios of a suite have nothing to do with each other: no line leads from one to the next.
@@ -238,6 +276,75 @@ impl Asked {
             unasked: challenge.unasked.len(),
         }
     }
+}
+
+impl<'a> Stages<'a> {
+    fn of((judged, captured): (&'a Captures, &'a Captured)) -> Self {
+        let equations = &judged.checked().equations;
+        let rows = judged.diff().map_or(&[][..], |diff| diff.rows.as_slice());
+        Self {
+            captured,
+            equations: equations.iter().take(MAX_ROWS).map(Derived::of).collect(),
+            equations_left: equations.len().saturating_sub(MAX_ROWS),
+            compared: rows.iter().take(MAX_ROWS).map(Apart::of).collect(),
+            compared_left: rows.len().saturating_sub(MAX_ROWS),
+            charts: apart(rows).into_iter().collect(),
+        }
+    }
+}
+
+impl<'a> Derived<'a> {
+    fn of(equation: &'a Equation) -> Self {
+        let (state, told) = match &equation.state {
+            State::Holds(tally) => {
+                ("holds", format!("{} values, at most {:.2} of the bound", tally.compared, tally.ratio))
+            }
+            State::Broken(tally) => ("broken", format!("{} of {} values", tally.broken, tally.compared)),
+            State::NotCheckable(why) => ("not checkable", why.clone()),
+        };
+        Self { stage: equation.place.to_string(), formula: &equation.formula, state, told }
+    }
+}
+
+impl Apart {
+    fn of(row: &Row) -> Self {
+        let Row { place, bound, compared, .. } = row;
+        let number = |value: Option<f64>, digits: usize| {
+            value.map_or_else(|| "none".to_owned(), |value| format!("{value:.digits$}"))
+        };
+        Self {
+            stage: place.to_string(),
+            verdict: match compared.verdict() {
+                Verdict::Pass => "within",
+                Verdict::Fail => "beyond",
+                Verdict::NotJudged => "not judged",
+            },
+            bound: bound.as_ref().map_or_else(
+                || "none".to_owned(),
+                |(bound, _)| format!("{:e} + {:e} * |b|", bound.abs(), bound.rel()),
+            ),
+            over: compared.over,
+            max_abs: format!("{:.3e}", compared.max_abs),
+            rms: compared.rms().map_or_else(|| "none".to_owned(), |rms| format!("{rms:.3e}")),
+            cosine: number(compared.cosine(), 9),
+        }
+    }
+}
+
+/// How far each stage is from that of the reference, in the order of the forward pass.
+fn apart(rows: &[Row]) -> Option<Chart> {
+    let line = |name, of: fn(&Row) -> Option<f64>| {
+        #[allow(clippy::cast_precision_loss, reason = "a place on an axis")]
+        let point = |(place, row)| Some((place as f64, of(row).filter(|value| value.is_finite())?));
+        Line { name, points: (1_u64..).zip(rows).filter_map(point).collect() }
+    };
+    let lines = [
+        line("largest difference", |row| Some(row.compared.max_abs)),
+        line("root mean square", |row| row.compared.rms()),
+    ];
+    let svg = chart::lines("stage", "difference", &lines)?;
+    let what = "How far each stage is from that of the reference, numbered in the order of the forward pass, as in the table.";
+    Some(Chart { title: "Difference by stage".to_owned(), caption: described(what, &lines), svg })
 }
 
 /// The largest ratio of gap to bound of each tensor over the steps of a run, by the rule of the stage.
