@@ -87,6 +87,9 @@ fn pages_say_what_agrees_within_what_at_which_stages_and_no_more() {
     );
     let report = text(&place, "report.html");
     assert!(report.contains("Difference by stage") && report.contains("post_attn_residual"));
+    for page in ["README.md", "report.html"] {
+        assert!(!text(&place, page).contains("Nothing was judged"), "{page}");
+    }
     // Without a reference nothing agrees with anything.
     let alone = pack(&fixture("ok_layer0"), None);
     let (outcome, tensors) = verdict(&alone);
