@@ -336,6 +336,24 @@ fn killed_in_a_rename_that_is_slow() {
 }
 
 #[test]
+fn what_a_job_did_outlives_the_end_of_its_packing() {
+    if !has_strace() {
+        return;
+    }
+    let home = keyed();
+    let job = ["--", "sh", "-c", "echo run >> count"];
+    let one = struck(&home, "renameat2", "signal=KILL", "1", &[&run("demo")[..], &job].concat());
+    let left = names(&home.at("packs"));
+    let is_kept = |name: &String| name.starts_with(".bp-job-");
+    assert!(one.hit && left.iter().any(is_kept) && !left.contains(&"demo".to_owned()), "{left:?}");
+    let done = home.bp(&[&run("demo")[..], &["--resume"], &job].concat()).output().unwrap();
+    assert!([Some(0), Some(1)].contains(&done.status.code()), "{}", told(&done));
+    home.is_whole("packs/demo");
+    assert_eq!(fs::read_to_string(home.at("count")).unwrap(), "run\n", "the job is not run again");
+    assert_eq!(names(&home.at("packs")), ["demo", "first"]);
+}
+
+#[test]
 fn few_open_files_are_an_error_that_says_so_and_never_a_pass() {
     let home = keyed();
     let shell = |limit: usize, line: &str| {
