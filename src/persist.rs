@@ -44,6 +44,14 @@ pub fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T>
     attempt()
 }
 
+/// What lies in a folder, in no order.
+///
+/// # Errors
+/// Those of the last attempt to open it ([`patiently`]).
+pub fn entries(folder: &Path) -> io::Result<fs::ReadDir> {
+    patiently(|| fs::read_dir(folder))
+}
+
 /// Writes a new file. A name that is taken is an error ([`io::ErrorKind::AlreadyExists`]), never replaced.
 ///
 /// # Errors

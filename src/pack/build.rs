@@ -545,7 +545,7 @@ fn lock(path: &Path) -> Lock {
 }
 
 fn remove_dead(parent: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(parent)? {
+    for entry in persist::entries(parent)? {
         let entry = entry?;
         let ours = |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with(PARTIAL));
         if ours(&entry.file_name())

@@ -10,7 +10,7 @@ use super::settings::Patience;
 use super::source::Source;
 use super::url::Url;
 use super::{Creation, Named, Objects};
-use crate::persist::Staged;
+use crate::persist::{self, Staged};
 
 pub(super) struct Folder {
     url: Url,
@@ -32,7 +32,7 @@ impl Folder {
 
 impl Objects for Folder {
     fn names(&self) -> Result<Vec<Named>, StoreError> {
-        let entries = fs::read_dir(&self.path).map_err(|error| self.failed("", error))?;
+        let entries = persist::entries(&self.path).map_err(|error| self.failed("", error))?;
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|error| self.failed("", error))?;

@@ -73,7 +73,7 @@ fn co_sign(pack: &Path, manifest_sha256: &Digest, key: &CoSigningKey, output: &O
 /// Prints the statements that are in the pack.
 fn print(pack: &Path, output: &Output) -> Run {
     let folder = pack.join("attestations");
-    let entries = std::fs::read_dir(&folder).map_err(|error| {
+    let entries = bp::persist::entries(&folder).map_err(|error| {
         source::failure(&folder, &error)
             .hint("nothing is attested yet: give --key to check the pack and sign that")
     })?;

@@ -147,7 +147,7 @@ fn challenge(path: &Path, beacon: &Beacon, steps: u64, tensors: usize, output: &
 pub(crate) fn records(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let failed = |error| source::failure(dir, &error);
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
+    for entry in bp::persist::entries(dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
             paths.push(path);

@@ -28,7 +28,7 @@ pub(super) fn contracts(root: &Path) -> Result<Result<Vec<Document>, Vec<Finding
     let folder = root.join("contracts");
     let failed = |error| source::failure(&folder, &error);
     let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(&folder).map_err(failed)? {
+    for entry in bp::persist::entries(&folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(stem) = name.strip_suffix(".json") else { continue };

@@ -157,7 +157,7 @@ fn name_of(path: &Path) -> String {
 /// The record files of a folder, sorted by name; folders within it are not entered.
 fn records_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| source::failure(folder, &error))? {
+    for entry in bp::persist::entries(folder).map_err(|error| source::failure(folder, &error))? {
         let path = entry.map_err(|error| source::failure(folder, &error))?.path();
         let is_record = path.extension().is_some_and(|extension| extension == "json" || extension == "jsonl");
         if is_record && path.is_file() {

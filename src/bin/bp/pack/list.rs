@@ -67,7 +67,7 @@ pub(super) fn list(folder: &Path, output: &Output) -> Run {
 
 fn folders(folder: &Path) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| source::failure(folder, &error))? {
+    for entry in bp::persist::entries(folder).map_err(|error| source::failure(folder, &error))? {
         let path = entry.map_err(|error| source::failure(folder, &error))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_pack = path.is_dir() && path.join(bp::pack::MANIFEST).symlink_metadata().is_ok();

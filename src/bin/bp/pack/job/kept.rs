@@ -59,7 +59,7 @@ impl Kept {
     ) -> Result<Option<(Watched, Self)>, Failure> {
         let arguments = spelled(command, names);
         let mut found: Option<(Document, PathBuf)> = None;
-        let entries = match fs::read_dir(out) {
+        let entries = match persist::entries(out) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|error| source::failure(out, &error))?,
         };
