@@ -763,6 +763,39 @@ fn every_claim_ends_with_its_path_digest_and_assurance_and_every_open_item_names
 }
 
 #[test]
+fn of_many_files_a_page_lists_some_and_counts_the_rest_and_the_answer_has_them_all() {
+    let mut facts = pack();
+    let model = facts.evidence.iter().find(|each| each.kind == Kind::Receipt).unwrap().clone();
+    facts
+        .evidence
+        .extend((0..500).map(|at| Evidence { path: format!("receipts/r{at:03}.jsonl"), ..model.clone() }));
+    let annex = derive(catalogue(), None, &facts);
+    let many = annex.facets().find(|facet| facet.evidence.len() > 500).unwrap();
+    let receipts = many.evidence.iter().filter(|each| each.kind == Kind::Receipt).count();
+    let html = render::html(&annex, catalogue(), &Templates::default()).unwrap();
+    let markdown = render::markdown(&annex, catalogue(), &Templates::default()).unwrap();
+    let digest = Digest::of(&annex.bytes()).to_string();
+    let assurance = serde_json::to_value(model.assurance).unwrap();
+    let mark = format!("[annex/annex-iv.json · {} · {}]", &digest[..12], assurance.as_str().unwrap());
+    let rest = format!("{} more, each with its digest in", receipts - 20);
+    for page in [&html, &markdown] {
+        let page = page.replace('\\', "");
+        assert!(page.contains(&rest) && page.contains(&mark), "{rest} {mark}");
+        assert!(page.contains("receipts/r000.jsonl") && !page.contains("receipts/r499.jsonl"));
+        assert_eq!(bp::annex::check::printed("page", &page, &annex, catalogue()), []);
+    }
+    assert!(html.len() < 200_000, "{}", html.len());
+    // A template of others lists what it likes.
+    let foreign = Templates::of(
+        Some(
+            "{% for e in entries %}{% for f in e.facets %}{% for c in f.claims %}{{ c.mark.path }} {% endfor %}{% endfor %}{% endfor %}",
+        ),
+        None,
+    );
+    assert!(render::markdown(&annex, catalogue(), &foreign).unwrap().contains("r499"));
+}
+
+#[test]
 fn text_of_the_provider_cannot_leave_its_place() {
     let nasty = "x | y `z` <script>alert(1)</script> </bdi> <!-- \n\n# Heading\n| a | b |\n\u{202e}desrever\u{2066} [l](javascript:1) ![i](http://e.example/i) {{ 7777*7777 }} {% raw %} \" ' &lt; \u{0}end";
     let json = serde_json::json!({

@@ -961,3 +961,20 @@ fn every_law_has_an_attack_here() {
     assert!(untested.is_empty(), "{untested:?}");
     assert!(elsewhere.iter().all(|code| bp::pack::law::law(code).is_some()));
 }
+
+#[test]
+fn page_one_lists_some_of_many_inputs_and_what_did_not_pass_before_all() {
+    let scratch = tempfile::tempdir().unwrap();
+    let good = include_bytes!("../fixtures/good/mazur.receipt.jsonl");
+    let bad = include_bytes!("../fixtures/bad/14-hidden-signal-forged-with-all-that-follows/receipt.jsonl");
+    let input = |name: String, bytes: &[u8]| Input { name, bytes: bytes.to_vec() };
+    let mut inputs: Vec<Input> = (0..101).map(|at| input(format!("a{at:03}.jsonl"), good)).collect();
+    inputs.push(input("z.jsonl".to_owned(), bad));
+    let pack = build(scratch.path(), inputs, &terms(), None).publish("demo").unwrap();
+    let page = fs::read_to_string(pack.join("README.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.contains("| receipt |")).collect();
+    assert_eq!(rows.len(), 100);
+    assert!(rows[0].starts_with("| `z` | receipt | FAIL |"), "{}", rows[0]);
+    assert!(rows[1].starts_with("| `a000` | receipt | PASS |"), "{}", rows[1]);
+    assert!(page.contains("\n2 more are listed in `results/final_verdict.json`"), "{page}");
+}

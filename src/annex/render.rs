@@ -4,6 +4,7 @@
 //! anything up is. Control characters, and those that turn the direction of writing, are shown by their code points.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use minijinja::syntax::SyntaxConfig;
@@ -11,6 +12,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value as Template};
 use serde_json::{Value, json};
 
+use super::ANNEX_JSON;
 use super::catalogue::{Catalogue, Source};
 use super::envelope::Standing;
 use super::foreign;
@@ -133,7 +135,9 @@ fn render(
         }
         RenderError { template: name, message }
     };
-    let page = Serde(page(annex, catalogue));
+    // A template of others may list whatever it likes.
+    let page =
+        Serde(if own { page(&Folded::of(annex), catalogue) } else { page(&Folded::not(annex), catalogue) });
     let template = environment.template_from_named_str(name, text).map_err(|error| told(&error))?;
     if own {
         return template.render(page).map_err(|error| told(&error));
@@ -143,8 +147,72 @@ fn render(
     Ok(String::from_utf8(printed.0).expect("a template prints text"))
 }
 
+/// Files of one kind, maker and assurance that a clause lists one by one. What is beyond is counted, and `annex-iv.json` has
+/// it: a page with thousands of lines for one clause is read by nobody.
+const LISTED: usize = 20;
+
+/// An answer as a page lists it.
+struct Folded<'a> {
+    annex: Cow<'a, Annex>,
+    /// The bytes that have all of it, where files are left out.
+    whole: Option<Digest>,
+    /// By clause: a file of each group that goes on, and how many more there are.
+    more: BTreeMap<String, Vec<(Evidence, usize)>>,
+    /// Files that are named nowhere on the page.
+    unnamed: usize,
+}
+
+impl<'a> Folded<'a> {
+    /// Nothing left out.
+    fn not(annex: &'a Annex) -> Self {
+        Self { annex: Cow::Borrowed(annex), whole: None, more: BTreeMap::new(), unnamed: 0 }
+    }
+
+    fn of(annex: &'a Annex) -> Self {
+        let group = |file: &Evidence| (file.kind, file.produced_by.clone(), file.assurance);
+        let mut folded = Self::not(annex);
+        for (at, entry) in annex.entries.iter().enumerate() {
+            for (place, facet) in
+                entry.facets.iter().enumerate().filter(|(_, one)| one.evidence.len() > LISTED)
+            {
+                let mut groups: BTreeMap<_, (&Evidence, usize)> = BTreeMap::new();
+                let mut listed = Vec::new();
+                for file in &facet.evidence {
+                    let (_, count) = groups.entry(group(file)).or_insert((file, 0));
+                    *count += 1;
+                    if *count <= LISTED {
+                        listed.push(file.clone());
+                    }
+                }
+                let more = groups.into_values().filter(|(_, count)| *count > LISTED);
+                let more: Vec<_> = more.map(|(file, count)| (file.clone(), count - LISTED)).collect();
+                if !more.is_empty() {
+                    folded.annex.to_mut().entries[at].facets[place].evidence = listed;
+                    folded.more.insert(facet.id.clone(), more);
+                }
+            }
+        }
+        if !folded.more.is_empty() {
+            folded.whole = Some(Digest::of(&annex.bytes()));
+            folded.unnamed = files(annex).len() - files(&folded.annex).len();
+        }
+        folded
+    }
+
+    /// What the lines say that stand for the files left out of a clause.
+    fn more(&self, facet: &Facet) -> Vec<Value> {
+        let (Some(whole), Some(more)) = (self.whole, self.more.get(&facet.id)) else { return Vec::new() };
+        let line = |(file, count): &(Evidence, usize)| {
+            let whole = Evidence { path: ANNEX_JSON.to_owned(), sha256: whole, ..file.clone() };
+            json!({ "count": count, "claim": claim(&whole) })
+        };
+        more.iter().map(line).collect()
+    }
+}
+
 /// What the templates see: the answer with every word that they print.
-fn page(annex: &Annex, catalogue: &Catalogue) -> Value {
+fn page(folded: &Folded<'_>, catalogue: &Catalogue) -> Value {
+    let annex = folded.annex.as_ref();
     let mut page = serde_json::to_value(annex).expect("an answer is JSON");
     let facet = |facet: &Facet| {
         let asked = catalogue.facet(&facet.id);
@@ -169,6 +237,7 @@ fn page(annex: &Annex, catalogue: &Catalogue) -> Value {
             "status_words": status_words(facet.status),
             "owner": catalogue.role(&facet.required_role),
             "claims": facet.evidence.iter().map(claim).collect::<Vec<_>>(),
+            "more": folded.more(facet),
             "told": facet.statements.iter().map(|each| json!({ "field": each.field, "text": each.text })).collect::<Vec<_>>(),
             "stated_mark": facet.evidence.iter().find(|each| each.assurance == Assurance::Stated).map(mark),
             "opens": facet.open.iter().map(|open| json!({ "field": open.field, "owner": catalogue.role(&open.owner) })).collect::<Vec<_>>(),
@@ -226,20 +295,21 @@ fn page(annex: &Annex, catalogue: &Catalogue) -> Value {
             row["standing_words"] = json!(standing_words(limit.standing));
         }
     }
-    page["files"] = files(annex);
+    page["files"] = files(annex)
+        .iter()
+        .map(|file| json!({ "path": file.path, "sha256": file.sha256, "produced_by": file.produced_by }))
+        .collect();
+    page["files_unnamed"] = json!(folded.unnamed);
     visible(&mut page);
     page
 }
 
 /// Every file that the answer names, once.
-fn files(annex: &Annex) -> Value {
+fn files(annex: &Annex) -> Vec<&Evidence> {
     let mut files: Vec<&Evidence> = annex.facets().flat_map(|facet| &facet.evidence).collect();
     files.sort();
     files.dedup_by(|one, other| one.path == other.path && one.sha256 == other.sha256);
     files
-        .iter()
-        .map(|file| json!({ "path": file.path, "sha256": file.sha256, "produced_by": file.produced_by }))
-        .collect()
 }
 
 fn claim(evidence: &Evidence) -> Value {
