@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Trains small real models, records every step, and has `bp` judge the recordings: honest runs hold, bugs are found.
+Of an honest run a pack is made too, and strictly verified.
 
     trainers.py pytorch|jax BP SCRATCH
 
@@ -10,6 +11,7 @@ import json
 import os
 import math
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -42,11 +44,25 @@ def imported(trace):
     return ran.returncode, broken, (said.get("error") or {}).get("message", "")
 
 
+def packed(trace):
+    """What strict verification makes of the pack of a trace: why it is not of proof grade, or nothing."""
+    home = {**os.environ, "HOME": str(SCRATCH / "home"), "XDG_CONFIG_HOME": str(SCRATCH / "home" / ".config")}
+    pack = SCRATCH / "packs" / "run"
+    shutil.rmtree(pack, ignore_errors=True)
+    (SCRATCH / "home").mkdir(exist_ok=True)
+    for arguments in (["run", trace, "--out", pack.parent, "--name", pack.name], ["verify", "--strict", pack]):
+        ran = subprocess.run([BP, "pack", *map(str, arguments)], capture_output=True, text=True, env=home)
+        if ran.returncode != 0:
+            return f"pack {arguments[0]}: exit {ran.returncode} {ran.stderr[-300:]}"
+    return "" if "proof grade" in ran.stderr + ran.stdout else "not of proof grade"
+
+
 def expect(name, trace, rules=()):
     """An honest run holds; of a bug, one of the rules is broken. `refused` stands for a stream that is not judged."""
     status, broken, message = imported(trace)
     if not rules:
-        ok, wanted = status == 0, "holds"
+        message = message or (packed(trace) if status == 0 else "")
+        ok, wanted = status == 0 and not message, "holds, and so does its pack"
     elif "refused" in rules:
         ok, wanted = status == 2 and bool(message), "refused"
     else:
