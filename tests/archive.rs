@@ -313,8 +313,8 @@ fn bombs_are_found_by_ratio_and_by_size_without_unfolding_them() {
     assert_eq!(found(&bomb(512 << 20)), ["ARCHIVE_BOMB ."]);
     let small = Options { limits: Limits { total_bytes: 1 << 20, ..Limits::default() }, ..lax() };
     assert_eq!(broken(&check::archive(&bomb(2 << 20)[..], &small)), ["LIMIT_EXCEEDED ."]);
-    let held = Options { limits: Limits { held_bytes: 10_000, ..Limits::default() }, ..lax() };
-    let result = check::archive(&gzip(&sound)[..], &held);
+    let little = Options { limits: Limits { held_bytes: 10_000, ..Limits::default() }, ..lax() };
+    let result = check::archive(&gzip(&sound)[..], &little);
     let expected = ["annex/annex-iv.html", "annex/annex-iv.json", "annex/annex-iv.md", "sidecars/iris.jsonl"];
     assert_eq!(broken(&result), expected.map(|path| format!("LIMIT_EXCEEDED {path}")));
     let few = Options { limits: Limits { files: 5, ..Limits::default() }, ..lax() };

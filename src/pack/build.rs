@@ -259,13 +259,12 @@ impl Stage {
         for (sha256, given) in named.into_iter().zip([Some(payload), linear].into_iter().flatten()) {
             let place = Place::StepPayload(sha256);
             if inside {
-                let sealed = match evidence.files().at(&place.path()) {
-                    // Another step has the same payload.
-                    Some(sealed) => *sealed,
-                    None => {
-                        let (size_bytes, sha256) = self.copy(&place.path(), &given)?;
-                        Sealed { size_bytes, sha256, role: place.role() }
-                    }
+                // Another step may have the same payload.
+                let sealed = if let Some(sealed) = evidence.files().at(&place.path()) {
+                    *sealed
+                } else {
+                    let (size_bytes, sha256) = self.copy(&place.path(), &given)?;
+                    Sealed { size_bytes, sha256, role: place.role() }
                 };
                 files.note(place.path(), sealed);
                 let path = self.path.join(place.path().as_str());

@@ -20,6 +20,7 @@ pub(crate) struct Trusting {
 
 /// How much of a pack is read before it is refused. Evidence that is held in memory has a limit of its own, 1 GiB a file.
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_field_names, reason = "the names of the flags")]
 pub(crate) struct Limited {
     /// Names in the pack, directories included, before it is refused; by default 200000.
     #[arg(long, value_name = "N")]
