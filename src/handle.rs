@@ -128,7 +128,7 @@ fn ahead(
     }
     // What is taken from goes with the closure, so that nobody waits for it.
     thread::scope(move |scope| {
-        scope.spawn(move || {
+        let reading = move || {
             // It ends when nothing is taken any more.
             while let Ok(mut buffer) = to_fill.recv() {
                 let count = read(file, &mut buffer);
@@ -137,7 +137,8 @@ fn ahead(
                     break;
                 }
             }
-        });
+        };
+        thread::Builder::new().spawn_scoped(scope, reading)?;
         for chunk in to_take {
             let (buffer, count) = chunk?;
             take(&buffer[..count])?;
@@ -191,7 +192,7 @@ impl Bytes for At {
     }
 }
 
-/// Regular files below a folder, by name; links are not followed.
+/// Regular files below a folder, by name. A link below it is not among them.
 #[derive(Debug)]
 pub struct Files {
     root: PathBuf,
@@ -223,7 +224,7 @@ impl Files {
     }
 
     fn walk(&mut self, inside: &str) -> io::Result<()> {
-        for entry in self.root.join(inside).read_dir()? {
+        for entry in persist::entries(&self.root.join(inside))? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let name = if inside.is_empty() { name } else { format!("{inside}/{name}") };

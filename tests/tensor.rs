@@ -6,13 +6,12 @@ mod tensors;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bp::handle::At;
+use bp::handle::Files;
 use bp::schema::{Schema, validate};
-use bp::tensor::{self, Folder};
+use bp::tensor;
 use serde_json::{Value, json};
 use tensors::{Capture, fixture};
 
@@ -482,6 +481,19 @@ fn add(capture: &mut Capture, file: &str, entry: Value, values: &[f32]) {
 }
 
 #[test]
+fn an_index_that_no_check_would_read_is_refused_where_it_is_given() {
+    let fixture = fixture("ok_layer0");
+    let mut bytes = fs::read(fixture.join("index.json")).unwrap();
+    bytes.resize(tensor::index::MAX_BYTES, b' ');
+    assert!(tensor::Capture::indexed(below(&fixture), Some("index.json"), &bytes).is_ok());
+    bytes.push(b' ');
+    let refused = tensor::Capture::indexed(below(&fixture), Some("index.json"), &bytes).unwrap_err();
+    assert!(
+        matches!(&refused, tensor::Fault::Refused(refusal) if refusal.to_string().contains("TENSOR_INDEX_REFUSED"))
+    );
+}
+
+#[test]
 fn numbers_of_experts_are_equal_or_they_are_not() {
     let chosen = |values: &[f32]| {
         let mut capture = Capture::of("ok_layer0");
@@ -513,35 +525,8 @@ fn numbers_of_experts_are_equal_or_they_are_not() {
     }
 }
 
-/// Files below a folder.
-struct Files(PathBuf, Vec<String>);
-
-impl Folder for Files {
-    type File = At;
-
-    fn names(&self) -> &[String] {
-        &self.1
-    }
-
-    fn open(&self, name: &str) -> io::Result<At> {
-        fs::File::open(self.0.join(name)).and_then(At::new)
-    }
-}
-
-fn files(root: &Path) -> Files {
-    let mut names = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                names.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
-            }
-        }
-    }
-    Files(root.to_owned(), names)
+fn below(folder: &Path) -> Files {
+    Files::below(folder).unwrap()
 }
 
 /// A python that has `NumPy`; none is a failure where `BP_NUMPY` demands one.
@@ -571,8 +556,8 @@ fn read_alike(program: &str, folder: &Path) -> usize {
     let theirs: BTreeMap<String, Vec<String>> =
         serde_json::from_slice(&python(program, "values.py", &[text(folder)])).unwrap();
     let capture = match fs::read(folder.join("index.json")) {
-        Ok(index) => tensor::Capture::indexed(files(folder), Some("index.json"), &index).unwrap(),
-        Err(_) => tensor::Capture::bare(files(folder)).unwrap(),
+        Ok(index) => tensor::Capture::indexed(below(folder), Some("index.json"), &index).unwrap(),
+        Err(_) => tensor::Capture::bare(below(folder)).unwrap(),
     };
     let mut ours = BTreeMap::new();
     for (place, tensor) in capture.stages() {
@@ -649,7 +634,7 @@ fn every_bit_pattern_of_every_type_is_read_as_numpy_reads_it() {
     // A signalling NaN may come out of a conversion quiet, so those are told apart from numbers and no further.
     let theirs: BTreeMap<String, Vec<String>> =
         serde_json::from_slice(&python(program, "values.py", &[text(&folder)])).unwrap();
-    let capture = tensor::Capture::bare(files(&folder)).unwrap();
+    let capture = tensor::Capture::bare(below(&folder)).unwrap();
     let mut compared = 0;
     for (place, tensor) in capture.stages() {
         let mut values = vec![0.0; usize::try_from(tensor.values).unwrap()];

@@ -165,14 +165,20 @@ impl Value for F16 {
 
     #[inline]
     fn steps(self, other: Self) -> u32 {
-        // Sixteen bits in the upper half have their places 2^16 apart.
-        place(u32::from(self.0) << 16).abs_diff(place(u32::from(other.0) << 16)) >> 16
+        steps_of_half(self.0, other.0)
     }
 
     #[inline]
     fn native(bits: u16) -> u16 {
         u16::from_le(bits)
     }
+}
+
+/// The steps between two numbers of sixteen bits.
+#[inline]
+fn steps_of_half(one: u16, other: u16) -> u32 {
+    // Sixteen bits in the upper half have their places 2^16 apart.
+    place(u32::from(one) << 16).abs_diff(place(u32::from(other) << 16)) >> 16
 }
 
 /// The upper half of a binary32.
@@ -197,8 +203,7 @@ impl Value for Bf16 {
 
     #[inline]
     fn steps(self, other: Self) -> u32 {
-        // Sixteen bits in the upper half have their places 2^16 apart.
-        place(u32::from(self.0) << 16).abs_diff(place(u32::from(other.0) << 16)) >> 16
+        steps_of_half(self.0, other.0)
     }
 
     #[inline]

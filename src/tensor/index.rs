@@ -198,6 +198,9 @@ impl Index {
     /// # Errors
     /// [`TENSOR_INDEX_REFUSED`], and every code for what an index by itself can get wrong: stages, layers, shapes.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        if bytes.len() > MAX_BYTES {
+            return Err(refused(format!("{} bytes, over {MAX_BYTES}", bytes.len())));
+        }
         let value = json::parse(bytes).map_err(|error| refused(error.to_string()))?;
         schema::validate(Schema::TensorIndex, &value).map_err(|violations| {
             let all: Vec<String> = violations.iter().map(ToString::to_string).collect();

@@ -198,7 +198,7 @@ impl Lines {
                     end = filled;
                     break;
                 }
-                bytes.resize(2 * filled, 0);
+                bytes.resize((2 * filled).min(LIMIT + 1), 0);
             }
             match self.reader.read(&mut bytes[filled..]) {
                 Ok(0) => {
