@@ -1029,7 +1029,7 @@ fn rules_come_from_the_table_that_runs() {
     let home = Home::new();
     let all = home.bp(&["rules"]);
     assert_eq!(all.ends(0).stderr, "");
-    for rule in bp::reconcile::rules::RULES {
+    for rule in &bp::reconcile::rules::RULES {
         assert!(all.stdout.contains(&format!("{:>4}  ", rule.id.to_string())), "{} in {all:#?}", rule.id);
     }
     home.bp(&["rules", "4"]).is(

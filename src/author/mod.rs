@@ -83,10 +83,9 @@ impl Request {
     pub fn given(&self, net: &Net) -> Result<Given<f64>, AuthorError> {
         let input = &self.input;
         let sample = |inputs, targets| -> Result<Sample<f64>, AuthorError> {
-            Ok(Sample {
-                inputs: gather("inputs", &net.inputs, inputs)?,
-                targets: gather("targets", &net.outputs, targets)?,
-            })
+            let inputs = gather("inputs", &net.inputs, inputs)?;
+            let targets = gather("targets", &net.outputs, targets)?;
+            Ok(Sample::new(inputs.into_iter(), targets.into_iter()))
         };
         let (samples, reduction) = match &self.batch {
             None => (vec![sample(&input.inputs, &input.targets)?], Reduction::None),
@@ -225,14 +224,14 @@ pub fn written(request: &Request) -> Result<Receipt, AuthorError> {
         trace_id: input.trace_id.clone(),
         step_index: input.step_index,
         batch: batch.map(|(batch, _)| batch.clone()),
-        inputs: map(&net.inputs, given.samples[0].inputs.iter().copied()),
-        targets: map(&net.outputs, given.samples[0].targets.iter().copied()),
+        inputs: map(&net.inputs, given.samples[0].inputs().iter().copied()),
+        targets: map(&net.outputs, given.samples[0].targets().iter().copied()),
         parameters_before: input.parameters_before.clone(),
         per_sample: samples.as_ref().map(|samples| {
             let sample = |(place, (name, pass)): (usize, &(SampleId, Pass<f64>))| {
                 let sample = wire::Sample {
-                    inputs: map(&net.inputs, given.samples[place].inputs.iter().copied()),
-                    targets: map(&net.outputs, given.samples[place].targets.iter().copied()),
+                    inputs: map(&net.inputs, given.samples[place].inputs().iter().copied()),
+                    targets: map(&net.outputs, given.samples[place].targets().iter().copied()),
                     forward: forward(&net, &pass.forward),
                     loss: loss(&net, &pass.loss),
                 };
@@ -267,7 +266,7 @@ fn distributions(request: &Request, net: &Net, given: &Given<f64>) -> Result<(),
         return Ok(());
     }
     for (place, sample) in given.samples.iter().enumerate() {
-        let sum: f64 = sample.targets.iter().sum();
+        let sum: f64 = sample.targets().iter().sum();
         let is_one = (sum - 1.0).abs() <= TARGETS_OFF;
         if !is_one {
             let name = request.batch.as_ref().and_then(|(batch, _)| batch.sample_order.get(place));
@@ -305,7 +304,7 @@ fn map<K: Clone + std::hash::Hash + Eq, V>(names: &[K], values: impl Iterator<It
 }
 
 fn forward(net: &Net, pass: &Forward<f64>) -> Ordered<UnitId, Unit> {
-    let cells = pass.hidden.iter().chain(&pass.outputs);
+    let cells = pass.cells.iter();
     net.computed_units().cloned().zip(cells.map(|cell| Unit { net: cell.net, out: cell.out })).collect()
 }
 
@@ -372,8 +371,8 @@ fn backward(net: &Net, given: &Given<f64>, computed: &Pass<f64>) -> wire::Backwa
         }),
     });
     let hidden_signals = computed.hidden_errors.iter().enumerate().map(|(hidden, error)| HiddenSignal {
-        downstream_contributions: error
-            .contributions
+        downstream_contributions: computed
+            .contributions(hidden)
             .iter()
             .enumerate()
             .map(|(output, value)| {
@@ -425,13 +424,13 @@ fn updates(
             Place::HiddenWeight { input, hidden } => {
                 let (from, to) = (&net.inputs[input], &net.hidden[hidden]);
                 let role = words(from, to, format!("input_{}_to_hidden_{}", input + 1, hidden + 1));
-                let source = upstream(format!("inputs.{from}"), given.samples[0].inputs[input]);
+                let source = upstream(format!("inputs.{from}"), given.samples[0].inputs()[input]);
                 (Kind::Weight, "input_to_hidden", role, from, to, vec![hidden_signal(hidden), source])
             }
             Place::OutputWeight { hidden, output } => {
                 let (from, to) = (&net.hidden[hidden], &net.outputs[output]);
                 let role = words(from, to, format!("hidden_{}_to_output_{}", hidden + 1, output + 1));
-                let source = upstream(format!("forward.{from}.out"), first.forward.hidden[hidden].out);
+                let source = upstream(format!("forward.{from}.out"), first.forward.hidden()[hidden].out);
                 (Kind::Weight, "hidden_to_output", role, from, to, vec![output_signal(output), source])
             }
             Place::HiddenBias { unit } => {
@@ -463,7 +462,7 @@ fn updates(
                     learning_rate: given.learning_rate,
                     factors: if is_batch { reduced() } else { factors },
                     product_order: Text::new_static(PRODUCT_ORDER),
-                    state_before: written_state(given.states[parameter]),
+                    state_before: written_state(given.state(parameter)),
                     state_after: written_state(change.state),
                 },
                 gradient: change.gradient,

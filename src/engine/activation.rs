@@ -4,20 +4,14 @@ use super::Cell;
 use crate::number::Real;
 use crate::receipt::wire::Activation;
 
-/// A layer's cells from its weighted inputs.
-#[must_use]
-pub fn layer<R: Real>(activation: Activation, nets: impl Iterator<Item = R>) -> Vec<Cell<R>> {
-    let single = |net: R| match activation {
-        Activation::Sigmoid => sigmoid(net),
-        Activation::Relu => R::exact(0.0).max(net),
-        // The outputs of a softmax depend on each other: see below.
-        Activation::Identity | Activation::Softmax => net,
-    };
-    let mut cells: Vec<Cell<R>> = nets.map(|net| Cell { net, out: single(net) }).collect();
-    if activation == Activation::Softmax {
-        softmax(&mut cells);
+/// Gives each cell of a layer its activation.
+pub fn apply<R: Real>(activation: Activation, layer: &mut [Cell<R>]) {
+    match activation {
+        Activation::Sigmoid => layer.iter_mut().for_each(|cell| cell.out = sigmoid(cell.net)),
+        Activation::Relu => layer.iter_mut().for_each(|cell| cell.out = R::exact(0.0).max(cell.net)),
+        Activation::Identity => layer.iter_mut().for_each(|cell| cell.out = cell.net),
+        Activation::Softmax => softmax(layer),
     }
-    cells
 }
 
 /// The derivative of an activation with respect to its input, from its output.

@@ -22,10 +22,32 @@ pub use optimizer::{Change, Method, State};
 /// One sample.
 #[derive(Debug, Clone)]
 pub struct Sample<R> {
+    /// Inputs, then targets.
+    values: Vec<R>,
+    inputs: usize,
+}
+
+impl<R> Sample<R> {
+    /// A sample of input values, I, and target values, O.
+    pub fn new(inputs: impl ExactSizeIterator<Item = R>, targets: impl ExactSizeIterator<Item = R>) -> Self {
+        let count = inputs.len();
+        let mut values = Vec::with_capacity(count + targets.len());
+        values.extend(inputs);
+        values.extend(targets);
+        Self { values, inputs: count }
+    }
+
     /// Input values, I.
-    pub inputs: Vec<R>,
+    #[must_use]
+    pub fn inputs(&self) -> &[R] {
+        &self.values[..self.inputs]
+    }
+
     /// Target values, O.
-    pub targets: Vec<R>,
+    #[must_use]
+    pub fn targets(&self) -> &[R] {
+        &self.values[self.inputs..]
+    }
 }
 
 /// How the samples of a batch are combined.
@@ -72,7 +94,7 @@ pub struct Given<R> {
     pub reduction: Reduction,
     /// Parameters before the update, in the net's order.
     pub before: Vec<R>,
-    /// Optimizer state of each parameter, same order.
+    /// Optimizer state of each parameter, same order; none where the optimizer keeps none.
     pub states: Vec<State<R>>,
     /// The optimizer.
     pub method: Method<R>,
@@ -80,6 +102,14 @@ pub struct Given<R> {
     pub learning_rate: R,
     /// Whether biases learn.
     pub bias_mode: BiasMode,
+}
+
+impl<R: Copy> Given<R> {
+    /// The optimizer state of a parameter.
+    #[must_use]
+    pub fn state(&self, parameter: usize) -> State<R> {
+        self.states.get(parameter).copied().unwrap_or(State::None)
+    }
 }
 
 /// A unit's weighted input and its activation.
@@ -94,10 +124,23 @@ pub struct Cell<R> {
 /// A forward pass.
 #[derive(Debug, Clone)]
 pub struct Forward<R> {
+    /// Hidden units, H, then outputs, O.
+    pub cells: Vec<Cell<R>>,
+    hidden: usize,
+}
+
+impl<R> Forward<R> {
     /// Hidden units, H.
-    pub hidden: Vec<Cell<R>>,
+    #[must_use]
+    pub fn hidden(&self) -> &[Cell<R>] {
+        &self.cells[..self.hidden]
+    }
+
     /// Outputs, O.
-    pub outputs: Vec<Cell<R>>,
+    #[must_use]
+    pub fn outputs(&self) -> &[Cell<R>] {
+        &self.cells[self.hidden..]
+    }
 }
 
 /// A loss.
@@ -150,11 +193,9 @@ pub struct DualTerm<R> {
 }
 
 /// The error signal of a hidden unit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct HiddenError<R> {
-    /// What each output sends back: its signal times the weight between, O.
-    pub contributions: Vec<R>,
-    /// Their sum.
+    /// The sum of what the outputs send back.
     pub sum: R,
     /// Derivative of the activation.
     pub derivative: R,
@@ -173,6 +214,17 @@ pub struct Pass<R> {
     pub output_errors: Vec<OutputError<R>>,
     /// Error signals of the hidden units, H.
     pub hidden_errors: Vec<HiddenError<R>>,
+    /// What each output sends back to each hidden unit, H times O.
+    contributions: Vec<R>,
+}
+
+impl<R> Pass<R> {
+    /// What each output sends back to a hidden unit: its signal times the weight between, O.
+    #[must_use]
+    pub fn contributions(&self, hidden: usize) -> &[R] {
+        let count = self.output_errors.len();
+        &self.contributions[hidden * count..(hidden + 1) * count]
+    }
 }
 
 /// A computed step.
@@ -209,7 +261,7 @@ pub fn step<R: Real>(net: &Net, given: &Given<R>) -> Option<Computed<R>> {
             let gradients =
                 given.samples.iter().zip(&passes).map(|(sample, pass)| gradient(*place, sample, pass));
             let gradient = given.reduction.of(gradients);
-            let (before, state) = (given.before[parameter], given.states[parameter]);
+            let (before, state) = (given.before[parameter], given.state(parameter));
             Some(given.method.change(corrections, given.learning_rate, gradient, before, state))
         })
         .collect();
@@ -224,24 +276,24 @@ pub fn step<R: Real>(net: &Net, given: &Given<R>) -> Option<Computed<R>> {
         .collect();
     let total = given.reduction.of(passes.iter().map(|pass| pass.loss.total));
     let post_forward = forward(net, first, &after);
-    let post_loss = loss(net.loss, &first.targets, &post_forward);
+    let post_loss = loss(net.loss, first.targets(), &post_forward);
     Some(Computed { passes, loss: Loss { per_output, total }, changes, after, post_forward, post_loss })
 }
 
 fn pass<R: Real>(net: &Net, sample: &Sample<R>, before: &[R]) -> Pass<R> {
     let forward = forward(net, sample, before);
-    let loss = loss(net.loss, &sample.targets, &forward);
+    let loss = loss(net.loss, sample.targets(), &forward);
     let output_errors = output_errors(net, sample, &forward);
-    let hidden_errors = hidden_errors(net, before, &forward, &output_errors);
-    Pass { forward, loss, output_errors, hidden_errors }
+    let (hidden_errors, contributions) = hidden_errors(net, before, &forward, &output_errors);
+    Pass { forward, loss, output_errors, hidden_errors, contributions }
 }
 
 /// The gradient of one parameter over one sample.
 fn gradient<R: Real>(place: Place, sample: &Sample<R>, pass: &Pass<R>) -> R {
     match place {
-        Place::HiddenWeight { input, hidden } => pass.hidden_errors[hidden].signal * sample.inputs[input],
+        Place::HiddenWeight { input, hidden } => pass.hidden_errors[hidden].signal * sample.inputs()[input],
         Place::OutputWeight { hidden, output } => {
-            pass.output_errors[output].signal * pass.forward.hidden[hidden].out
+            pass.output_errors[output].signal * pass.forward.hidden()[hidden].out
         }
         Place::HiddenBias { unit } => pass.hidden_errors[unit].signal,
         Place::OutputBias { unit } => pass.output_errors[unit].signal,
@@ -250,19 +302,23 @@ fn gradient<R: Real>(place: Place, sample: &Sample<R>, pass: &Pass<R>) -> R {
 
 /// The forward pass with given parameters: `net = x_1 w_1 + ... + x_n w_n + b`, summed left to right.
 fn forward<R: Real>(net: &Net, sample: &Sample<R>, parameters: &[R]) -> Forward<R> {
-    let hidden_nets = (0..net.hidden.len()).map(|unit| {
-        let terms = sample.inputs.iter().enumerate();
+    let hidden = net.hidden.len();
+    let mut cells = Vec::with_capacity(hidden + net.outputs.len());
+    for unit in 0..hidden {
+        let terms = sample.inputs().iter().enumerate();
         let terms = terms.map(|(input, value)| *value * parameters[net.hidden_weight(unit, input)]);
-        terms.fold(R::exact(0.0), Add::add) + parameters[net.hidden_biases[unit]]
-    });
-    let hidden = activation::layer(net.activation_hidden, hidden_nets);
-    let output_nets = (0..net.outputs.len()).map(|unit| {
-        let terms = hidden.iter().enumerate();
+        let weighted = terms.fold(R::exact(0.0), Add::add) + parameters[net.hidden_biases[unit]];
+        cells.push(Cell { net: weighted, out: weighted });
+    }
+    activation::apply(net.activation_hidden, &mut cells);
+    for unit in 0..net.outputs.len() {
+        let terms = cells[..hidden].iter().enumerate();
         let terms = terms.map(|(source, cell)| cell.out * parameters[net.output_weight(unit, source)]);
-        terms.fold(R::exact(0.0), Add::add) + parameters[net.output_biases[unit]]
-    });
-    let outputs = activation::layer(net.activation_output, output_nets);
-    Forward { hidden, outputs }
+        let weighted = terms.fold(R::exact(0.0), Add::add) + parameters[net.output_biases[unit]];
+        cells.push(Cell { net: weighted, out: weighted });
+    }
+    activation::apply(net.activation_output, &mut cells[hidden..]);
+    Forward { cells, hidden }
 }
 
 /// The loss of one output.
@@ -280,8 +336,11 @@ pub fn loss_of<R: Real>(kind: LossKind, target: R, out: R) -> R {
 }
 
 fn loss<R: Real>(kind: LossKind, targets: &[R], forward: &Forward<R>) -> Loss<R> {
-    let per_output: Vec<R> =
-        targets.iter().zip(&forward.outputs).map(|(target, cell)| loss_of(kind, *target, cell.out)).collect();
+    let per_output: Vec<R> = targets
+        .iter()
+        .zip(forward.outputs())
+        .map(|(target, cell)| loss_of(kind, *target, cell.out))
+        .collect();
     let total = per_output.iter().fold(R::exact(0.0), |total, part| total + *part);
     Loss { per_output, total }
 }
@@ -303,11 +362,11 @@ fn output_errors<R: Real>(net: &Net, sample: &Sample<R>, forward: &Forward<R>) -
                 difference,
                 derivative: None,
                 signal: difference,
-                dual: Some(dual(unit, cell.out, &sample.targets)),
+                dual: Some(dual(unit, cell.out, sample.targets())),
             },
         }
     };
-    sample.targets.iter().zip(&forward.outputs).enumerate().map(error).collect()
+    sample.targets().iter().zip(forward.outputs()).enumerate().map(error).collect()
 }
 
 fn dual<R: Real>(unit: usize, probability: R, targets: &[R]) -> Dual<R> {
@@ -328,16 +387,18 @@ fn hidden_errors<R: Real>(
     before: &[R],
     forward: &Forward<R>,
     output_errors: &[OutputError<R>],
-) -> Vec<HiddenError<R>> {
+) -> (Vec<HiddenError<R>>, Vec<R>) {
+    let mut contributions = Vec::with_capacity(forward.hidden().len() * output_errors.len());
     let error = |(unit, cell): (usize, &Cell<R>)| {
-        let contributions: Vec<R> = output_errors
-            .iter()
-            .enumerate()
-            .map(|(output, error)| error.signal * before[net.output_weight(output, unit)])
-            .collect();
-        let sum = contributions.iter().fold(R::exact(0.0), |sum, contribution| sum + *contribution);
+        let mut sum = R::exact(0.0);
+        for (output, error) in output_errors.iter().enumerate() {
+            let contribution = error.signal * before[net.output_weight(output, unit)];
+            contributions.push(contribution);
+            sum = sum + contribution;
+        }
         let derivative = activation::derivative(net.activation_hidden, cell.out);
-        HiddenError { contributions, sum, derivative, signal: sum * derivative }
+        HiddenError { sum, derivative, signal: sum * derivative }
     };
-    forward.hidden.iter().enumerate().map(error).collect()
+    let errors = forward.hidden().iter().enumerate().map(error).collect();
+    (errors, contributions)
 }

@@ -128,6 +128,7 @@ impl Method<f64> {
 
 impl<R: Real> Method<R> {
     /// The gradient with coupled weight decay: g - wd θ.
+    #[inline]
     #[must_use]
     pub fn decayed(&self, gradient: R, before: R) -> R {
         match self {
@@ -139,6 +140,7 @@ impl<R: Real> Method<R> {
     }
 
     /// The state after a step: b' = mu b + (1 - tau) g; m' = β1 m + (1 - β1) g and v' = β2 v + (1 - β2) g².
+    #[inline]
     #[must_use]
     pub fn next(&self, gradient: R, before: R, state: State<R>) -> State<R> {
         let one = R::exact(1.0);
@@ -155,6 +157,7 @@ impl<R: Real> Method<R> {
     }
 
     /// What the learning rate multiplies: the gradient, the buffer, or the look-ahead g + mu b'. Adam has no such part.
+    #[inline]
     #[must_use]
     pub fn direction(&self, gradient: R, before: R, next: State<R>) -> Option<R> {
         match (*self, next) {
@@ -176,6 +179,7 @@ impl<R: Real> Method<R> {
     }
 
     /// The update from the state after the step; `corrections` are this method's.
+    #[inline]
     #[must_use]
     pub fn update(
         &self,
@@ -196,6 +200,7 @@ impl<R: Real> Method<R> {
     }
 
     /// The parameter after the step: θ + u, and for `AdamW` (1 - lr wd) θ + u.
+    #[inline]
     #[must_use]
     pub fn after(&self, learning_rate: R, before: R, update: R) -> R {
         match *self {
@@ -207,6 +212,7 @@ impl<R: Real> Method<R> {
     }
 
     /// The whole step of one parameter; `corrections` are this method's, the same for all of a step.
+    #[inline]
     #[must_use]
     pub fn change(
         &self,

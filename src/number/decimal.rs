@@ -235,7 +235,8 @@ fn binade(magnitude: f64) -> Option<&'static Binade> {
 ///   stands for numbers on both sides of it, and the larger unit is taken; so it is for a `value` that is not
 ///   rounded yet and whose text would begin the next decade.
 /// - half a unit of the 17th digit, 1e-8 of that again, since rounding goes by way of 17 digits;
-/// - the rounding of the text to a double, 2^-53 of the number.
+/// - the rounding of the text to a double, 2^-53 of the number. As much again is added, which is more than the rounding
+///   of the sum: the half unit is at most 5e-8 of the number.
 ///
 /// Outside the canonical range it is 0.5e-8 of the number, which is never less; infinite where it is not finite.
 #[inline]
@@ -244,7 +245,7 @@ pub fn half_unit(value: f64) -> f64 {
     let magnitude = value.abs();
     let Some(binade) = binade(magnitude) else { return half_unit_at_the_edge(magnitude) };
     let half = if magnitude >= binade.upper_from { binade.upper } else { binade.lower };
-    (half + magnitude * f64::EPSILON).next_up()
+    half + magnitude * f64::EPSILON
 }
 
 /// The same of zero, of what is not finite, and of numbers outside [`BINADES`].
@@ -259,7 +260,7 @@ fn half_unit_at_the_edge(magnitude: f64) -> f64 {
     let decade =
         [1e-13, 1e6].into_iter().find(|decade| (decade * NEARLY..decade * 10.0).contains(&magnitude));
     // The last term is for numbers whose radius would underflow.
-    (decade.unwrap_or(magnitude) * HALF + magnitude * f64::EPSILON).next_up()
+    decade.unwrap_or(magnitude) * HALF + magnitude * f64::EPSILON + f64::from_bits(1)
 }
 
 #[cfg(test)]
@@ -485,7 +486,7 @@ mod tests {
         let slowly = |magnitude: f64| {
             let decade = DECADES.into_iter().rev().find(|decade| magnitude >= decade * NEARLY);
             let decade = decade.filter(|_| magnitude < 1e7).unwrap_or(magnitude);
-            (decade * HALF + magnitude * f64::EPSILON).next_up()
+            decade * HALF + magnitude * f64::EPSILON + f64::from_bits(1)
         };
         let compare = |value: f64| {
             if value > 0.0 && value.is_finite() {

@@ -8,6 +8,9 @@ use crate::pointer::Pointer;
 
 /// Notes in each finding the first finding, in the order of the rules, that it follows from.
 pub(super) fn trace(rules: &mut [(&'static Rule, Verdict)]) {
+    if !rules.iter().any(|(_, verdict)| matches!(verdict, Verdict::Broken(_))) {
+        return;
+    }
     let mut first: HashMap<Pointer, Cause> = HashMap::new();
     for (rule, verdict) in rules.iter() {
         let Verdict::Broken(findings) = verdict else { continue };

@@ -1,14 +1,128 @@
-//! A step in which every key that the net calls for stands, and no other: values by index.
+//! A step held against its net: which blocks name what the net does, and, where all do, their values by index.
+
+use std::hash::Hash;
+use std::ops::Index;
+
+use indexmap::map::Slice;
 
 use crate::engine::{Method, Reduction, State};
-use crate::receipt::id::{SampleId, UnitId};
+use crate::receipt::id::{ParamId, SampleId, UnitId};
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::receipt::wire::{
     Batch, BiasMode, DualForm, HiddenSignal, OptimizerState, Ordered, OutputSignal, Unit, Update,
 };
 
-/// A complete step. Vectors follow the net's order.
+/// The values of a block in the net's order, counted from 0.
+#[derive(Debug)]
+pub enum Column<'a, K, V> {
+    /// They lie in that order.
+    Lying(&'a Slice<K, V>),
+    /// They were looked up name by name.
+    Found(Vec<&'a V>),
+}
+
+/// Values by unit.
+pub type OfUnits<'a, V> = Column<'a, UnitId, V>;
+
+impl<'a, K: Hash + Eq, V> Column<'a, K, V> {
+    /// The values of names, if every name stands; `before` are the names of the map that the net has before them.
+    fn of(names: &[K], before: usize, map: &'a Ordered<K, V>) -> Option<Self> {
+        let lying = map.get_range(before..before + names.len()).filter(|lying| lying.keys().eq(names));
+        lying.map(Self::Lying).or_else(|| {
+            let found: Option<Vec<&V>> = names.iter().map(|name| map.get(name)).collect();
+            found.map(Self::Found)
+        })
+    }
+
+    /// The values of names, if these are the keys of the map, all of them and no other. No two names are alike.
+    fn whole(names: &[K], map: &'a Ordered<K, V>) -> Option<Self> {
+        Self::of(names, 0, map).filter(|_| map.len() == names.len())
+    }
+}
+
+impl<K, V> Column<'_, K, V> {
+    /// The values.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &V> {
+        let count = match self {
+            Self::Lying(entries) => entries.len(),
+            Self::Found(values) => values.len(),
+        };
+        (0..count).map(|index| &self[index])
+    }
+}
+
+impl<K, V> Index<usize> for Column<'_, K, V> {
+    type Output = V;
+
+    #[inline]
+    fn index(&self, index: usize) -> &V {
+        match self {
+            Self::Lying(entries) => &entries[index],
+            Self::Found(values) => values[index],
+        }
+    }
+}
+
+/// A step and its net. A block is here where its keys are those that the net calls for, all of them and no other.
+#[derive(Debug)]
+pub struct Keyed<'a> {
+    /// The step.
+    pub step: &'a Step,
+    /// Its net.
+    pub net: &'a Net,
+    /// Input values.
+    pub inputs: Option<OfUnits<'a, f64>>,
+    /// Target values.
+    pub targets: Option<OfUnits<'a, f64>>,
+    /// Parameters before.
+    pub before: Option<Column<'a, ParamId, f64>>,
+    /// Parameters after.
+    pub after: Option<Column<'a, ParamId, f64>>,
+    /// Hidden units and outputs.
+    pub forward: Option<(OfUnits<'a, Unit>, OfUnits<'a, Unit>)>,
+    /// Loss per output.
+    pub per_output: Option<OfUnits<'a, f64>>,
+    /// Error signals of the outputs.
+    pub output_signals: Option<OfUnits<'a, OutputSignal>>,
+    /// Error signals of the hidden units.
+    pub hidden_signals: Option<OfUnits<'a, HiddenSignal>>,
+    /// Each parameter's update and its place in the record; `None` for a parameter that does not learn. They stand in the
+    /// net's order.
+    pub updates: Option<Vec<Option<(usize, &'a Update)>>>,
+}
+
+impl<'a> Keyed<'a> {
+    /// Looks up every name of the net.
+    #[must_use]
+    pub fn of(step: &'a Step, net: &'a Net) -> Self {
+        Self {
+            step,
+            net,
+            inputs: Column::whole(&net.inputs, &step.inputs),
+            targets: Column::whole(&net.outputs, &step.targets),
+            before: Column::whole(&net.parameters, &step.parameters_before),
+            after: Column::whole(&net.parameters, &step.parameters_after),
+            forward: computed(net, &step.forward),
+            per_output: Column::whole(&net.outputs, &step.loss.per_output),
+            output_signals: Column::whole(&net.outputs, &step.backward.output_error_signals),
+            hidden_signals: Column::whole(&net.hidden, &step.backward.hidden_error_signals),
+            updates: updates(step, net),
+        }
+    }
+}
+
+/// The hidden units and outputs of a pass that names these and no other.
+fn computed<'a>(
+    net: &Net,
+    pass: &'a Ordered<UnitId, Unit>,
+) -> Option<(OfUnits<'a, Unit>, OfUnits<'a, Unit>)> {
+    let hidden = Column::of(&net.hidden, 0, pass)?;
+    let outputs = Column::of(&net.outputs, net.hidden.len(), pass)?;
+    (pass.len() == net.hidden.len() + net.outputs.len()).then_some((hidden, outputs))
+}
+
+/// A complete step. Columns and vectors follow the net's order.
 #[derive(Debug)]
 pub struct Complete<'a> {
     /// The step.
@@ -16,30 +130,30 @@ pub struct Complete<'a> {
     /// Its net.
     pub net: &'a Net,
     /// Input values.
-    pub inputs: Vec<f64>,
+    pub inputs: OfUnits<'a, f64>,
     /// Target values.
-    pub targets: Vec<f64>,
+    pub targets: OfUnits<'a, f64>,
     /// Parameters before.
-    pub before: Vec<f64>,
+    pub before: Column<'a, ParamId, f64>,
     /// Parameters after.
-    pub after: Vec<f64>,
+    pub after: Column<'a, ParamId, f64>,
     /// Hidden units.
-    pub hidden: Vec<Unit>,
+    pub hidden: OfUnits<'a, Unit>,
     /// Outputs.
-    pub outputs: Vec<Unit>,
+    pub outputs: OfUnits<'a, Unit>,
     /// Loss per output.
-    pub per_output: Vec<f64>,
+    pub per_output: OfUnits<'a, f64>,
     /// Error signals of the outputs.
-    pub output_signals: Vec<&'a OutputSignal>,
+    pub output_signals: OfUnits<'a, OutputSignal>,
     /// Error signals of the hidden units.
-    pub hidden_signals: Vec<&'a HiddenSignal>,
+    pub hidden_signals: OfUnits<'a, HiddenSignal>,
     /// Each parameter's update and its place in the record; `None` for a parameter that does not learn.
     pub updates: Vec<Option<(usize, &'a Update)>>,
     /// The pass with the new parameters, where the record holds one.
-    pub post: Option<Post>,
+    pub post: Option<Post<'a>>,
     /// The optimizer.
     pub method: Method<f64>,
-    /// Optimizer state before the step, per parameter.
+    /// Optimizer state before the step, per parameter; none where the optimizer keeps none.
     pub states: Vec<State<f64>>,
     /// The batch and its samples in order, where there is one.
     pub batch: Option<Samples<'a>>,
@@ -60,15 +174,15 @@ pub struct SampleValues<'a> {
     /// Its name.
     pub name: &'a SampleId,
     /// Input values.
-    pub inputs: Vec<f64>,
+    pub inputs: OfUnits<'a, f64>,
     /// Target values.
-    pub targets: Vec<f64>,
+    pub targets: OfUnits<'a, f64>,
     /// Hidden units.
-    pub hidden: Vec<Unit>,
+    pub hidden: OfUnits<'a, Unit>,
     /// Outputs.
-    pub outputs: Vec<Unit>,
+    pub outputs: OfUnits<'a, Unit>,
     /// Loss per output.
-    pub per_output: Vec<f64>,
+    pub per_output: OfUnits<'a, f64>,
     /// Loss in total.
     pub total: f64,
     /// The same total where the batch's loss lists it.
@@ -83,13 +197,14 @@ impl<'a> Samples<'a> {
             .iter()
             .map(|name| {
                 let sample = samples.get(name)?;
+                let (hidden, outputs) = computed(net, &sample.forward)?;
                 Some(SampleValues {
                     name,
-                    inputs: values(&net.inputs, 0, &sample.inputs)?,
-                    targets: values(&net.outputs, 0, &sample.targets)?,
-                    hidden: values(&net.hidden, 0, &sample.forward)?,
-                    outputs: values(&net.outputs, net.hidden.len(), &sample.forward)?,
-                    per_output: values(&net.outputs, 0, &sample.loss.per_output)?,
+                    inputs: Column::whole(&net.inputs, &sample.inputs)?,
+                    targets: Column::whole(&net.outputs, &sample.targets)?,
+                    hidden,
+                    outputs,
+                    per_output: Column::whole(&net.outputs, &sample.loss.per_output)?,
                     total: sample.loss.total,
                     listed_total: *totals.get(name)?,
                 })
@@ -101,13 +216,13 @@ impl<'a> Samples<'a> {
 
 /// The pass with the new parameters.
 #[derive(Debug)]
-pub struct Post {
+pub struct Post<'a> {
     /// Hidden units.
-    pub hidden: Vec<Unit>,
+    pub hidden: OfUnits<'a, Unit>,
     /// Outputs.
-    pub outputs: Vec<Unit>,
+    pub outputs: OfUnits<'a, Unit>,
     /// Loss per output.
-    pub per_output: Vec<f64>,
+    pub per_output: OfUnits<'a, f64>,
     /// Loss in total.
     pub total: f64,
 }
@@ -115,26 +230,28 @@ pub struct Post {
 impl<'a> Complete<'a> {
     /// The step's values by index, if every key stands.
     #[must_use]
-    pub fn of(step: &'a Step, net: &'a Net) -> Option<Self> {
+    pub fn of(keyed: Keyed<'a>) -> Option<Self> {
+        let Keyed { step, net, .. } = keyed;
         let batch = match &step.batch {
             Some(batch) => Some(Samples::of(batch, step, net)?),
             None => None,
         };
-        let updates = updates(step, net)?;
+        let updates = keyed.updates?;
         let method = Method::of(step.optimizer.as_ref())?;
         let states = states(&method, &updates)?;
+        let (hidden, outputs) = keyed.forward?;
         Some(Self {
             step,
             net,
-            inputs: values(&net.inputs, 0, &step.inputs)?,
-            targets: values(&net.outputs, 0, &step.targets)?,
-            before: values(&net.parameters, 0, &step.parameters_before)?,
-            after: values(&net.parameters, 0, &step.parameters_after)?,
-            hidden: values(&net.hidden, 0, &step.forward)?,
-            outputs: values(&net.outputs, net.hidden.len(), &step.forward)?,
-            per_output: values(&net.outputs, 0, &step.loss.per_output)?,
-            output_signals: references(&net.outputs, &step.backward.output_error_signals)?,
-            hidden_signals: references(&net.hidden, &step.backward.hidden_error_signals)?,
+            inputs: keyed.inputs?,
+            targets: keyed.targets?,
+            before: keyed.before?,
+            after: keyed.after?,
+            hidden,
+            outputs,
+            per_output: keyed.per_output?,
+            output_signals: keyed.output_signals?,
+            hidden_signals: keyed.hidden_signals?,
             updates,
             post: post(step, net),
             method,
@@ -145,7 +262,7 @@ impl<'a> Complete<'a> {
 
     /// The dual forms of the output signals, if every output has one.
     #[must_use]
-    pub fn duals(&self) -> Option<Vec<&'a DualForm>> {
+    pub fn duals(&self) -> Option<Vec<&DualForm>> {
         self.output_signals.iter().map(|signal| signal.dual_form.as_ref()).collect()
     }
 }
@@ -156,24 +273,6 @@ pub fn learns(step: &Step, net: &Net, parameter: usize) -> bool {
     !net.places[parameter].is_bias() || step.bias_mode == BiasMode::Sgd
 }
 
-/// The value of a name, found at once where it stands in the expected place.
-fn near<'a, K: std::hash::Hash + Eq, V>(map: &'a Ordered<K, V>, expected: usize, name: &K) -> Option<&'a V> {
-    match map.get_index(expected) {
-        Some((found, value)) if found == name => Some(value),
-        _ => map.get(name),
-    }
-}
-
-/// The values of names; `before` are the names of the map that stand before them in the order of the net.
-fn values<K: std::hash::Hash + Eq, V: Copy>(
-    names: &[K],
-    before: usize,
-    map: &Ordered<K, V>,
-) -> Option<Vec<V>> {
-    let found = names.iter().enumerate().map(|(index, name)| near(map, before + index, name).copied());
-    every(names.len(), found)
-}
-
 /// All items, if none is missing, in one allocation.
 fn every<T>(count: usize, items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let mut all = Vec::with_capacity(count);
@@ -181,10 +280,6 @@ fn every<T>(count: usize, items: impl Iterator<Item = Option<T>>) -> Option<Vec<
         all.push(item?);
     }
     Some(all)
-}
-
-fn references<'a, V>(names: &[UnitId], map: &'a Ordered<UnitId, V>) -> Option<Vec<&'a V>> {
-    every(names.len(), names.iter().enumerate().map(|(index, name)| near(map, index, name)))
 }
 
 fn updates<'a>(step: &'a Step, net: &Net) -> Option<Vec<Option<(usize, &'a Update)>>> {
@@ -197,18 +292,20 @@ fn updates<'a>(step: &'a Step, net: &Net) -> Option<Vec<Option<(usize, &'a Updat
     stated.next().is_none().then_some(updates)
 }
 
-fn post(step: &Step, net: &Net) -> Option<Post> {
+fn post<'a>(step: &'a Step, net: &Net) -> Option<Post<'a>> {
     let post = &step.post_update;
-    Some(Post {
-        hidden: values(&net.hidden, 0, post.forward.as_ref()?)?,
-        outputs: values(&net.outputs, net.hidden.len(), post.forward.as_ref()?)?,
-        per_output: values(&net.outputs, 0, post.per_output.as_ref()?)?,
-        total: post.total?,
-    })
+    let (hidden, outputs) = computed(net, post.forward.as_ref()?)?;
+    let per_output = Column::whole(&net.outputs, post.per_output.as_ref()?)?;
+    Some(Post { hidden, outputs, per_output, total: post.total? })
 }
 
 /// The state before the step of each parameter that learns, of the kind that the optimizer has.
 fn states(method: &Method<f64>, updates: &[Option<(usize, &Update)>]) -> Option<Vec<State<f64>>> {
+    if matches!(method, Method::Sgd { .. }) {
+        let stateless =
+            |update: &(usize, &Update)| state_of(method, update.1.optimizer.state_before.as_ref()).is_some();
+        return updates.iter().flatten().all(stateless).then(Vec::new);
+    }
     let state = |update: &Option<(usize, &Update)>| match update {
         None => Some(State::None),
         Some((_, update)) => state_of(method, update.optimizer.state_before.as_ref()),

@@ -15,12 +15,29 @@ pub fn alone() -> Vec<Pointer> {
     Vec::new()
 }
 
+/// How far a derived number lies from the stored one, and how far rounding may have brought it.
+struct Gap {
+    stored: f64,
+    derived: f64,
+    gap: f64,
+    rounding: f64,
+}
+
+impl Gap {
+    #[inline]
+    fn between(stored: Bounded, derived: Bounded) -> Self {
+        let rounding = derived.bound() + stored.bound();
+        let (stored, derived) = (stored.value(), derived.value());
+        Self { stored, derived, gap: (stored - derived).abs(), rounding }
+    }
+}
+
 /// How much of a record a rule compared, and what it found.
 #[derive(Debug)]
 pub struct Ledger {
     rule: &'static Rule,
     reading: Reading,
-    origin: Origin,
+    is_imported: bool,
     floor: Tolerance,
     compared: usize,
     blind: usize,
@@ -39,7 +56,7 @@ impl Ledger {
         Self {
             rule,
             reading: step.reading,
-            origin: step.origin,
+            is_imported: matches!(step.origin, Origin::Imported { .. }),
             floor,
             compared: 0,
             blind: 0,
@@ -87,9 +104,25 @@ impl Ledger {
         derived: Bounded,
     ) {
         self.registered(part);
-        let rounding = derived.bound() + stored.bound();
-        let (stored, derived) = (stored.value(), derived.value());
-        let gap = (stored - derived).abs();
+        let gap = Gap::between(stored, derived);
+        // What a sound record comes to nearly everywhere; all else is told apart out of line.
+        if gap.gap <= gap.rounding && gap.rounding < gap.stored.abs() {
+            self.compared += 1;
+        } else {
+            self.apart(part, at, inputs, gap);
+        }
+    }
+
+    /// Tells what is within a tolerance, blind, or a finding.
+    #[cold]
+    #[inline(never)]
+    fn apart(
+        &mut self,
+        part: &'static str,
+        at: impl FnOnce() -> Pointer,
+        inputs: impl FnOnce() -> Vec<Pointer>,
+        Gap { stored, derived, gap, rounding }: Gap,
+    ) {
         let used = if gap <= rounding { rounding } else { rounding.max(self.floor.width(stored, derived)) };
         // A gap is finite only where both numbers are.
         if !(gap.is_finite() && gap <= used) {
@@ -116,11 +149,10 @@ impl Ledger {
         copy: f64,
         value: f64,
     ) {
-        match self.origin {
-            Origin::Imported { .. } => {
-                self.number(part, at, || vec![original()], copy, self.known(value));
-            }
-            Origin::Engine => self.identical(part, at, original, copy, value),
+        if self.is_imported {
+            self.number(part, at, || vec![original()], copy, self.known(value));
+        } else {
+            self.identical(part, at, original, copy, value);
         }
     }
 
@@ -135,13 +167,26 @@ impl Ledger {
         value: f64,
     ) {
         self.registered(part);
-        let gap = (copy - value).abs();
-        if gap <= 0.0 {
+        if (copy - value).abs() <= 0.0 {
             self.compared += 1;
         } else {
-            let evidence = Evidence::Gap { stored: copy, derived: value, gap, bound: 0.0, rounding: 0.0 };
-            self.enter(part, at(), vec![original()], evidence);
+            self.differs(part, at, original, copy, value);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn differs(
+        &mut self,
+        part: &'static str,
+        at: impl FnOnce() -> Pointer,
+        original: impl FnOnce() -> Pointer,
+        copy: f64,
+        value: f64,
+    ) {
+        let gap = (copy - value).abs();
+        let evidence = Evidence::Gap { stored: copy, derived: value, gap, bound: 0.0, rounding: 0.0 };
+        self.enter(part, at(), vec![original()], evidence);
     }
 
     /// Compares two texts.
@@ -151,28 +196,57 @@ impl Ledger {
         if stored == expected {
             self.compared += 1;
         } else {
-            let evidence = Evidence::Text { stored: stored.to_owned(), expected: expected.to_owned() };
-            self.enter(part, at(), Vec::new(), evidence);
+            self.misses(part, at, Some(stored), || expected.to_owned());
         }
     }
 
-    /// Compares a text that may be missing with one that is given in pieces.
+    /// Compares a text that may be missing with one that is spelled only where a finding needs it.
     #[inline]
     pub fn optional_text(
         &mut self,
         part: &'static str,
         at: impl FnOnce() -> Pointer,
         stored: Option<&str>,
-        expected: &[&str],
+        is: impl FnOnce(&str) -> bool,
+        expected: impl FnOnce() -> String,
     ) {
         self.registered(part);
-        let Some(stored) = stored else { return self.enter(part, at(), Vec::new(), Evidence::Missing) };
-        let rest = expected.iter().try_fold(stored, |rest, piece| rest.strip_prefix(piece));
-        if rest == Some("") {
+        match stored {
+            Some(stored) if is(stored) => self.compared += 1,
+            _ => self.misses(part, at, stored, expected),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn misses(
+        &mut self,
+        part: &'static str,
+        at: impl FnOnce() -> Pointer,
+        stored: Option<&str>,
+        expected: impl FnOnce() -> String,
+    ) {
+        let evidence = match stored {
+            Some(stored) => Evidence::Text { stored: stored.to_owned(), expected: expected() },
+            None => Evidence::Missing,
+        };
+        self.enter(part, at(), Vec::new(), evidence);
+    }
+
+    /// Compares two names.
+    #[inline]
+    pub fn name<N: PartialEq + AsRef<str>>(
+        &mut self,
+        part: &'static str,
+        at: impl FnOnce() -> Pointer,
+        stored: &N,
+        expected: &N,
+    ) {
+        self.registered(part);
+        if stored == expected {
             self.compared += 1;
         } else {
-            let evidence = Evidence::Text { stored: stored.to_owned(), expected: expected.concat() };
-            self.enter(part, at(), Vec::new(), evidence);
+            self.misses(part, at, Some(stored.as_ref()), || expected.as_ref().to_owned());
         }
     }
 
@@ -212,6 +286,12 @@ impl Ledger {
     /// The table of rules names every part, so that no comparison escapes a reader of the table.
     fn registered(&self, part: &'static str) {
         debug_assert!(self.rule.parts.contains(&part), "rule {} names no part {part:?}", self.rule.id);
+    }
+
+    /// The rule at work.
+    #[must_use]
+    pub const fn rule(&self) -> &'static Rule {
+        self.rule
     }
 
     /// Whether anything was compared so far.

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 use crate::receipt::step::Entry;
 use crate::receipt::wire::Optimizer;
-use complete::Complete;
+use complete::{Complete, Keyed};
 use finding::Finding;
 use ledger::Ledger;
 use rule::{Check, Rule, Verdict};
@@ -40,7 +40,6 @@ impl Report {
 
 /// A rule at work.
 struct Open {
-    rule: &'static Rule,
     ledger: Ledger,
     applied: bool,
     reached: bool,
@@ -50,10 +49,8 @@ struct Open {
 #[must_use]
 pub fn reconcile(entry: &Entry) -> Report {
     let (step, claims) = (&entry.step, &entry.claims);
-    let mut open: Vec<Open> = RULES
-        .iter()
-        .map(|rule| Open { rule, ledger: Ledger::new(rule, step), applied: false, reached: true })
-        .collect();
+    let begin = |rule| Open { ledger: Ledger::new(rule, step), applied: false, reached: true };
+    let mut open: Vec<Open> = RULES.iter().map(begin).collect();
 
     for_each(&mut open, Stage::Form, |check, ledger| match check {
         Check::Form(check) => {
@@ -62,16 +59,16 @@ pub fn reconcile(entry: &Entry) -> Report {
         }
         _ => Done::Elsewhere,
     });
-    let net = step.net.as_ref().ok().filter(|_| clean(&open));
-    for_each(&mut open, Stage::Keys, |check, ledger| match (check, net) {
-        (Check::Keys(check), Some(net)) => {
-            check(step, net, ledger);
+    let keyed = step.net.as_ref().ok().filter(|_| clean(&open)).map(|net| Keyed::of(step, net));
+    for_each(&mut open, Stage::Keys, |check, ledger| match (check, &keyed) {
+        (Check::Keys(check), Some(keyed)) => {
+            check(keyed, ledger);
             Done::Ran
         }
         (Check::Keys(_), None) => Done::NotReached,
         _ => Done::Elsewhere,
     });
-    let complete = net.filter(|_| clean(&open)).and_then(|net| Complete::of(step, net));
+    let complete = keyed.filter(|_| clean(&open)).and_then(Complete::of);
     let duals = complete.as_ref().and_then(Complete::duals);
     let is_softmax = step.topology.activation_output == Some(crate::receipt::wire::Activation::Softmax);
     let has_duals = step.backward.output_error_signals.values().any(|signal| signal.dual_form.is_some());
@@ -204,7 +201,8 @@ fn clean(open: &[Open]) -> bool {
 }
 
 fn verdict(open: Open) -> (&'static Rule, Verdict) {
-    let Open { rule, ledger, applied, reached } = open;
+    let Open { ledger, applied, reached } = open;
+    let rule = ledger.rule();
     let (compared, blind, findings) = ledger.close();
     let verdict = match (findings.is_empty(), reached, applied) {
         (false, _, _) => Verdict::Broken(findings),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::chain::Bundle;
-use super::complete::{Complete, Samples};
+use super::complete::{Complete, Keyed, Samples};
 use super::finding::Finding;
 use super::ledger::Ledger;
 use crate::receipt::net::{Flaw, Net};
@@ -78,7 +78,7 @@ pub enum Check {
     /// The record's own form, and what resolving its names came to.
     Form(fn(&Step, Result<&Net, &[Flaw]>, &mut Ledger)),
     /// Which keys the record holds, against the net.
-    Keys(fn(&Step, &Net, &mut Ledger)),
+    Keys(fn(&Keyed<'_>, &mut Ledger)),
     /// The values of a record in which every key stands.
     Values(fn(&Complete<'_>, &mut Ledger)),
     /// The same, of a softmax output layer.

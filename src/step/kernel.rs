@@ -17,7 +17,7 @@ use super::wire::{Arith, Div, Dtype, Form, Scalars};
 pub(super) const SUB: usize = 512;
 
 /// Sums and maxima are kept in this many parts, so that the processor takes as many values at once.
-pub(super) const LANES: usize = 8;
+pub(super) const LANES: usize = 16;
 
 /// Below this, what underflow loses may be more than what rounding does.
 const TINY: f32 = 1e-25;
@@ -164,11 +164,13 @@ pub(super) fn adam(
         }
         // A kernel may fold the root of bc2 into both sides of the quotient.
         let lost = eta * (1.0 + step) / of.bc2.sqrt();
+        // A product where the equation divides: two roundings in float64 are nothing beside `k`.
+        let per_bc2 = 1.0 / of.bc2;
         let Room { r, e, d } = room;
         let mut upds = [0.0; SUB];
         for i in 0..n {
             let before = f64::from(p0[i]);
-            let per_den = 1.0 / ((f64::from(v1[i]) / of.bc2).sqrt() + of.eps);
+            let per_den = 1.0 / ((f64::from(v1[i]) * per_bc2).sqrt() + of.eps);
             let upd = step * f64::from(m1[i]) * per_den;
             let q = before * keep;
             let derived = q - upd;
@@ -185,17 +187,24 @@ pub(super) fn adam(
 /// Adds to the least squares; what is left over of a piece goes to the first lanes.
 #[inline(always)]
 fn regress(r: &[f64], upds: &[f64], p1: &[f32], unit: &Unit, fit: &mut Fit) {
-    let mut at = 0;
-    while at < r.len() {
-        let lanes = LANES.min(r.len() - at);
-        for lane in 0..lanes {
-            let per = unit.per_half_ulp(p1[at + lane]);
-            let scaled = upds[at + lane] * per;
-            fit.cross[lane] += 3.0 * (r[at + lane] * per) * scaled;
-            fit.square[lane] += 3.0 * scaled * scaled;
+    let Fit { mut cross, mut square } = *fit;
+    let mut add = |lane: usize, r: f64, upd: f64, p1: f32| {
+        let per = unit.per_half_ulp(p1);
+        let scaled = upd * per;
+        cross[lane] += 3.0 * (r * per) * scaled;
+        square[lane] += 3.0 * scaled * scaled;
+    };
+    let whole = r.len() - r.len() % LANES;
+    for at in (0..whole).step_by(LANES) {
+        let (r, upds, p1) = (&r[at..at + LANES], &upds[at..at + LANES], &p1[at..at + LANES]);
+        for lane in 0..LANES {
+            add(lane, r[lane], upds[lane], p1[lane]);
         }
-        at += lanes;
     }
+    for at in whole..r.len() {
+        add(at - whole, r[at], upds[at], p1[at]);
+    }
+    *fit = Fit { cross, square };
 }
 
 #[inline(always)]

@@ -438,7 +438,7 @@ fn recomputed(record: &mut Value, request: &Request) {
     let step = engine::step(&net, &request.given(&net).unwrap()).unwrap();
     let mut put = |at: &str, value: f64| set(record, at, json!(nets::nine_digits(value)));
     let mut pass = |block: &str, loss: &str, units: &engine::Forward<f64>, losses: &engine::Loss<f64>| {
-        for (name, cell) in net.computed_units().zip(units.hidden.iter().chain(&units.outputs)) {
+        for (name, cell) in net.computed_units().zip(&units.cells) {
             put(&format!("/{block}/{name}/net"), cell.net);
             put(&format!("/{block}/{name}/out"), cell.out);
         }
@@ -462,9 +462,9 @@ fn recomputed(record: &mut Value, request: &Request) {
         }
         put(&format!("{at}/dual_form/summed_value"), dual.sum);
     }
-    for (name, error) in net.hidden.iter().zip(&step.passes[0].hidden_errors) {
+    for (hidden, (name, error)) in net.hidden.iter().zip(&step.passes[0].hidden_errors).enumerate() {
         let at = format!("/backward/hidden_error_signals/{name}");
-        for (place, value) in error.contributions.iter().enumerate() {
+        for (place, value) in step.passes[0].contributions(hidden).iter().enumerate() {
             let at = format!("{at}/downstream_contributions/{place}");
             put(&format!("{at}/downstream_signal"), step.passes[0].output_errors[place].signal);
             put(&format!("{at}/value"), *value);

@@ -1,22 +1,23 @@
 //! Rules 1, 2, 3 and 13: error signals.
 
-use super::form::key_set;
+use super::form::block;
 use crate::engine::activation;
 use crate::number::{Bounded, Real as _};
 use crate::pointer::Pointer;
 use crate::receipt::net::Net;
-use crate::receipt::step::{Origin, Step};
+use crate::receipt::step::Origin;
 use crate::receipt::wire::{DualForm, Factor, LossKind, UnitOrder};
-use crate::reconcile::complete::Complete;
+use crate::reconcile::complete::{Complete, Keyed};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 use crate::{place, places};
 
 /// Rule 1, part `keys`.
-pub(super) fn output_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
+pub(super) fn output_keys(keyed: &Keyed<'_>, ledger: &mut Ledger) {
+    let &Keyed { step, net, .. } = keyed;
     let at = place!["backward", "output_error_signals"];
     let signals = &step.backward.output_error_signals;
-    key_set("keys", at, net.outputs.iter(), signals, ledger);
+    block("keys", at, net.outputs.iter(), signals, keyed.output_signals.is_some(), ledger);
     let names: &[&str] = match net.loss {
         LossKind::HalfSquaredError => &["target_minus_output", "activation_derivative"],
         LossKind::CrossEntropySoftmax => &["target_minus_probability"],
@@ -44,19 +45,18 @@ pub(super) fn factor_names(
     }
 }
 
-/// The product of factors, left to right.
+/// The product of factors, left to right; not a number without one.
+#[inline]
 pub(super) fn product(factors: &[Factor], ledger: &Ledger) -> Bounded {
-    let mut values = factors.iter().map(|factor| ledger.known(factor.value));
-    values
-        .next()
-        .map_or(Bounded::exact(f64::NAN), |first| values.fold(first, |product, value| product * value))
+    let Some((first, rest)) = factors.split_first() else { return Bounded::exact(f64::NAN) };
+    rest.iter().fold(ledger.known(first.value), |product, factor| product * ledger.known(factor.value))
 }
 
 /// Rule 1. Parts: `product`; `difference`, the target minus the output; `derivative`, of the activation at the output.
 pub(super) fn output_signals(complete: &Complete<'_>, ledger: &mut Ledger) {
     let net = complete.net;
     for (index, name) in net.outputs.iter().enumerate() {
-        let signal = complete.output_signals[index];
+        let signal = &complete.output_signals[index];
         let at = |rest: &'static str| place!["backward", "output_error_signals", name, rest];
         let factor_at =
             |place: usize| place!["backward", "output_error_signals", name, "factors", place, "value"];
@@ -80,12 +80,14 @@ pub(super) fn output_signals(complete: &Complete<'_>, ledger: &mut Ledger) {
 
 /// Rule 2. Parts: `keys`, one entry per hidden unit; `order`, contributions and their sum follow the output order;
 /// `weight`, a contribution names the weight between.
-pub(super) fn hidden_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
+pub(super) fn hidden_keys(keyed: &Keyed<'_>, ledger: &mut Ledger) {
+    let &Keyed { step, net, .. } = keyed;
     let at = place!["backward", "hidden_error_signals"];
     let signals = &step.backward.hidden_error_signals;
-    key_set("keys", at, net.hidden.iter(), signals, ledger);
+    block("keys", at, net.hidden.iter(), signals, keyed.hidden_signals.is_some(), ledger);
     for (hidden, unit) in net.hidden.iter().enumerate() {
-        let Some(signal) = signals.get(unit) else { continue };
+        let whole = keyed.hidden_signals.as_ref().map(|whole| &whole[hidden]);
+        let Some(signal) = whole.or_else(|| signals.get(unit)) else { continue };
         let part = |key: &'static str| place!["backward", "hidden_error_signals", unit, key];
         names("order", part("summation_order"), &signal.summation_order, &net.outputs, ledger);
         let contributions = &signal.downstream_contributions;
@@ -98,15 +100,15 @@ pub(super) fn hidden_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
             let at = |key: &'static str| {
                 place!["backward", "hidden_error_signals", unit, "downstream_contributions", output, key]
             };
-            ledger.text("order", at("from"), &contribution.from, &net.outputs[output]);
+            ledger.name("order", at("from"), &contribution.from, &net.outputs[output]);
             let weight = &net.parameters[net.output_weight(output, hidden)];
-            ledger.text("weight", at("via_weight"), &contribution.via_weight, weight);
+            ledger.name("weight", at("via_weight"), &contribution.via_weight, weight);
         }
     }
 }
 
 /// Compares a list of names with the names that the net gives, in order.
-fn names<T: AsRef<str>>(
+fn names<T: PartialEq + AsRef<str>>(
     part: &'static str,
     at: impl Fn() -> Pointer + Copy,
     stored: &[T],
@@ -118,7 +120,7 @@ fn names<T: AsRef<str>>(
         return;
     }
     for (index, (stored, expected)) in stored.iter().zip(expected).enumerate() {
-        ledger.text(part, place![at => index], stored.as_ref(), expected.as_ref());
+        ledger.name(part, place![at => index], stored, expected);
     }
 }
 
@@ -126,7 +128,7 @@ fn names<T: AsRef<str>>(
 pub(super) fn contributions(complete: &Complete<'_>, ledger: &mut Ledger) {
     let net = complete.net;
     for (hidden, unit) in net.hidden.iter().enumerate() {
-        let signal = complete.hidden_signals[hidden];
+        let signal = &complete.hidden_signals[hidden];
         let mut sum = Bounded::exact(0.0);
         for (output, contribution) in signal.downstream_contributions.iter().enumerate() {
             let at = |key: &'static str| {
@@ -161,7 +163,7 @@ pub(super) fn contributions(complete: &Complete<'_>, ledger: &mut Ledger) {
 pub(super) fn hidden_signals(complete: &Complete<'_>, ledger: &mut Ledger) {
     let net = complete.net;
     for (hidden, unit) in net.hidden.iter().enumerate() {
-        let signal = complete.hidden_signals[hidden];
+        let signal = &complete.hidden_signals[hidden];
         let at = |key: &'static str| place!["backward", "hidden_error_signals", unit, key];
         let derived = ledger.known(signal.backpropagated_sum) * ledger.known(signal.activation_derivative);
         let inputs = places![at("backpropagated_sum"), at("activation_derivative")];
@@ -176,11 +178,14 @@ pub(super) fn hidden_signals(complete: &Complete<'_>, ledger: &mut Ledger) {
 }
 
 /// Rule 13, part `keys`: dual forms stand at every output or at none; a receipt of this engine has them.
-pub(super) fn dual_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
+pub(super) fn dual_keys(&Keyed { step, net, .. }: &Keyed<'_>, ledger: &mut Ledger) {
     let signals = &step.backward.output_error_signals;
     let present = signals.values().filter(|signal| signal.dual_form.is_some()).count();
     let derived = net.loss == LossKind::CrossEntropySoftmax;
     let wanted = derived && (present > 0 || (step.is_receipt && step.origin == Origin::Engine));
+    if present == 0 && !wanted {
+        return;
+    }
     let Some(UnitOrder { output, .. }) = &step.topology.unit_order else { return };
     for unit in output {
         let Some(signal) = signals.get(unit) else { continue };
@@ -204,12 +209,13 @@ fn dual_shape(at: impl Fn() -> Pointer + Copy, dual: &DualForm, net: &Net, ledge
     }
     for (index, (term, output)) in dual.jacobian_terms.iter().zip(&net.outputs).enumerate() {
         let term_at = place![list_at => index];
-        ledger.text("order", place![term_at => "target_unit"], &term.target_unit, output);
+        ledger.name("order", place![term_at => "target_unit"], &term.target_unit, output);
         let factors_at = place![term_at => "factors"];
         factor_names("factors", factors_at, &term.factors, &["y_j", "delta_ju_minus_p_u"], ledger);
         if let [target, delta] = term.factors.as_slice() {
             let from = place![factors_at => 0_usize, "from"];
-            ledger.optional_text("source", from, target.from.as_deref(), &["targets.", output]);
+            let is = |from: &str| from.strip_prefix("targets.") == Some(output);
+            ledger.optional_text("source", from, target.from.as_deref(), is, || format!("targets.{output}"));
             if delta.from.is_some() {
                 let from = place![factors_at => 1_usize, "from"];
                 ledger.find("source", from, Evidence::Unexpected);

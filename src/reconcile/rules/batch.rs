@@ -3,9 +3,7 @@
 use super::form::key_set;
 use crate::engine::Reduction;
 use crate::number::Bounded;
-use crate::receipt::net::Net;
-use crate::receipt::step::Step;
-use crate::reconcile::complete::{Complete, SampleValues, Samples};
+use crate::reconcile::complete::{Complete, Keyed, SampleValues, Samples};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 use crate::{place, places};
@@ -15,7 +13,7 @@ const MAX_SAMPLES: usize = 10_000;
 
 /// Rule 19. Parts: `size`, the batch has as many samples as it says, and no more than [`MAX_SAMPLES`]; `order`, no
 /// sample is named twice; `keys`, what is listed by sample lists the batch's samples; `reduction`.
-pub(super) fn keys(step: &Step, _: &Net, ledger: &mut Ledger) {
+pub(super) fn keys(&Keyed { step, .. }: &Keyed<'_>, ledger: &mut Ledger) {
     let Some(batch) = &step.batch else {
         if step.per_sample.is_some() {
             ledger.find("keys", place!["per_sample"], Evidence::Unexpected);
@@ -79,8 +77,8 @@ pub(super) fn first(complete: &Complete<'_>, batch: &Samples<'_>, ledger: &mut L
             first.targets[index],
         );
     }
-    let stored = complete.hidden.iter().chain(&complete.outputs);
-    let originals = first.hidden.iter().chain(&first.outputs);
+    let stored = complete.hidden.iter().chain(complete.outputs.iter());
+    let originals = first.hidden.iter().chain(first.outputs.iter());
     for ((name, stored), original) in net.computed_units().zip(stored).zip(originals) {
         for (key, copy, value) in [("net", stored.net, original.net), ("out", stored.out, original.out)] {
             let place = place!["per_sample", first.name, "forward", name, key];

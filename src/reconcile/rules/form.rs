@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use crate::number::Tolerance;
 use crate::place;
 use crate::pointer::Pointer;
+use crate::receipt::id::UnitId;
 use crate::receipt::net::{Flaw, Net, Place, TopologyLaw};
 use crate::receipt::step::{Origin, Step};
 use crate::receipt::wire::{BiasMode, BiasSharing, Kind, NumericPolicy, Ordered, Role};
-use crate::reconcile::complete::{Complete, learns};
+use crate::reconcile::complete::{Complete, Keyed, learns};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 
@@ -22,7 +23,6 @@ pub(super) fn form(step: &Step, net: Result<&Net, &[Flaw]>, ledger: &mut Ledger)
         Ok(net) => {
             ledger.holds();
             biases(step, net, ledger);
-            updates(step, net, ledger);
         }
         Err(flaws) => {
             for flaw in flaws {
@@ -136,39 +136,61 @@ fn updated_parameters<'a>(step: &'a Step, net: &'a Net) -> impl Iterator<Item = 
     })
 }
 
-fn updates(step: &Step, net: &Net, ledger: &mut Ledger) {
-    for (index, parameter) in updated_parameters(step, net) {
-        let update = &step.updates[index];
-        let is_bias = net.places[parameter].is_bias();
-        let expected = if is_bias { Kind::Bias } else { Kind::Weight };
-        let part = if step.bias_mode == BiasMode::Constant && update.kind == Kind::Bias { "a" } else { "e" };
-        if part == "a" {
-            let evidence = Evidence::Text { stored: update.kind.name().into(), expected: "weight".into() };
-            ledger.find(part, place!["updates", index, "kind"], evidence);
-            continue;
-        }
-        ledger.text(part, place!["updates", index, "kind"], update.kind.name(), expected.name());
+/// Parts `a` and `e`: an update is of the kind that its parameter is of.
+fn kind(step: &Step, net: &Net, (index, parameter): (usize, usize), ledger: &mut Ledger) {
+    let stored = step.updates[index].kind;
+    let is_bias = net.places[parameter].is_bias();
+    let expected = if is_bias { Kind::Bias } else { Kind::Weight };
+    if step.bias_mode == BiasMode::Constant && stored == Kind::Bias {
+        let evidence = Evidence::Text { stored: stored.name().into(), expected: "weight".into() };
+        ledger.find("a", place!["updates", index, "kind"], evidence);
+    } else if stored == expected {
+        ledger.holds();
+    } else {
+        ledger.text("e", place!["updates", index, "kind"], stored.name(), expected.name());
     }
 }
 
 /// Parts: `keys`, the key sets of inputs, targets and parameters; `ends`, what an update says it connects.
-pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    key_set("keys", place!["inputs"], net.inputs.iter(), &step.inputs, ledger);
-    key_set("keys", place!["targets"], net.outputs.iter(), &step.targets, ledger);
-    key_set("keys", place!["parameters_before"], net.parameters.iter(), &step.parameters_before, ledger);
-    for (index, parameter) in updated_parameters(step, net) {
+pub(super) fn keys(keyed: &Keyed<'_>, ledger: &mut Ledger) {
+    let Keyed { step, net, inputs, targets, before, .. } = keyed;
+    block("keys", place!["inputs"], net.inputs.iter(), &step.inputs, inputs.is_some(), ledger);
+    block("keys", place!["targets"], net.outputs.iter(), &step.targets, targets.is_some(), ledger);
+    let at = place!["parameters_before"];
+    block("keys", at, net.parameters.iter(), &step.parameters_before, before.is_some(), ledger);
+    let in_order = keyed.updates.iter().flatten().enumerate();
+    let in_order = in_order.filter_map(|(parameter, update)| Some((update.as_ref()?.0, parameter)));
+    let by_name = keyed.updates.is_none().then(|| updated_parameters(step, net)).into_iter().flatten();
+    for (index, parameter) in in_order.chain(by_name) {
+        kind(step, net, (index, parameter), ledger);
         if !learns(step, net, parameter) {
             continue;
         }
         let update = &step.updates[index];
         let ends = Ends::of(step, net, parameter);
-        for (key, stored, expected) in [
-            ("layer_edge", update.layer_edge.as_deref(), [ends.edge].as_slice()),
-            ("parameter_role", update.parameter_role.as_deref(), &ends.role),
-            ("from_unit", update.from_unit.as_deref(), &[ends.from]),
-            ("to_unit", update.to_unit.as_deref(), &[ends.to]),
-        ] {
-            ledger.optional_text("ends", place!["updates", index, key], stored, expected);
+        let at = |key: &'static str| place!["updates", index, key];
+        let (edge, role) = (update.layer_edge.as_deref(), update.parameter_role.as_deref());
+        ledger.optional_text(
+            "ends",
+            at("layer_edge"),
+            edge,
+            |edge| edge == ends.edge,
+            || ends.edge.to_owned(),
+        );
+        ledger.optional_text(
+            "ends",
+            at("parameter_role"),
+            role,
+            |role| ends.has_role(role),
+            || ends.role.concat(),
+        );
+        for (key, stored, expected) in
+            [("from_unit", &update.from_unit, ends.from), ("to_unit", &update.to_unit, ends.to)]
+        {
+            match stored {
+                Some(stored) => ledger.name("ends", at(key), stored, expected),
+                None => ledger.find("ends", at(key), Evidence::Missing),
+            }
         }
     }
 }
@@ -178,19 +200,19 @@ struct Ends<'a> {
     edge: &'static str,
     /// In pieces.
     role: [&'a str; 4],
-    from: &'a str,
-    to: &'a str,
+    from: &'a UnitId,
+    to: &'a UnitId,
 }
 
 impl<'a> Ends<'a> {
     fn of(step: &Step, net: &'a Net, parameter: usize) -> Self {
         let mazur = step.topology.activation.is_some();
-        let weight = |edge, from: &'a str, to: &'a str, words: [&'static str; 2]| {
+        let weight = |edge, from: &'a UnitId, to: &'a UnitId, words: [&'static str; 2]| {
             // The units of 0.1.0 are numbered from 1 behind one letter.
             let numbered = || [words[0], &from[1..], words[1], &to[1..]];
             Ends { edge, role: if mazur { numbered() } else { [from, "_to_", to, ""] }, from, to }
         };
-        let bias = |role: Role, unit: &'a str| Ends {
+        let bias = |role: Role, unit: &'a UnitId| Ends {
             edge: "bias_to_layer",
             role: [role.name(), "", "", ""],
             from: unit,
@@ -209,6 +231,12 @@ impl<'a> Ends<'a> {
             Place::OutputBias { unit } => bias(Role::OutputBias, &net.outputs[unit]),
         }
     }
+
+    fn has_role(&self, role: &str) -> bool {
+        let mut pieces = self.role.iter().filter(|piece| !piece.is_empty());
+        let rest = pieces.try_fold(role.as_bytes(), |rest, piece| rest.strip_prefix(piece.as_bytes()));
+        rest.is_some_and(<[u8]>::is_empty)
+    }
 }
 
 /// Part `b`: a bias that does not learn is the same after the step as before.
@@ -220,6 +248,20 @@ pub(super) fn constant_biases(complete: &Complete<'_>, ledger: &mut Ledger) {
             ledger.identical("b", at, original, complete.after[parameter], complete.before[parameter]);
         }
     }
+}
+
+/// Compares the keys of a block with the names that the net gives; `stands` where they were found to be the same.
+pub(super) fn block<'n, K, V>(
+    part: &'static str,
+    at: impl Fn() -> Pointer + Copy,
+    names: impl Iterator<Item = &'n K> + Clone,
+    map: &Ordered<K, V>,
+    stands: bool,
+    ledger: &mut Ledger,
+) where
+    K: AsRef<str> + std::hash::Hash + Eq + 'n,
+{
+    if stands { ledger.holds() } else { key_set(part, at, names, map, ledger) }
 }
 
 /// Compares the keys of a map with the names that the net gives: none missing, none more.

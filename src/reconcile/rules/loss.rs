@@ -1,13 +1,12 @@
 //! Rule 12: the loss.
 
-use super::form::key_set;
+use super::form::block;
 use crate::engine;
 use crate::number::{Bounded, Real as _};
 use crate::pointer::Pointer;
-use crate::receipt::net::Net;
-use crate::receipt::step::{Origin, Step};
+use crate::receipt::step::Origin;
 use crate::receipt::wire::{LossKind, Unit};
-use crate::reconcile::complete::Complete;
+use crate::reconcile::complete::{Complete, Keyed, OfUnits};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::{Ledger, alone};
 use crate::{place, places};
@@ -16,8 +15,10 @@ use crate::{place, places};
 const TARGET_SUM_SLACK: f64 = 1e-9;
 
 /// Parts: `keys`; `reduction`, which only a batch has.
-pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    key_set("keys", place!["loss", "per_output"], net.outputs.iter(), &step.loss.per_output, ledger);
+pub(super) fn keys(keyed: &Keyed<'_>, ledger: &mut Ledger) {
+    let &Keyed { step, net, .. } = keyed;
+    let (at, stands) = (place!["loss", "per_output"], keyed.per_output.is_some());
+    block("keys", at, net.outputs.iter(), &step.loss.per_output, stands, ledger);
     if step.batch.is_none() && step.loss.reduction.is_some() {
         ledger.find("reduction", place!["loss", "reduction"], Evidence::Unexpected);
     }
@@ -28,14 +29,14 @@ pub(super) fn keys(step: &Step, net: &Net, ledger: &mut Ledger) {
 pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
     match &complete.batch {
         None => {
-            let values = (complete.targets.as_slice(), complete.outputs.as_slice());
-            let losses = (complete.per_output.as_slice(), complete.step.loss.total);
+            let values = (&complete.targets, &complete.outputs);
+            let losses = (&complete.per_output, complete.step.loss.total);
             one(complete, Pointer::default, values, losses, ledger);
         }
         Some(batch) => {
             for sample in &batch.samples {
                 let under = place!["per_sample", sample.name];
-                let values = (sample.targets.as_slice(), sample.outputs.as_slice());
+                let values = (&sample.targets, &sample.outputs);
                 one(complete, under, values, (&sample.per_output, sample.total), ledger);
             }
         }
@@ -45,8 +46,8 @@ pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
 fn one(
     complete: &Complete<'_>,
     under: impl Fn() -> Pointer + Copy,
-    (targets, outputs): (&[f64], &[Unit]),
-    (per_output, total): (&[f64], f64),
+    (targets, outputs): (&OfUnits<'_, f64>, &OfUnits<'_, Unit>),
+    (per_output, total): (&OfUnits<'_, f64>, f64),
     ledger: &mut Ledger,
 ) {
     let net = complete.net;

@@ -20,7 +20,7 @@ const BACKPROPAGATION: &str = "Rumelhart, Hinton, Williams, Nature 323 (1986), e
 const FORMAT: &str = "backprop-trace receipt format, 0.1.0 to 0.8.0";
 
 /// Every rule, in the order in which reports list them.
-pub static RULES: &[Rule] = &[
+pub static RULES: [Rule; 29] = [
     Rule {
         id: RuleId::new(0),
         title: "the record's form is whole: topology, keys, counters and facts stated twice agree",

@@ -2,17 +2,15 @@
 
 use crate::engine::{Method, State};
 use crate::number::Bounded;
-use crate::receipt::net::Net;
-use crate::receipt::step::Step;
 use crate::receipt::wire::{Optimizer, OptimizerState, Update};
-use crate::reconcile::complete::{Complete, state_of};
+use crate::reconcile::complete::{Complete, Keyed, state_of};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 use crate::{place, places};
 
 /// Rule 20. Parts: `config`, the configuration stands and is whole; `name`, every update is by that optimizer; `state`,
 /// every update carries its state before and after, of the optimizer's own kind.
-pub(super) fn configuration(step: &Step, _: &Net, ledger: &mut Ledger) {
+pub(super) fn configuration(&Keyed { step, .. }: &Keyed<'_>, ledger: &mut Ledger) {
     let stateful = |update: &Update| {
         let optimizer = &update.optimizer;
         optimizer.name != Optimizer::Sgd
@@ -72,7 +70,7 @@ fn learned<'a>(complete: &'a Complete<'_>, ledger: &Ledger) -> Vec<Learned<'a>> 
                 update,
                 gradient: ledger.known(update.gradient),
                 before: ledger.known(update.weight_before),
-                state: known(complete.states[parameter]),
+                state: known(*complete.states.get(parameter)?),
                 next: known(state_of(&complete.method, update.optimizer.state_after.as_ref())?),
             })
         })

@@ -18,14 +18,25 @@ enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The path as `from` spells it, keys joined by points, in pieces.
-    fn pieces(self) -> [&'a str; 3] {
+    /// The name, and what stands around it where `from` spells the path, keys joined by points.
+    #[inline]
+    fn spelled<T>(self, with: impl FnOnce(&'static str, &'a str, &'static str) -> T) -> T {
         match self {
-            Self::Input(name) => ["inputs.", name, ""],
-            Self::Hidden(name) => ["forward.", name, ".out"],
-            Self::HiddenSignal(name) => ["backward.hidden_error_signals.", name, ".signal_value"],
-            Self::OutputSignal(name) => ["backward.output_error_signals.", name, ".signal_value"],
+            Self::Input(name) => with("inputs.", name, ""),
+            Self::Hidden(name) => with("forward.", name, ".out"),
+            Self::HiddenSignal(name) => with("backward.hidden_error_signals.", name, ".signal_value"),
+            Self::OutputSignal(name) => with("backward.output_error_signals.", name, ".signal_value"),
         }
+    }
+
+    fn is(self, from: &str) -> bool {
+        self.spelled(|before, name, after| {
+            from.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) == Some(name)
+        })
+    }
+
+    fn path(self) -> String {
+        self.spelled(|before, name, after| [before, name, after].concat())
     }
 
     fn at(self) -> Pointer {
@@ -41,7 +52,7 @@ impl<'a> Source<'a> {
 /// Parts: `from`, the place that it names; `value`, the number that stands there.
 pub(super) fn factors(complete: &Complete<'_>, ledger: &mut Ledger) {
     let net = complete.net;
-    for (unit, signal) in net.outputs.iter().zip(&complete.output_signals) {
+    for (unit, signal) in net.outputs.iter().zip(complete.output_signals.iter()) {
         for (index, factor) in signal.factors.iter().enumerate() {
             if factor.from.is_some() {
                 let at = place!["backward", "output_error_signals", unit, "factors", index, "from"];
@@ -69,7 +80,8 @@ pub(super) fn factors(complete: &Complete<'_>, ledger: &mut Ledger) {
         let sources = std::iter::once(signal).chain(upstream);
         for (index, (factor, (source, value))) in update.optimizer.factors.iter().zip(sources).enumerate() {
             let at = |key: &'static str| place!["updates", *place, "optimizer", "factors", index, key];
-            ledger.optional_text("from", at("from"), factor.from.as_deref(), &source.pieces());
+            let (is, path) = (|from: &str| source.is(from), || source.path());
+            ledger.optional_text("from", at("from"), factor.from.as_deref(), is, path);
             ledger.same("value", at("value"), || source.at(), factor.value, value);
         }
     }

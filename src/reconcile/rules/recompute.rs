@@ -11,13 +11,14 @@ use crate::receipt::id::ParamId;
 use crate::receipt::net::Net;
 use crate::receipt::step::Step;
 use crate::receipt::wire::{OptimizerState, Unit};
-use crate::reconcile::complete::{Complete, SampleValues, learns};
+use crate::reconcile::complete::{Column, Complete, Keyed, OfUnits, SampleValues, learns};
 use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::{Ledger, alone};
 
 /// Parts: `per_sample`, each sample's pass and loss name every unit; `updates`, one for each parameter that learns and no
 /// other, in the net's order.
-pub(super) fn keys<'a>(step: &'a Step, net: &'a Net, ledger: &mut Ledger) {
+pub(super) fn keys(keyed: &Keyed<'_>, ledger: &mut Ledger) {
+    let &Keyed { step, net, .. } = keyed;
     for (name, sample) in step.per_sample.iter().flatten() {
         let at = |key: &'static str| place!["per_sample", name, key];
         key_set("per_sample", at("inputs"), net.inputs.iter(), &sample.inputs, ledger);
@@ -26,13 +27,13 @@ pub(super) fn keys<'a>(step: &'a Step, net: &'a Net, ledger: &mut Ledger) {
         let at = place!["per_sample", name, "loss", "per_output"];
         key_set("per_sample", at, net.outputs.iter(), &sample.loss.per_output, ledger);
     }
-    let learning = |(parameter, name): (usize, &'a ParamId)| learns(step, net, parameter).then_some(name);
-    let names = net.parameters.iter().enumerate().filter_map(learning);
-    if step.updates.iter().map(|update| &update.parameter_id).eq(names.clone()) {
+    if keyed.updates.is_some() {
         step.updates.iter().for_each(|_| ledger.holds());
         return;
     }
-    let names: Vec<&ParamId> = names.collect();
+    let stated = net.parameters.iter().enumerate();
+    let learning = stated.filter(|(parameter, _)| learns(step, net, *parameter)).map(|(_, name)| name);
+    let names: Vec<&ParamId> = learning.collect();
     let known: HashSet<&ParamId> = names.iter().copied().collect();
     let mut stated = HashSet::new();
     let mut unexpected = Vec::new();
@@ -64,15 +65,15 @@ pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
     };
     let Some(first) = computed.passes.first() else { return };
     let net = complete.net;
-    let stored = (complete.hidden.as_slice(), complete.outputs.as_slice());
+    let stored = (&complete.hidden, &complete.outputs);
     pass("forward", place!["forward"], net, stored, &first.forward, ledger);
-    let stored = (complete.per_output.as_slice(), complete.step.loss.total);
+    let stored = (&complete.per_output, complete.step.loss.total);
     losses("loss", place!["loss"], net, stored, &computed.loss, ledger);
     output_errors(complete, first, ledger);
     hidden_errors(complete, first, ledger);
     changes(complete, &computed, ledger);
     for (sample, derived) in complete.batch.iter().flat_map(|batch| &batch.samples).zip(&computed.passes) {
-        let stored = (sample.hidden.as_slice(), sample.outputs.as_slice());
+        let stored = (&sample.hidden, &sample.outputs);
         pass(
             "per_sample",
             place!["per_sample", sample.name, "forward"],
@@ -81,30 +82,28 @@ pub(super) fn values(complete: &Complete<'_>, ledger: &mut Ledger) {
             &derived.forward,
             ledger,
         );
-        let stored = (sample.per_output.as_slice(), sample.total);
+        let stored = (&sample.per_output, sample.total);
         losses("per_sample", place!["per_sample", sample.name, "loss"], net, stored, &derived.loss, ledger);
     }
     post_update_keys(complete.step, net, ledger);
     if let Some(post) = &complete.post {
-        let stored = (post.hidden.as_slice(), post.outputs.as_slice());
+        let stored = (&post.hidden, &post.outputs);
         pass("post_update", place!["post_update_forward"], net, stored, &computed.post_forward, ledger);
-        let stored = (post.per_output.as_slice(), post.total);
+        let stored = (&post.per_output, post.total);
         losses("post_update", place!["post_update_loss"], net, stored, &computed.post_loss, ledger);
     }
 }
 
 /// What the step is computed from, each number as well as it is known.
 fn given(complete: &Complete<'_>, ledger: &Ledger) -> Given<Bounded> {
-    let known = |values: &[f64]| values.iter().map(|value| ledger.known(*value)).collect::<Vec<Bounded>>();
     let (samples, reduction) = match &complete.batch {
         None => {
-            let sample = Sample { inputs: known(&complete.inputs), targets: known(&complete.targets) };
+            let sample = Sample::new(known(&complete.inputs, ledger), known(&complete.targets, ledger));
             (vec![sample], Reduction::None)
         }
         Some(batch) => {
-            let sample = |sample: &SampleValues<'_>| Sample {
-                inputs: known(&sample.inputs),
-                targets: known(&sample.targets),
+            let sample = |sample: &SampleValues<'_>| {
+                Sample::new(known(&sample.inputs, ledger), known(&sample.targets, ledger))
             };
             (batch.samples.iter().map(sample).collect(), batch.reduction)
         }
@@ -113,12 +112,16 @@ fn given(complete: &Complete<'_>, ledger: &Ledger) -> Given<Bounded> {
     Given {
         samples,
         reduction,
-        before: known(&complete.before),
+        before: known(&complete.before, ledger).collect(),
         states: complete.states.iter().map(state).collect(),
         method: complete.method.map(|number| ledger.known(number)),
         learning_rate: ledger.known(complete.step.learning_rate),
         bias_mode: complete.step.bias_mode,
     }
+}
+
+fn known<K>(values: &Column<'_, K, f64>, ledger: &Ledger) -> impl ExactSizeIterator<Item = Bounded> {
+    values.iter().map(|value| ledger.known(*value))
 }
 
 /// Every receipt holds the pass with the new parameters; a sidecar may leave it out, whole.
@@ -165,13 +168,12 @@ fn pass(
     part: &'static str,
     block: impl Fn() -> Pointer + Copy,
     net: &Net,
-    (hidden, outputs): (&[Unit], &[Unit]),
+    (hidden, outputs): (&OfUnits<'_, Unit>, &OfUnits<'_, Unit>),
     derived: &Forward<Bounded>,
     ledger: &mut Ledger,
 ) {
-    let stored = hidden.iter().chain(outputs);
-    let derived = derived.hidden.iter().chain(&derived.outputs);
-    for (name, (stored, derived)) in net.computed_units().zip(stored.zip(derived)) {
+    let stored = hidden.iter().chain(outputs.iter());
+    for (name, (stored, derived)) in net.computed_units().zip(stored.zip(&derived.cells)) {
         ledger.number(part, place![block => name, "net"], alone, stored.net, derived.net);
         ledger.number(part, place![block => name, "out"], alone, stored.out, derived.out);
     }
@@ -181,7 +183,7 @@ fn losses(
     part: &'static str,
     block: impl Fn() -> Pointer + Copy,
     net: &Net,
-    (per_output, total): (&[f64], f64),
+    (per_output, total): (&OfUnits<'_, f64>, f64),
     derived: &Loss<Bounded>,
     ledger: &mut Ledger,
 ) {
@@ -192,7 +194,7 @@ fn losses(
 }
 
 fn output_errors(complete: &Complete<'_>, computed: &Pass<Bounded>, ledger: &mut Ledger) {
-    let stored = complete.net.outputs.iter().zip(&complete.output_signals);
+    let stored = complete.net.outputs.iter().zip(complete.output_signals.iter());
     for ((unit, signal), derived) in stored.zip(&computed.output_errors) {
         let at = place!["backward", "output_error_signals", unit, "signal_value"];
         ledger.number("backward", at, alone, signal.signal_value, derived.signal);
@@ -219,14 +221,14 @@ fn output_errors(complete: &Complete<'_>, computed: &Pass<Bounded>, ledger: &mut
 }
 
 fn hidden_errors(complete: &Complete<'_>, computed: &Pass<Bounded>, ledger: &mut Ledger) {
-    let stored = complete.net.hidden.iter().zip(&complete.hidden_signals);
-    for ((unit, signal), derived) in stored.zip(&computed.hidden_errors) {
+    let stored = complete.net.hidden.iter().zip(complete.hidden_signals.iter());
+    for (hidden, ((unit, signal), derived)) in stored.zip(&computed.hidden_errors).enumerate() {
         let at = |key: &'static str| place!["backward", "hidden_error_signals", unit, key];
         ledger.number("backward", at("backpropagated_sum"), alone, signal.backpropagated_sum, derived.sum);
         let derivative = signal.activation_derivative;
         ledger.number("backward", at("activation_derivative"), alone, derivative, derived.derivative);
         ledger.number("backward", at("signal_value"), alone, signal.signal_value, derived.signal);
-        let contributions = signal.downstream_contributions.iter().zip(&derived.contributions);
+        let contributions = signal.downstream_contributions.iter().zip(computed.contributions(hidden));
         for (output, (contribution, derived)) in contributions.enumerate() {
             let at =
                 place!["backward", "hidden_error_signals", unit, "downstream_contributions", output, "value"];

@@ -1,12 +1,11 @@
 //! Rules 4 to 7: gradients, updates and the parameters after them.
 
 use super::backward::{factor_names, product};
-use super::form::key_set;
+use super::form::block;
 use crate::engine::Method;
-use crate::receipt::net::{Net, Place};
-use crate::receipt::step::Step;
+use crate::receipt::net::Place;
 use crate::receipt::wire::Update;
-use crate::reconcile::complete::Complete;
+use crate::reconcile::complete::{Complete, Keyed};
 use crate::reconcile::ledger::Ledger;
 use crate::{place, places};
 
@@ -82,8 +81,9 @@ pub(super) fn weights_after(complete: &Complete<'_>, ledger: &mut Ledger) {
 }
 
 /// Rule 7, part `keys`.
-pub(super) fn after_keys(step: &Step, net: &Net, ledger: &mut Ledger) {
-    key_set("keys", place!["parameters_after"], net.parameters.iter(), &step.parameters_after, ledger);
+pub(super) fn after_keys(keyed: &Keyed<'_>, ledger: &mut Ledger) {
+    let (at, names) = (place!["parameters_after"], keyed.net.parameters.iter());
+    block("keys", at, names, &keyed.step.parameters_after, keyed.after.is_some(), ledger);
 }
 
 /// Rule 7. Parts: `sum`, before plus update; `copy`, the same number as the update's `weight_after`.
