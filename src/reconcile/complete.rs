@@ -43,6 +43,7 @@ impl<'a, K: Hash + Eq, V> Column<'a, K, V> {
 
 impl<K, V> Column<'_, K, V> {
     /// The values.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &V> {
         let count = match self {
             Self::Lying(entries) => entries.len(),

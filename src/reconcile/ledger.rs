@@ -19,7 +19,7 @@ pub fn alone() -> Vec<Pointer> {
 struct Gap {
     stored: f64,
     derived: f64,
-    gap: f64,
+    wide: f64,
     rounding: f64,
 }
 
@@ -28,7 +28,7 @@ impl Gap {
     fn between(stored: Bounded, derived: Bounded) -> Self {
         let rounding = derived.bound() + stored.bound();
         let (stored, derived) = (stored.value(), derived.value());
-        Self { stored, derived, gap: (stored - derived).abs(), rounding }
+        Self { stored, derived, wide: (stored - derived).abs(), rounding }
     }
 }
 
@@ -106,7 +106,7 @@ impl Ledger {
         self.registered(part);
         let gap = Gap::between(stored, derived);
         // What a sound record comes to nearly everywhere; all else is told apart out of line.
-        if gap.gap <= gap.rounding && gap.rounding < gap.stored.abs() {
+        if gap.wide <= gap.rounding && gap.rounding < gap.stored.abs() {
             self.compared += 1;
         } else {
             self.apart(part, at, inputs, gap);
@@ -121,7 +121,7 @@ impl Ledger {
         part: &'static str,
         at: impl FnOnce() -> Pointer,
         inputs: impl FnOnce() -> Vec<Pointer>,
-        Gap { stored, derived, gap, rounding }: Gap,
+        Gap { stored, derived, wide: gap, rounding }: Gap,
     ) {
         let used = if gap <= rounding { rounding } else { rounding.max(self.floor.width(stored, derived)) };
         // A gap is finite only where both numbers are.

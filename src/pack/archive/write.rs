@@ -21,7 +21,10 @@ use crate::pack::{LEDGER, MANIFEST, SEAL};
 use crate::persist::Staged;
 
 /// Bytes of files that are read at a time; a longer one goes alone.
-const BATCH: u64 = 4 << 20;
+const BATCH: u64 = 2 << 20;
+
+/// Batches that wait to be packed while the next one is read.
+const WAITING: usize = 2;
 
 /// A pack that no archive is made of.
 #[derive(Debug, thiserror::Error)]
@@ -121,11 +124,11 @@ pub fn write(
     let statement = unsealed.claim();
     let members = members(&walk, statement)?;
     let mtime = u64::try_from(statement.created_at.unix_seconds()).unwrap_or(0);
-    let (send, receive) = sync_channel::<Vec<u8>>(4);
+    let (send, receive) = sync_channel::<Vec<Vec<u8>>>(WAITING);
     let (fed, packed) = thread::scope(|scope| {
         let packer = scope.spawn(move || -> io::Result<(u64, Digest)> {
             let mut encoder = Encoder::new(codec, Measured::new(out))?;
-            for chunk in receive {
+            for chunk in receive.into_iter().flatten() {
                 encoder.write_all(&chunk)?;
             }
             let measured = encoder.finish()?;
@@ -208,17 +211,17 @@ fn members(walk: &Walk, statement: &Statement) -> Result<Vec<Member>, ArchiveErr
 struct Feeder<'a> {
     dir: &'a Dir,
     mtime: u64,
-    send: SyncSender<Vec<u8>>,
+    send: SyncSender<Vec<Vec<u8>>>,
 }
 
 impl Feeder<'_> {
     fn feed(self, manifest: &[u8], members: &[Member]) -> Result<(), ArchiveError> {
         let mut folders = BTreeSet::new();
-        self.send(self.entry(MANIFEST, manifest));
+        self.send(vec![self.entry(MANIFEST, manifest)]);
         let mut rest = members;
         while let Some(first) = rest.first() {
             if first.size_bytes > BATCH {
-                self.announce(&first.path, &mut folders);
+                self.send(self.announced(&first.path, &mut folders));
                 self.long(first)?;
                 rest = &rest[1..];
                 continue;
@@ -236,24 +239,23 @@ impl Feeder<'_> {
                 Ok(self.entry(member.path.as_str(), &bytes))
             };
             let blocks: Vec<Result<Vec<u8>, ArchiveError>> = batch.par_iter().map(read).collect();
+            let mut chunks = Vec::with_capacity(blocks.len());
             for (member, blocks) in batch.iter().zip(blocks) {
-                self.announce(&member.path, &mut folders);
-                self.send(blocks?);
+                chunks.extend(self.announced(&member.path, &mut folders));
+                chunks.push(blocks?);
             }
+            self.send(chunks);
             rest = after;
         }
-        self.send(vec![0; 2 * BLOCK]);
+        self.send(vec![vec![0; 2 * BLOCK]]);
         Ok(())
     }
 
-    /// Sends the folders that a path lies in, before anything in them.
-    fn announce(&self, path: &PackPath, folders: &mut BTreeSet<String>) {
-        for (place, _) in path.as_str().match_indices('/') {
-            let folder = &path.as_str()[..=place];
-            if folders.insert(folder.to_owned()) {
-                self.send(header::blocks(folder, 0, self.mtime));
-            }
-        }
+    /// The folders that a path lies in and that nothing lay in before.
+    fn announced(&self, path: &PackPath, folders: &mut BTreeSet<String>) -> Vec<Vec<u8>> {
+        let within = path.as_str().match_indices('/').map(|(place, _)| &path.as_str()[..=place]);
+        let new = within.filter(|folder| folders.insert((*folder).to_owned()));
+        new.map(|folder| header::blocks(folder, 0, self.mtime)).collect()
     }
 
     fn entry(&self, path: &str, bytes: &[u8]) -> Vec<u8> {
@@ -264,18 +266,18 @@ impl Feeder<'_> {
     }
 
     fn long(&self, member: &Member) -> Result<(), ArchiveError> {
-        self.send(header::blocks(member.path.as_str(), member.size_bytes, self.mtime));
-        let each = |chunk: &[u8]| self.send(chunk.to_vec());
+        self.send(vec![header::blocks(member.path.as_str(), member.size_bytes, self.mtime)]);
+        let each = |chunk: &[u8]| self.send(vec![chunk.to_vec()]);
         let read = walk::stream(self.dir, &member.path, member.size_bytes, each);
         let digest = read.map_err(|refusal| (member.path.clone(), refusal))?;
         let fill = member.size_bytes.next_multiple_of(BLOCK as u64) - member.size_bytes;
-        self.send(vec![0; usize::try_from(fill).expect("less than a block")]);
+        self.send(vec![vec![0; usize::try_from(fill).expect("less than a block")]]);
         sealed(member, &digest)
     }
 
-    fn send(&self, bytes: Vec<u8>) {
+    fn send(&self, chunks: Vec<Vec<u8>>) {
         // Whoever packs may have stopped; why is its to say.
-        let _ = self.send.send(bytes);
+        let _ = self.send.send(chunks);
     }
 }
 
