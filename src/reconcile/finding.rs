@@ -93,3 +93,10 @@ pub enum Evidence {
         derived: Option<String>,
     },
 }
+
+impl Evidence {
+    /// A text that stands in place of another.
+    pub(super) fn text(stored: &str, expected: impl Into<String>) -> Self {
+        Self::Text { stored: stored.to_owned(), expected: expected.into() }
+    }
+}

@@ -127,7 +127,7 @@ impl Ledger {
         // A gap is finite only where both numbers are.
         if !(gap.is_finite() && gap <= used) {
             let evidence = Evidence::Gap { stored, derived, gap, bound: used, rounding };
-            self.enter(part, at(), inputs(), evidence);
+            self.enter(part, at, inputs, || evidence);
             return;
         }
         let scale = stored.abs().max(derived.abs());
@@ -170,23 +170,10 @@ impl Ledger {
         if (copy - value).abs() <= 0.0 {
             self.compared += 1;
         } else {
-            self.differs(part, at, original, copy, value);
+            let gap = (copy - value).abs();
+            let evidence = || Evidence::Gap { stored: copy, derived: value, gap, bound: 0.0, rounding: 0.0 };
+            self.enter(part, at, || vec![original()], evidence);
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn differs(
-        &mut self,
-        part: &'static str,
-        at: impl FnOnce() -> Pointer,
-        original: impl FnOnce() -> Pointer,
-        copy: f64,
-        value: f64,
-    ) {
-        let gap = (copy - value).abs();
-        let evidence = Evidence::Gap { stored: copy, derived: value, gap, bound: 0.0, rounding: 0.0 };
-        self.enter(part, at(), vec![original()], evidence);
     }
 
     /// Compares two texts.
@@ -196,7 +183,7 @@ impl Ledger {
         if stored == expected {
             self.compared += 1;
         } else {
-            self.misses(part, at, Some(stored), || expected.to_owned());
+            self.enter(part, at, alone, || Evidence::text(stored, expected));
         }
     }
 
@@ -213,24 +200,9 @@ impl Ledger {
         self.registered(part);
         match stored {
             Some(stored) if is(stored) => self.compared += 1,
-            _ => self.misses(part, at, stored, expected),
+            Some(stored) => self.enter(part, at, alone, || Evidence::text(stored, expected())),
+            None => self.enter(part, at, alone, || Evidence::Missing),
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn misses(
-        &mut self,
-        part: &'static str,
-        at: impl FnOnce() -> Pointer,
-        stored: Option<&str>,
-        expected: impl FnOnce() -> String,
-    ) {
-        let evidence = match stored {
-            Some(stored) => Evidence::Text { stored: stored.to_owned(), expected: expected() },
-            None => Evidence::Missing,
-        };
-        self.enter(part, at(), Vec::new(), evidence);
     }
 
     /// Compares two names.
@@ -246,7 +218,7 @@ impl Ledger {
         if stored == expected {
             self.compared += 1;
         } else {
-            self.misses(part, at, Some(stored.as_ref()), || expected.as_ref().to_owned());
+            self.enter(part, at, alone, || Evidence::text(stored.as_ref(), expected.as_ref()));
         }
     }
 
@@ -257,7 +229,7 @@ impl Ledger {
         if stored == expected {
             self.compared += 1;
         } else {
-            self.enter(part, at(), Vec::new(), Evidence::Count { stored, expected });
+            self.enter(part, at, alone, || Evidence::Count { stored, expected });
         }
     }
 
@@ -273,14 +245,22 @@ impl Ledger {
 
     /// Enters a finding.
     pub fn find(&mut self, part: &'static str, at: impl FnOnce() -> Pointer, evidence: Evidence) {
-        self.enter(part, at(), Vec::new(), evidence);
+        self.enter(part, at, alone, || evidence);
     }
 
+    /// Out of line, places and evidence too: what a sound record never comes to costs it nothing.
     #[cold]
-    fn enter(&mut self, part: &'static str, at: Pointer, inputs: Vec<Pointer>, evidence: Evidence) {
+    #[inline(never)]
+    fn enter(
+        &mut self,
+        part: &'static str,
+        at: impl FnOnce() -> Pointer,
+        inputs: impl FnOnce() -> Vec<Pointer>,
+        evidence: impl FnOnce() -> Evidence,
+    ) {
         self.registered(part);
-        let finding = Finding { rule: self.rule.id, part, at, evidence, inputs, follows_from: None };
-        self.findings.push(finding);
+        let (rule, at, inputs, evidence) = (self.rule.id, at(), inputs(), evidence());
+        self.findings.push(Finding { rule, part, at, evidence, inputs, follows_from: None });
     }
 
     /// The table of rules names every part, so that no comparison escapes a reader of the table.

@@ -14,7 +14,7 @@ use crate::reconcile::finding::Evidence;
 use crate::reconcile::ledger::Ledger;
 
 /// Parts: `tolerance`, `precision`, `layout`, `step`, `learning_rate`, `a` and `c` (bias updates against the bias policy), `d`
-/// (units of a bias), `e` (kind against role), `f` (sizes), `topology`, `ends` (what an update says it connects).
+/// (units of a bias), `f` (sizes), `topology`.
 pub(super) fn form(step: &Step, net: Result<&Net, &[Flaw]>, ledger: &mut Ledger) {
     policy(step, ledger);
     counters(step, ledger);
@@ -136,7 +136,7 @@ fn updated_parameters<'a>(step: &'a Step, net: &'a Net) -> impl Iterator<Item = 
     })
 }
 
-/// Parts `a` and `e`: an update is of the kind that its parameter is of.
+/// An update is of the kind that its parameter is of.
 fn kind(step: &Step, net: &Net, (index, parameter): (usize, usize), ledger: &mut Ledger) {
     let stored = step.updates[index].kind;
     let is_bias = net.places[parameter].is_bias();
@@ -151,7 +151,8 @@ fn kind(step: &Step, net: &Net, (index, parameter): (usize, usize), ledger: &mut
     }
 }
 
-/// Parts: `keys`, the key sets of inputs, targets and parameters; `ends`, what an update says it connects.
+/// Parts: `keys`, the key sets of inputs, targets and parameters; `a` and `e`, the kind of an update against the bias policy
+/// and its parameter; `ends`, what an update says it connects.
 pub(super) fn keys(keyed: &Keyed<'_>, ledger: &mut Ledger) {
     let Keyed { step, net, inputs, targets, before, .. } = keyed;
     block("keys", place!["inputs"], net.inputs.iter(), &step.inputs, inputs.is_some(), ledger);
