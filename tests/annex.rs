@@ -10,7 +10,7 @@ use bp::annex::envelope::{Held, Standing};
 use bp::annex::facts::{Attachment, Facts, Named, Parent, Run, Signoff};
 use bp::annex::model::{Act, Annex, Assurance, Clock, Evidence, Kind, Status, Verdict};
 use bp::annex::provider::{self, Provider, ProviderError, fields};
-use bp::annex::render::{self, Templates};
+use bp::annex::render::{Renderer, Templates};
 use bp::annex::{catalogue, derive};
 use bp::digest::Digest;
 use bp::schema::{Schema, validate};
@@ -416,8 +416,8 @@ fn without_people_no_unit_is_evidenced_and_every_facet_is_there() {
         for facet in unanswered {
             assert!(!facet.open.is_empty(), "{} is open and says nothing of it", facet.id);
         }
-        let markdown = render::markdown(&annex, catalogue(), &Templates::default()).unwrap();
-        let html = render::html(&annex, catalogue(), &Templates::default()).unwrap();
+        let markdown = Renderer::new(&annex, catalogue()).markdown(&Templates::default()).unwrap();
+        let html = Renderer::new(&annex, catalogue()).html(&Templates::default()).unwrap();
         for facet in annex.facets() {
             assert!(html.contains(&format!("<span class=\"id\">{}</span>", facet.id)), "{}", facet.id);
             assert!(markdown.contains(&format!("### {}", facet.id)), "{}", facet.id);
@@ -508,7 +508,7 @@ fn a_log_of_nothing_is_no_test_log_and_a_failed_test_is_one() {
     assert_eq!(log.status, Status::Evidenced);
     let scope = "training-computation integrity; 40 recorded steps checked of 120000, verdict FAIL";
     assert_eq!(log.scope.as_deref(), Some(scope));
-    let html = render::html(&annex, catalogue(), &Templates::default()).unwrap();
+    let html = Renderer::new(&annex, catalogue()).html(&Templates::default()).unwrap();
     assert!(html.contains("<strong>FAIL</strong>: 3 records judged"));
 }
 
@@ -744,8 +744,8 @@ proptest! {
 #[test]
 fn every_claim_ends_with_its_path_digest_and_assurance_and_every_open_item_names_its_owner() {
     let annex = full();
-    let html = render::html(&annex, catalogue(), &Templates::default()).unwrap();
-    let markdown = render::markdown(&annex, catalogue(), &Templates::default()).unwrap();
+    let html = Renderer::new(&annex, catalogue()).html(&Templates::default()).unwrap();
+    let markdown = Renderer::new(&annex, catalogue()).markdown(&Templates::default()).unwrap();
     let plain = |text: &str| text.replace('\\', "");
     for facet in annex.facets() {
         for evidence in &facet.evidence {
@@ -772,8 +772,8 @@ fn of_many_files_a_page_lists_some_and_counts_the_rest_and_the_answer_has_them_a
     let annex = derive(catalogue(), None, &facts);
     let many = annex.facets().find(|facet| facet.evidence.len() > 500).unwrap();
     let receipts = many.evidence.iter().filter(|each| each.kind == Kind::Receipt).count();
-    let html = render::html(&annex, catalogue(), &Templates::default()).unwrap();
-    let markdown = render::markdown(&annex, catalogue(), &Templates::default()).unwrap();
+    let html = Renderer::new(&annex, catalogue()).html(&Templates::default()).unwrap();
+    let markdown = Renderer::new(&annex, catalogue()).markdown(&Templates::default()).unwrap();
     let digest = Digest::of(&annex.bytes()).to_string();
     let assurance = serde_json::to_value(model.assurance).unwrap();
     let mark = format!("[annex/annex-iv.json · {} · {}]", &digest[..12], assurance.as_str().unwrap());
@@ -792,7 +792,7 @@ fn of_many_files_a_page_lists_some_and_counts_the_rest_and_the_answer_has_them_a
         ),
         None,
     );
-    assert!(render::markdown(&annex, catalogue(), &foreign).unwrap().contains("r499"));
+    assert!(Renderer::new(&annex, catalogue()).markdown(&foreign).unwrap().contains("r499"));
 }
 
 #[test]
@@ -810,8 +810,8 @@ fn text_of_the_provider_cannot_leave_its_place() {
     facts.signoffs[0].person = nasty.to_owned();
     facts.signoffs[0].scope = vec![nasty.to_owned()];
     let annex = derive(catalogue(), Some(&provider), &facts);
-    let html = render::html(&annex, catalogue(), &Templates::default()).unwrap();
-    let markdown = render::markdown(&annex, catalogue(), &Templates::default()).unwrap();
+    let html = Renderer::new(&annex, catalogue()).html(&Templates::default()).unwrap();
+    let markdown = Renderer::new(&annex, catalogue()).markdown(&Templates::default()).unwrap();
     for text in [&html, &markdown] {
         assert!(!text.contains(['\u{202e}', '\u{2066}', '\0']), "a hidden mark is left");
         assert!(text.contains("\u{27e8}U+202E\u{27e9}"));
@@ -844,7 +844,7 @@ fn text_of_the_provider_cannot_leave_its_place() {
 
 #[test]
 fn the_page_loads_nothing_runs_nothing_and_can_be_walked_without_sight() {
-    let html = render::html(&full(), catalogue(), &Templates::default()).unwrap();
+    let html = Renderer::new(&full(), catalogue()).html(&Templates::default()).unwrap();
     for absent in ["<script", "<img", "<link", "@import", "url(", " onload=", "src=", "href=\"http"] {
         assert!(!html.contains(absent), "{absent}");
     }
@@ -877,13 +877,13 @@ fn the_page_loads_nothing_runs_nothing_and_can_be_walked_without_sight() {
 fn templates_can_be_replaced_and_a_name_that_is_not_there_is_an_error() {
     let annex = full();
     let own = Templates::of(Some("{{ system.name }}\n"), None);
-    assert_eq!(render::markdown(&annex, catalogue(), &own).unwrap(), "Repayment estimator\n");
+    assert_eq!(Renderer::new(&annex, catalogue()).markdown(&own).unwrap(), "Repayment estimator\n");
     assert_ne!(own.digest(), Templates::default().digest());
     let broken = Templates::of(Some("{{ sytem.name }}"), None);
-    let error = render::markdown(&annex, catalogue(), &broken).unwrap_err();
+    let error = Renderer::new(&annex, catalogue()).markdown(&broken).unwrap_err();
     assert_eq!(error.template, "annex-iv.md.j2");
     let reaching = Templates::of(None, Some("{% include '/etc/hostname' %}"));
-    assert!(render::html(&annex, catalogue(), &reaching).is_err());
+    assert!(Renderer::new(&annex, catalogue()).html(&reaching).is_err());
 }
 
 // Words.
@@ -907,8 +907,8 @@ fn no_template_rendering_schema_or_catalogue_uses_a_word_that_judges() {
         ("provider template", provider::template()),
     ];
     for annex in [full(), derive(catalogue, None, &pack())] {
-        said.push(("markdown", render::markdown(&annex, catalogue, &Templates::default()).unwrap()));
-        said.push(("html", render::html(&annex, catalogue, &Templates::default()).unwrap()));
+        said.push(("markdown", Renderer::new(&annex, catalogue).markdown(&Templates::default()).unwrap()));
+        said.push(("html", Renderer::new(&annex, catalogue).html(&Templates::default()).unwrap()));
         said.push(("json", String::from_utf8(annex.bytes()).unwrap()));
     }
     let mut own: Value = serde_json::from_str(include_str!("../schemas/annex-iv.catalogue.json")).unwrap();
@@ -928,7 +928,7 @@ fn no_template_rendering_schema_or_catalogue_uses_a_word_that_judges() {
 
 #[test]
 fn no_receipt_is_called_a_log_of_article_12_and_no_quality_is_claimed() {
-    let html = render::html(&full(), catalogue(), &Templates::default()).unwrap();
+    let html = Renderer::new(&full(), catalogue()).html(&Templates::default()).unwrap();
     let article_12: Vec<&str> =
         html.match_indices("Article 12").map(|(place, _)| &html[place - 90..place]).collect();
     assert_eq!(article_12.len(), 1);
@@ -963,8 +963,8 @@ fn an_edited_an_incomplete_and_a_dangling_answer_are_found() {
     let templates = Templates::default();
     let (json, markdown, html) = (
         annex.bytes(),
-        render::markdown(&annex, catalogue(), &templates).unwrap(),
-        render::html(&annex, catalogue(), &templates).unwrap(),
+        Renderer::new(&annex, catalogue()).markdown(&templates).unwrap(),
+        Renderer::new(&annex, catalogue()).html(&templates).unwrap(),
     );
     let known = digest_of(&facts, &provider);
     let faults = |json: &[u8], markdown: &str, html: &str, digest_of: &dyn Fn(&str) -> Option<Digest>| {
@@ -1090,11 +1090,14 @@ fn a_file_or_the_pack_that_holds_it_is_asked_gated_and_rendered() {
         );
         assert!(note.starts_with("read, not verified"), "{note}");
         let (status, html, _) = bp(folder, &["annex", "render", file, "--html"]);
-        assert_eq!((status, html), (0, render::html(&annex, catalogue(), &Templates::default()).unwrap()));
+        assert_eq!(
+            (status, html),
+            (0, Renderer::new(&annex, catalogue()).html(&Templates::default()).unwrap())
+        );
         let (status, markdown, _) = bp(folder, &["annex", "render", file]);
         assert_eq!(
             (status, markdown),
-            (0, render::markdown(&annex, catalogue(), &Templates::default()).unwrap())
+            (0, Renderer::new(&annex, catalogue()).markdown(&Templates::default()).unwrap())
         );
     }
     for (arguments, wanted) in [

@@ -1,6 +1,7 @@
 //! What is open and with whom, whether points that were asked for are filled, and whether a stored answer is the one that
 //! follows from its inputs.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::catalogue::{Catalogue, Unit};
 use super::model::{Annex, FORMAT, Facet, Open, Status};
 use super::provider::nearest;
-use super::render::{self, Templates};
+use super::render::{RenderError, Renderer, Templates};
 use super::{ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN};
 use crate::digest::Digest;
 use crate::json::{self, JsonError};
@@ -199,7 +200,7 @@ pub struct Fault {
 impl Fault {
     /// A rendering that a template does not give.
     #[must_use]
-    pub fn template(path: &'static str, error: &render::RenderError) -> Self {
+    pub fn template(path: &'static str, error: &RenderError) -> Self {
         Self {
             kind: FaultKind::Template,
             path,
@@ -234,7 +235,8 @@ pub fn printed(path: &'static str, text: &str, annex: &Annex, catalogue: &Catalo
     if told < open {
         add(FaultKind::NotPrinted, "", format!("{open} items are open, and {told} are printed as `OPEN: `"));
     }
-    let quoted = serde_json::to_string(annex).expect("an answer is JSON");
+    // Of thousands of files an answer is long, and most renderings hold no such word.
+    let quoted = LazyCell::new(|| serde_json::to_string(annex).expect("an answer is JSON"));
     for word in catalogue.banned_words_in(text) {
         if !catalogue.banned_words_in(&quoted).any(|other| other == word) {
             add(FaultKind::Banned, "", format!("{word:?} judges, and nobody outside is quoted with it"));
@@ -316,9 +318,10 @@ pub fn verify(
             );
         }
     }
+    let renderer = Renderer::new(derived, catalogue);
     let renderings = [
-        (ANNEX_MARKDOWN, stored.markdown, render::markdown(derived, catalogue, templates)),
-        (ANNEX_HTML, stored.html, render::html(derived, catalogue, templates)),
+        (ANNEX_MARKDOWN, stored.markdown, renderer.markdown(templates)),
+        (ANNEX_HTML, stored.html, renderer.html(templates)),
     ];
     for (path, found, wanted) in renderings {
         match wanted {

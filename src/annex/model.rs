@@ -1,4 +1,6 @@
 //! `annex-iv.json`: the answer to Annex IV, facet by facet. `contracts/annex_iv.schema.json` freezes its shape.
+//!
+//! Members of what can be long stand in the order of the canonical bytes, so that none has to be moved there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -179,58 +181,58 @@ pub struct NotApplicable {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facet {
-    /// `IV.2.g#test_logs`.
-    pub id: String,
-    /// Who can fill it.
-    pub source: Source,
-    /// What it came to.
-    pub status: Status,
-    /// What the evidence of the pack is about; none where there is none.
-    pub scope: Option<String>,
-    /// The role that owns it.
-    pub required_role: String,
-    /// The evidence.
-    pub evidence: Vec<Evidence>,
-    /// What the provider says.
-    pub statements: Vec<Statement>,
+    /// How old an unchanged text is, in days; none below a year. Not a rule of the law.
+    pub age_days: Option<i64>,
     /// Who stands for what the provider says.
     pub by: Option<By>,
+    /// Whether the answer differs from that of the parent pack; none without one.
+    pub changed: Option<bool>,
+    /// The evidence.
+    pub evidence: Vec<Evidence>,
+    /// `IV.2.g#test_logs`.
+    pub id: String,
+    /// What may not be read into it.
+    pub limits: Vec<String>,
     /// Why it does not apply.
     pub not_applicable: Option<NotApplicable>,
     /// What is still asked for.
     pub open: Vec<Open>,
-    /// Whether the answer differs from that of the parent pack; none without one.
-    pub changed: Option<bool>,
-    /// How old an unchanged text is, in days; none below a year. Not a rule of the law.
-    pub age_days: Option<i64>,
-    /// What may not be read into it.
-    pub limits: Vec<String>,
+    /// The role that owns it.
+    pub required_role: String,
+    /// What the evidence of the pack is about; none where there is none.
+    pub scope: Option<String>,
+    /// Who can fill it.
+    pub source: Source,
+    /// What the provider says.
+    pub statements: Vec<Statement>,
+    /// What it came to.
+    pub status: Status,
 }
 
 /// The answer to one point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
+    /// The latest day of its statements.
+    pub date: Option<String>,
+    /// Its clauses, every one.
+    pub facets: Vec<Facet>,
     /// `IV.2.g`.
     pub id: String,
     /// `Annex IV, point 2(g)`.
     pub legal_ref: String,
-    /// The digest of the official English wording.
-    pub text_sha256: Digest,
-    /// What it asks for, in our words.
-    pub summary: String,
+    /// The person who stands for it, where it is one.
+    pub responsible: Option<String>,
+    /// The sign-offs that count for it, by path.
+    pub signoffs: Vec<String>,
     /// What it came to.
     pub status: Status,
     /// Why.
     pub status_reason: String,
-    /// Its clauses, every one.
-    pub facets: Vec<Facet>,
-    /// The person who stands for it, where it is one.
-    pub responsible: Option<String>,
-    /// The latest day of its statements.
-    pub date: Option<String>,
-    /// The sign-offs that count for it, by path.
-    pub signoffs: Vec<String>,
+    /// What it asks for, in our words.
+    pub summary: String,
+    /// The digest of the official English wording.
+    pub text_sha256: Digest,
 }
 
 /// Which catalogue the answer is to.
@@ -474,36 +476,36 @@ pub struct Lineage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Annex {
-    /// Always [`FORMAT`].
-    pub schema: String,
-    /// Which catalogue it answers.
-    pub catalogue: CatalogueRef,
-    /// The pack.
-    pub pack: PackRef,
-    /// The system.
-    pub system: System,
     /// From when the documentation is owed.
     pub applicability: Applicability,
-    /// What the judgement of the pack came to.
-    pub verdict: Verdict,
-    /// The key that seals the pack; an organisation's seal at most.
-    pub seal_key_id: Option<Digest>,
-    /// The declared change envelopes, and how the runs of the pack stand to them.
-    pub envelopes: Vec<Held>,
-    /// The pack before it, where one is named.
-    pub lineage: Option<Lineage>,
-    /// The people whom the provider lists.
-    pub persons: Vec<Person>,
-    /// Every sign-off.
-    pub signoffs: Vec<SignoffRow>,
-    /// Every unit.
-    pub entries: Vec<Entry>,
+    /// Which catalogue it answers.
+    pub catalogue: CatalogueRef,
     /// Units by status.
     pub counts: Counts,
-    /// What a reader should know.
-    pub notices: Vec<Notice>,
+    /// Every unit.
+    pub entries: Vec<Entry>,
+    /// The declared change envelopes, and how the runs of the pack stand to them.
+    pub envelopes: Vec<Held>,
     /// The limits that are cited.
     pub limits: BTreeMap<String, String>,
+    /// The pack before it, where one is named.
+    pub lineage: Option<Lineage>,
+    /// What a reader should know.
+    pub notices: Vec<Notice>,
+    /// The pack.
+    pub pack: PackRef,
+    /// The people whom the provider lists.
+    pub persons: Vec<Person>,
+    /// Always [`FORMAT`].
+    pub schema: String,
+    /// The key that seals the pack; an organisation's seal at most.
+    pub seal_key_id: Option<Digest>,
+    /// Every sign-off.
+    pub signoffs: Vec<SignoffRow>,
+    /// The system.
+    pub system: System,
+    /// What the judgement of the pack came to.
+    pub verdict: Verdict,
 }
 
 impl Annex {

@@ -4,6 +4,7 @@
 //! anything up is. Control characters, and those that turn the direction of writing, are shown by their code points.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -77,37 +78,60 @@ pub struct RenderError {
     pub message: String,
 }
 
-/// The Markdown of an answer.
-///
-/// # Errors
-/// [`RenderError`]; never with the embedded templates.
-pub fn markdown(
-    annex: &Annex,
-    catalogue: &Catalogue,
-    templates: &Templates<'_>,
-) -> Result<String, RenderError> {
-    render(MARKDOWN_TEMPLATE, &templates.markdown, annex, catalogue)
+/// An answer to be rendered. What the embedded templates print is gathered once for both.
+pub struct Renderer<'a> {
+    annex: &'a Annex,
+    catalogue: &'a Catalogue,
+    /// The digest of `annex-iv.json`, where it is known already.
+    whole: Option<Digest>,
+    page: OnceCell<Template>,
 }
 
-/// The HTML of an answer: one file, without scripts, that loads nothing.
-///
-/// # Errors
-/// [`RenderError`]; never with the embedded templates.
-pub fn html(annex: &Annex, catalogue: &Catalogue, templates: &Templates<'_>) -> Result<String, RenderError> {
-    // The engine escapes slashes too; they end nothing in text or in a quoted attribute, and paths stay readable.
-    render(HTML_TEMPLATE, &templates.html, annex, catalogue).map(|html| html.replace("&#x2f;", "/"))
+impl<'a> Renderer<'a> {
+    /// Of an answer to this catalogue.
+    #[must_use]
+    pub const fn new(annex: &'a Annex, catalogue: &'a Catalogue) -> Self {
+        Self { annex, catalogue, whole: None, page: OnceCell::new() }
+    }
+
+    /// Of an answer whose `annex-iv.json` has this digest.
+    #[must_use]
+    pub fn written(annex: &'a Annex, catalogue: &'a Catalogue, sha256: Digest) -> Self {
+        Self { whole: Some(sha256), ..Self::new(annex, catalogue) }
+    }
+
+    /// The Markdown.
+    ///
+    /// # Errors
+    /// [`RenderError`]; never with the embedded templates.
+    pub fn markdown(&self, templates: &Templates<'_>) -> Result<String, RenderError> {
+        self.render(MARKDOWN_TEMPLATE, &templates.markdown)
+    }
+
+    /// The HTML: one file, without scripts, that loads nothing.
+    ///
+    /// # Errors
+    /// [`RenderError`]; never with the embedded templates.
+    pub fn html(&self, templates: &Templates<'_>) -> Result<String, RenderError> {
+        // The engine escapes slashes too; they end nothing in text or in a quoted attribute, and paths stay readable.
+        self.render(HTML_TEMPLATE, &templates.html).map(|html| html.replace("&#x2f;", "/"))
+    }
+
+    fn render(&self, name: &'static str, text: &str) -> Result<String, RenderError> {
+        if [EMBEDDED_MARKDOWN, EMBEDDED_HTML].contains(&text) {
+            let folded = || Folded::of(self.annex, self.whole);
+            let page = self.page.get_or_init(|| page(&folded(), self.catalogue));
+            return render(name, text, page.clone(), true);
+        }
+        // A template of others may list whatever it likes.
+        render(name, text, page(&Folded::not(self.annex), self.catalogue), false)
+    }
 }
 
-fn render(
-    name: &'static str,
-    text: &str,
-    annex: &Annex,
-    catalogue: &Catalogue,
-) -> Result<String, RenderError> {
+fn render(name: &'static str, text: &str, page: Template, own: bool) -> Result<String, RenderError> {
     let syntax =
         SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
     let syntax = syntax.expect("the default delimiters differ");
-    let own = [EMBEDDED_MARKDOWN, EMBEDDED_HTML].contains(&text);
     if !own {
         foreign::allowed(text, &syntax).map_err(|message| RenderError { template: name, message })?;
     }
@@ -135,9 +159,6 @@ fn render(
         }
         RenderError { template: name, message }
     };
-    // A template of others may list whatever it likes.
-    let page =
-        Serde(if own { page(&Folded::of(annex), catalogue) } else { page(&Folded::not(annex), catalogue) });
     let template = environment.template_from_named_str(name, text).map_err(|error| told(&error))?;
     if own {
         return template.render(page).map_err(|error| told(&error));
@@ -168,7 +189,7 @@ impl<'a> Folded<'a> {
         Self { annex: Cow::Borrowed(annex), whole: None, more: BTreeMap::new(), unnamed: 0 }
     }
 
-    fn of(annex: &'a Annex) -> Self {
+    fn of(annex: &'a Annex, sha256: Option<Digest>) -> Self {
         let group = |file: &Evidence| (file.kind, file.produced_by.clone(), file.assurance);
         let mut folded = Self::not(annex);
         for (at, entry) in annex.entries.iter().enumerate() {
@@ -193,7 +214,7 @@ impl<'a> Folded<'a> {
             }
         }
         if !folded.more.is_empty() {
-            folded.whole = Some(Digest::of(&annex.bytes()));
+            folded.whole = Some(sha256.unwrap_or_else(|| Digest::of(&annex.bytes())));
             folded.unnamed = files(annex).len() - files(&folded.annex).len();
         }
         folded
@@ -211,7 +232,7 @@ impl<'a> Folded<'a> {
 }
 
 /// What the templates see: the answer with every word that they print.
-fn page(folded: &Folded<'_>, catalogue: &Catalogue) -> Value {
+fn page(folded: &Folded<'_>, catalogue: &Catalogue) -> Template {
     let annex = folded.annex.as_ref();
     let mut page = serde_json::to_value(annex).expect("an answer is JSON");
     let facet = |facet: &Facet| {
@@ -301,7 +322,7 @@ fn page(folded: &Folded<'_>, catalogue: &Catalogue) -> Value {
         .collect();
     page["files_unnamed"] = json!(folded.unnamed);
     visible(&mut page);
-    page
+    Template::from(Serde(page))
 }
 
 /// Every file that the answer names, once.

@@ -17,7 +17,7 @@ use super::layout::{Folder, Place, Side};
 use super::manifest::{Algorithm, FORMAT, PackId, Signing, SigningRole, Statement};
 use super::path::PackPath;
 use super::plan::{
-    self, Assessment, Captures, Conclusion, Evidence, FinalVerdict, InputKind, Judging, Paper, Papers,
+    self, Assessment, Captures, Conclusion, Evidence, FinalVerdict, Input, InputKind, Judging, Paper, Papers,
     PapersError, SampledStep, Stem, Terms,
 };
 use super::{LEDGER, Ledger, MANIFEST, SEAL};
@@ -165,7 +165,7 @@ impl Stage {
         judging: Judging,
     ) -> Result<Assessment, BuildError> {
         self.put(&kind.place(&stem).path(), bytes)?;
-        plan::judge(stem, kind, bytes, judging, self)
+        plan::judge(stem, Input { kind, bytes, sha256: Digest::of(bytes) }, judging, self)
     }
 
     /// Writes a suite down, what of it is judged, and what was signed of it before, with the token over that.
@@ -350,7 +350,8 @@ impl Stage {
         let signer = key.map(SigningKey::verifying_key);
         let key_id = signer.map(|signer| signer.id());
         let conclusion = evidence.conclude(terms, key_id.as_ref(), signer.as_ref(), &self)?;
-        let artifacts = conclusion.files().artifacts();
+        let artifacts: Vec<_> =
+            conclusion.files().into_iter().map(|(path, sealed)| sealed.artifact(path)).collect();
         let lines = artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.sha256));
         let ledger = lines.collect::<Ledger>().write();
         if let Some(fault) = conclusion.faults.first() {

@@ -99,10 +99,4 @@ impl Files {
     pub fn iter(&self) -> impl Iterator<Item = (&PackPath, &Sealed)> {
         self.0.iter()
     }
-
-    /// The manifest's entries.
-    #[must_use]
-    pub fn artifacts(&self) -> Vec<Artifact> {
-        self.iter().map(|(path, sealed)| sealed.artifact(path)).collect()
-    }
 }

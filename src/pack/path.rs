@@ -51,6 +51,9 @@ impl PackPath {
     /// A key that two paths share when a file system that ignores case or spelling would take one for the other.
     #[must_use]
     pub fn fold(&self) -> String {
+        if self.0.is_ascii() {
+            return self.0.to_ascii_lowercase();
+        }
         // Upper, then lower: the full case mappings meet (ß and SS, ſ and s).
         let upper: String = self.0.nfkc().flat_map(char::to_uppercase).collect();
         upper.chars().flat_map(char::to_lowercase).nfkc().collect()

@@ -1,6 +1,6 @@
 //! How far the rules reached: what each came to over many records, and what a judgement detected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -35,18 +35,18 @@ pub struct RuleCount {
     pub blind: u64,
 }
 
-/// What every rule came to.
+/// What every rule came to. A pack has one for each of its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
-    /// By rule; every rule is there.
-    pub rules: BTreeMap<RuleId, RuleCount>,
+    /// In the rules' order; every rule is there.
+    counts: Vec<RuleCount>,
     /// Records that no rule was put to: unreadable, or broken by their schema.
     pub unjudged: u64,
 }
 
 impl Default for Coverage {
     fn default() -> Self {
-        Self { rules: RULES.iter().map(|rule| (rule.id, RuleCount::default())).collect(), unjudged: 0 }
+        Self { counts: vec![RuleCount::default(); RULES.len()], unjudged: 0 }
     }
 }
 
@@ -78,31 +78,29 @@ impl Coverage {
         report.rules.iter().for_each(|(rule, verdict)| self.add_verdict(rule, verdict));
     }
 
-    fn add_verdict(&mut self, rule: &Rule, verdict: &Verdict) {
-        {
-            let count = self.rules.entry(rule.id).or_default();
-            match verdict {
-                Verdict::Holds { compared, blind } => {
-                    count.holds += 1;
-                    count.compared += *compared as u64;
-                    count.blind += *blind as u64;
-                }
-                Verdict::Broken(_) => count.broken += 1,
-                Verdict::Vacuous { blind } => {
-                    count.vacuous += 1;
-                    count.blind += *blind as u64;
-                }
-                Verdict::NotApplicable => count.not_applicable += 1,
-                Verdict::NotReached => count.not_reached += 1,
+    pub(super) fn add_verdict(&mut self, rule: &Rule, verdict: &Verdict) {
+        let mut rows = RULES.iter().zip(&mut self.counts);
+        let Some((_, count)) = rows.find(|(row, _)| row.id == rule.id) else { return };
+        match verdict {
+            Verdict::Holds { compared, blind } => {
+                count.holds += 1;
+                count.compared += *compared as u64;
+                count.blind += *blind as u64;
             }
+            Verdict::Broken(_) => count.broken += 1,
+            Verdict::Vacuous { blind } => {
+                count.vacuous += 1;
+                count.blind += *blind as u64;
+            }
+            Verdict::NotApplicable => count.not_applicable += 1,
+            Verdict::NotReached => count.not_reached += 1,
         }
     }
 
     /// Adds what another counted.
     pub fn merge(&mut self, other: &Self) {
         self.unjudged += other.unjudged;
-        for (id, add) in &other.rules {
-            let count = self.rules.entry(*id).or_default();
+        for (count, add) in self.counts.iter_mut().zip(&other.counts) {
             count.holds += add.holds;
             count.broken += add.broken;
             count.vacuous += add.vacuous;
@@ -115,25 +113,23 @@ impl Coverage {
 
     /// Every rule with its title and its count, in the rules' order.
     pub fn rows(&self) -> impl Iterator<Item = (RuleId, &'static str, &RuleCount)> {
-        RULES.iter().filter_map(|rule| Some((rule.id, rule.title, self.rules.get(&rule.id)?)))
+        RULES.iter().zip(&self.counts).map(|(rule, count)| (rule.id, rule.title, count))
     }
 
-    /// The rules that decided something, as text.
-    #[must_use]
-    pub fn decided(&self) -> BTreeSet<String> {
-        let decided = self.rules.iter().filter(|(_, count)| count.holds + count.broken > 0);
-        decided.map(|(id, _)| id.to_string()).collect()
+    /// The rules that decided something.
+    pub fn decided(&self) -> impl Iterator<Item = RuleId> {
+        self.rows().filter(|(_, _, count)| count.holds + count.broken > 0).map(|(id, ..)| id)
     }
 
     /// The rules that are broken for a record, as text.
     pub fn broken(&self) -> impl Iterator<Item = String> {
-        self.rules.iter().filter(|(_, count)| count.broken > 0).map(|(id, _)| id.to_string())
+        self.rows().filter(|(_, _, count)| count.broken > 0).map(|(id, ..)| id.to_string())
     }
 
     /// Comparisons that decided something, of all rules.
     #[must_use]
     pub fn compared(&self) -> u64 {
-        self.rules.values().map(|count| count.compared).sum()
+        self.counts.iter().map(|count| count.compared).sum()
     }
 }
 

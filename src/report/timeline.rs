@@ -1,7 +1,6 @@
 //! Records in order, thinned to what a chart can show: memory does not grow with their number.
 
-use super::coverage::Coverage;
-use crate::reconcile::rules::RULES;
+use super::coverage::{Coverage, RuleCount};
 use crate::verify::{Outcome, StepFacts};
 
 /// Points that a timeline keeps at most.
@@ -54,8 +53,7 @@ impl Default for Timeline {
 impl Timeline {
     /// Adds the next record: its facts, and what the rules came to over it.
     pub fn push(&mut self, facts: Option<StepFacts>, coverage: &Coverage, outcome: Outcome) {
-        let cell = |id| {
-            let count = coverage.rules.get(&id).copied().unwrap_or_default();
+        let cell = |(_, _, count): (_, _, &RuleCount)| {
             if count.broken > 0 {
                 Cell::Broken
             } else if count.not_reached > 0 || coverage.unjudged > 0 {
@@ -68,7 +66,7 @@ impl Timeline {
                 Cell::NotApplicable
             }
         };
-        let cells = RULES.iter().map(|rule| cell(rule.id)).collect();
+        let cells = coverage.rows().map(cell).collect();
         self.add(Point { first: self.records(), count: 1, facts, cells, outcome });
     }
 
@@ -83,7 +81,9 @@ impl Timeline {
     fn add(&mut self, point: Point) {
         match self.points.last_mut() {
             Some(last) if last.count < self.width => last.merge(&point),
-            _ => self.points.push(point),
+            Some(_) => self.points.push(point),
+            // Most inputs are one record, and a pack holds thousands.
+            None => self.points = vec![point],
         }
         if self.points.len() > MAX_POINTS {
             let halved = self.points.chunks(2).map(|pair| {
@@ -129,13 +129,15 @@ impl Point {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconcile::rule::Verdict;
+    use crate::reconcile::rules::RULES;
 
     #[test]
     fn a_long_timeline_is_thinned_and_a_broken_record_stays_broken() {
         let mut timeline = Timeline::default();
         let sound = Coverage::default();
         let mut broken = Coverage::default();
-        broken.rules.entry(RULES[3].id).or_default().broken = 1;
+        broken.add_verdict(&RULES[3], &Verdict::Broken(Vec::new()));
         for place in 0..100_000_u32 {
             let outcome = if place == 77_777 { Outcome::Fail } else { Outcome::Pass };
             timeline.push(None, if place == 77_777 { &broken } else { &sound }, outcome);

@@ -1,4 +1,8 @@
 //! The verdict document, `bp-verdict/1`: a frozen type of its own, schema in `contracts/verdict.schema.json`.
+//!
+//! Members stand in the order of the canonical bytes, so that none has to be moved there.
+
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
@@ -21,25 +25,26 @@ pub const FORMAT: &str = "bp-verdict/1";
 /// Which judge, and by which bounds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Judge {
-    /// `bp`.
-    pub name: &'static str,
-    /// Its version.
-    pub version: &'static str,
-    /// The numbers of the rules it has.
-    pub rules: Vec<RuleId>,
     /// SHA-256 of the canonical JSON of [`BOUNDS_POLICY`].
     pub bounds_policy_sha256: Digest,
+    /// `bp`.
+    pub name: &'static str,
+    /// The numbers of the rules it has.
+    pub rules: Vec<RuleId>,
+    /// Its version.
+    pub version: &'static str,
 }
 
 impl Judge {
     /// This judge.
     #[must_use]
     pub fn this() -> Self {
+        static BOUNDS: LazyLock<Digest> = LazyLock::new(|| Digest::of(&json::canonical(&BOUNDS_POLICY)));
         Self {
             name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
             rules: RULES.iter().map(|rule| rule.id).collect(),
-            bounds_policy_sha256: Digest::of(&json::canonical(&BOUNDS_POLICY)),
+            bounds_policy_sha256: *BOUNDS,
         }
     }
 }
@@ -77,21 +82,21 @@ pub struct Document<'a> {
 /// The verdict on one record: the input itself, or the receipt made from a sidecar.
 #[derive(Debug, Serialize)]
 struct Record<'a> {
-    kind: Kind,
-    sha256: Digest,
-    size_bytes: usize,
-    version: Option<&'a str>,
-    outcome: Outcome,
     /// Whether a receipt's bytes are the canonical bytes; null where there are none.
     canonical: Option<bool>,
     /// Why the record could not be read or written; null where it could.
     error: Option<RecordError>,
-    /// Where it breaks its schema.
-    violations: &'a [Violation],
+    gated_off: Vec<RuleId>,
+    kind: Kind,
+    outcome: Outcome,
     /// What each rule came to.
     rules: Vec<RuleRecord<'a>>,
     rules_evaluated: Vec<RuleId>,
-    gated_off: Vec<RuleId>,
+    sha256: Digest,
+    size_bytes: usize,
+    version: Option<&'a str>,
+    /// Where it breaks its schema.
+    violations: &'a [Violation],
 }
 
 /// Why a record was not judged.
@@ -159,14 +164,14 @@ impl ReadError {
 
 #[derive(Debug, Serialize)]
 struct RuleRecord<'a> {
+    /// Comparisons whose bound was as large as the values compared.
+    blind: usize,
+    /// Comparisons that decided something.
+    compared: usize,
+    findings: &'a [Finding],
     id: RuleId,
     title: &'static str,
     verdict: &'static str,
-    /// Comparisons that decided something.
-    compared: usize,
-    /// Comparisons whose bound was as large as the values compared.
-    blind: usize,
-    findings: &'a [Finding],
 }
 
 /// The verdict on a trace.

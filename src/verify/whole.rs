@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::read::ReadError;
 use super::stream::{self, Judged, Trace, Tracing};
 use super::{Kind, Outcome, Verified, WriteError};
+use crate::digest::Digest;
 use crate::import::Options;
 use crate::import::stream::{Bundle, Run};
 use crate::json;
@@ -28,6 +29,15 @@ impl Whole<'_> {
         match self {
             Self::One(verified) => verified.outcome(),
             Self::Trace(traced) => traced.outcome(),
+        }
+    }
+
+    /// The same, where the digest of the input is known already.
+    #[must_use]
+    pub fn known(self, sha256: Digest) -> Self {
+        match self {
+            Self::One(verified) => Self::One(verified.known(sha256)),
+            trace @ Self::Trace(_) => trace,
         }
     }
 
@@ -132,7 +142,9 @@ pub fn judge<'a>(
     options: &Options,
     observe: &mut dyn FnMut(&Judged<'_>),
 ) -> Whole<'a> {
-    let is_trace = lines(bytes).nth(1).is_some()
+    // Most inputs are one line, and `contains` looks at many bytes at once.
+    let is_trace = bytes.trim_ascii().contains(&b'\n')
+        && lines(bytes).nth(1).is_some()
         && lines(bytes).next().is_some_and(|line| json::parse(line.bytes).is_ok());
     match kind {
         Kind::Receipt if is_trace => Whole::Trace(Box::new(receipts(bytes, observe))),
@@ -207,7 +219,7 @@ fn sidecars(bytes: &[u8], options: &Options, observe: &mut dyn FnMut(&Judged<'_>
     let Some(made) = made.filter(|_| whole) else {
         return Traced { sidecars, receipts: None, imported: None, error };
     };
-    let source = run.source(crate::digest::Digest::of(bytes));
+    let source = run.source(Digest::of(bytes));
     let mut bundle = Bundle::default();
     for receipt in &made {
         bundle.add(&source.unbound(receipt));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bp::annex::check::{self, Todo};
 use bp::annex::model::{Facet, Status};
-use bp::annex::render::{self, HTML_TEMPLATE, MARKDOWN_TEMPLATE, Templates};
+use bp::annex::render::{HTML_TEMPLATE, MARKDOWN_TEMPLATE, Renderer, Templates};
 use bp::annex::{self, ANNEX_JSON, catalogue, provider};
 use bp::error::{self, Failure};
 use bp::pack::MANIFEST;
@@ -174,9 +174,9 @@ fn render(arguments: &AnnexRender, output: &Output) -> Run {
         Some(_) => Templates::of(named(MARKDOWN_TEMPLATE), named(HTML_TEMPLATE)),
         None => answer.templates.clone(),
     };
-    let rendered = if arguments.html { render::html } else { render::markdown };
-    let text = rendered(&answer.annex, catalogue(), &templates)
-        .map_err(|error| Failure::of(&error::TEMPLATE_ERROR, &error))?;
+    let renderer = Renderer::new(&answer.annex, catalogue());
+    let text = if arguments.html { renderer.html(&templates) } else { renderer.markdown(&templates) };
+    let text = text.map_err(|error| Failure::of(&error::TEMPLATE_ERROR, &error))?;
     output.file_or_data(arguments.out.as_deref(), text.as_bytes())?;
     output.say(&fold("", &answer.told(), Long::Keep));
     Ok(0)

@@ -1,5 +1,6 @@
 //! An archive as it streams by: its names held to the same laws as those of a directory, its files one after another.
 
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
@@ -101,7 +102,13 @@ impl<R: Read> Entries<R> {
     pub(in crate::pack) fn bytes(&mut self) -> Option<Vec<u8>> {
         // Room for what is announced, once it comes: a header alone gets no memory.
         let mut bytes = Vec::with_capacity(usize::try_from(self.left).unwrap_or(CHUNK).min(4 << 20));
-        self.chunks(|chunk| bytes.extend_from_slice(chunk)).map(|()| bytes)
+        let read = (&mut self.stream).take(self.left).read_to_end(&mut bytes);
+        let read = read.map_err(|error| broken(&error)).and_then(|count| {
+            self.left -= count as u64;
+            // What is missing is told by whoever asks for more.
+            self.contents(|_| ())
+        });
+        read.map_err(|broken| self.stop(broken)).ok().map(|()| bytes)
     }
 
     /// The digest of the current file.
@@ -268,18 +275,19 @@ impl<R: Read> Entries<R> {
     fn name(&mut self, text: &str, is_directory: bool, named: bool) -> bool {
         let Ok(path) = text.parse::<PackPath>() else { return false };
         let new = !named || self.named.insert(text.to_owned());
-        let law = match self.folded.get(&path.fold()) {
-            None => {
-                self.folded.insert(path.fold(), (text.to_owned(), is_directory));
+        let law = match self.folded.entry(path.fold()) {
+            MapEntry::Vacant(place) => {
+                place.insert((text.to_owned(), is_directory));
                 return true;
             }
-            Some((earlier, directory)) if earlier == text => {
+            MapEntry::Occupied(place) if place.get().0 == text => {
+                let (_, directory) = place.get();
                 if new && is_directory && *directory {
                     return true;
                 }
                 &law::ARCHIVE_PATH_TWICE
             }
-            Some(_) => &law::FILE_NAME_CASE_TWIN,
+            MapEntry::Occupied(_) => &law::FILE_NAME_CASE_TWIN,
         };
         self.note(law, text, "an earlier entry has this name, or one that differs in case alone");
         false

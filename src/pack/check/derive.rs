@@ -156,10 +156,22 @@ impl Checker<'_> {
     ) {
         let group_of = |path: &PackPath| Place::of(path).map_or(Group::Results, Place::group);
         let files = derived.conclusion.files();
+        // Without a key there is nothing that signer.pub.pem could follow from; the seal says so already.
+        let keyless = self.key.is_none() && self.signer.key_id.is_some();
+        let keyless = |path: &PackPath| keyless && matches!(Place::of(path), Some(Place::Signer));
+        let unaccounted = expected.keys().filter(|path| !files.contains_key(path) && !keyless(path));
+        let mut of_groups: BTreeMap<Group, (Vec<_>, Vec<_>)> = BTreeMap::new();
+        for (path, sealed) in &files {
+            of_groups.entry(group_of(path)).or_default().0.push((*path, *sealed));
+        }
+        for path in unaccounted {
+            of_groups.entry(group_of(path)).or_default().1.push(path);
+        }
         for group in Group::ALL {
+            let (derivable, unaccounted) = of_groups.remove(&group).unwrap_or_default();
             let before = self.findings.len();
             let (mut count, mut damaged, mut annex_differs) = (0, false, false);
-            for (path, sealed) in files.iter().filter(|(path, _)| group_of(path) == group) {
+            for (path, sealed) in derivable {
                 if !expected.contains_key(path) {
                     let message = "follows from the evidence, and is not among the sealed files";
                     self.find(&law::FILE_NOT_SEALED, path.as_str(), message);
@@ -185,16 +197,6 @@ impl Checker<'_> {
             if group == Group::Annex {
                 self.annex(derived, expected, kept, annex_differs);
             }
-            // Without a key there is nothing that signer.pub.pem could follow from; the seal says so already.
-            let keyless = |path: &PackPath| {
-                matches!(Place::of(path), Some(Place::Signer))
-                    && self.key.is_none()
-                    && self.signer.key_id.is_some()
-            };
-            let unaccounted: Vec<_> = expected
-                .keys()
-                .filter(|path| group_of(path) == group && files.at(path).is_none() && !keyless(path))
-                .collect();
             for path in unaccounted {
                 let message = "sealed, but nothing says what it is";
                 self.find(&law::FILE_UNACCOUNTED, path.as_str(), message);
@@ -257,7 +259,7 @@ impl Checker<'_> {
             let message = format!("judge {} has other rules or another policy", statement.judge.version);
             self.find(&law::MANIFEST_JUDGE_MISMATCH, MANIFEST, message);
         }
-        for (path, sealed) in derived.conclusion.files().iter() {
+        for (path, sealed) in derived.conclusion.files() {
             let described = sealed.artifact(path);
             let stated = expected.get(path).map(|artifact| (artifact.role, artifact.media_type.as_str()));
             if stated.is_some_and(|stated| stated != (described.role, &described.media_type)) {

@@ -197,6 +197,7 @@ fn checked(source: &mut dyn Source, options: &Options) -> VerifyResult {
         timestamps: Vec::new(),
         jobs: Vec::new(),
         signed: Vec::new(),
+        annex: None,
         answered: None,
         derived: false,
         steps_recorded: false,
@@ -255,7 +256,9 @@ struct Checker<'a> {
     jobs: Vec<Seen>,
     /// The same, for the answer to Annex IV.
     signed: Vec<Signoff>,
-    /// The answer to Annex IV, where the evidence was judged again.
+    /// What the answer to Annex IV comes to, where the evidence was judged again.
+    annex: Option<AnnexSummary>,
+    /// The same, to be read.
     answered: Option<Answered>,
     /// Whether the evidence was judged again.
     derived: bool,
@@ -308,9 +311,13 @@ impl Checker<'_> {
         self.identity(statement, &expected, derived.as_ref());
         let counted = self.additions(&walk, statement, &expected);
         self.demands(statement, &expected, &counted);
-        self.answered = derived.map(|derived| derived.conclusion.answered);
-        if let (Some(answered), Some(pack)) = (&mut self.answered, &self.pack) {
+        if let (Some(derived), Some(pack)) = (derived, &self.pack) {
+            let Conclusion { mut answered, annex, .. } = derived.conclusion;
+            // Without sign-offs the answer comes to what was compared.
+            let same = self.signed.is_empty().then(|| AnnexSummary::of(&annex));
             answered.add(pack.manifest_sha256, std::mem::take(&mut self.signed));
+            self.annex = Some(same.unwrap_or_else(|| AnnexSummary::of(&answered.annex())));
+            self.answered = Some(answered);
         }
         if self.verdict != Some(Outcome::Pass) && self.options.strict && !self.options.allow_fail_verdict {
             let verdict = self.verdict.map_or("none", Outcome::name);
@@ -362,7 +369,7 @@ impl Checker<'_> {
             challenge: self.challenge,
             counts: self.counts,
             manifest_sha256: self.manifest_sha256,
-            annex: self.answered.as_ref().map(|answered| AnnexSummary::of(&answered.annex())),
+            annex: self.annex,
             answered: self.answered,
             findings: self.findings,
             warnings: self.warnings,

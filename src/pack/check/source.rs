@@ -15,7 +15,7 @@ use crate::pack::law;
 use crate::pack::layout::Place;
 use crate::pack::manifest::Artifact;
 use crate::pack::path::PackPath;
-use crate::pack::plan::{self, Assessment, InputKind, Judging, Stem};
+use crate::pack::plan::{self, Assessment, Input, InputKind, Judging, Stem};
 use crate::pack::walk::{self, Refusal, Walk};
 
 /// A pack's bytes, each read once.
@@ -108,7 +108,8 @@ impl Task {
         }
         Ok(match self.inputs.get(path) {
             Some((kind, stem)) => {
-                let Ok(assessment) = plan::judge(stem.clone(), *kind, &bytes, self.judging, &Unkept);
+                let input = Input { kind: *kind, bytes: &bytes, sha256: digest };
+                let Ok(assessment) = plan::judge(stem.clone(), input, self.judging, &Unkept);
                 Read::Assessed(Box::new(assessment))
             }
             None => Read::Kept(digest, bytes),

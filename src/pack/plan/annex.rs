@@ -11,7 +11,7 @@ use crate::annex::envelope::{self, Envelope, Held};
 use crate::annex::facts::{self, Attachment, Facts, Named, Parent, Signoff};
 use crate::annex::model::{Annex, Assurance, Clock, Evidence, Kind, Verdict};
 use crate::annex::provider::{self, Provider, ProviderError};
-use crate::annex::render::{self, MARKDOWN_TEMPLATE, Templates};
+use crate::annex::render::{MARKDOWN_TEMPLATE, Renderer, Templates};
 use crate::annex::{
     ANNEX_HTML, ANNEX_JSON, ANNEX_MARKDOWN, Catalogue, MAX_TEMPLATE_BYTES, catalogue, derive,
 };
@@ -221,9 +221,15 @@ impl Papers {
         }
         let annex = derive(catalogue(), self.provider.as_ref(), &facts);
         let mut faults = Vec::new();
-        let mut files = vec![(ANNEX_JSON, annex.bytes())];
-        for (name, render) in [(ANNEX_MARKDOWN, render::markdown as Render), (ANNEX_HTML, render::html)] {
-            match render(&annex, catalogue(), &self.templates) {
+        let bytes = annex.bytes();
+        let renderer = Renderer::written(&annex, catalogue(), Digest::of(&bytes));
+        let mut files = vec![(ANNEX_JSON, bytes)];
+        let rendered = [
+            (ANNEX_MARKDOWN, renderer.markdown(&self.templates)),
+            (ANNEX_HTML, renderer.html(&self.templates)),
+        ];
+        for (name, rendered) in rendered {
+            match rendered {
                 Ok(text) => {
                     faults.extend(check::printed(name, &text, &annex, catalogue()));
                     files.push((name, text.into_bytes()));
@@ -278,8 +284,6 @@ impl Answered {
     }
 }
 
-type Render = fn(&Annex, &Catalogue, &Templates<'_>) -> Result<String, render::RenderError>;
-
 /// The answer to Annex IV, as it lies in a pack.
 pub(super) struct Answer {
     pub(super) annex: Annex,
@@ -332,7 +336,7 @@ impl Shown<'_> {
     fn verdict(&self) -> Verdict {
         let counts = self.verdict.counts;
         let records: u64 = self.verdict.inputs.iter().map(|input| input.records).sum();
-        let decided = self.coverage.decided();
+        let decided: BTreeSet<String> = self.coverage.decided().map(|id| id.to_string()).collect();
         let rules = |wanted: bool| {
             let rows = self.coverage.rows().map(|(id, _, _)| id.to_string());
             let of_steps = self.rules_of_steps(wanted);

@@ -43,6 +43,7 @@ use crate::contract::carried;
 use crate::digest::Digest;
 use crate::import::Options;
 use crate::json;
+use crate::report::coverage::RuleId;
 use crate::report::timeline::Timeline;
 use crate::report::told::Told;
 use crate::report::{self, Coverage};
@@ -87,6 +88,8 @@ impl Terms {
 #[derive(Debug, Clone)]
 pub struct Assessment {
     assessed: Assessed,
+    /// What the rules came to over its records.
+    coverage: Coverage,
     /// The input itself.
     evidence: (PackPath, Sealed),
     /// What follows from it alone.
@@ -97,9 +100,10 @@ pub struct Assessment {
 #[derive(Debug, Clone)]
 struct Assessed {
     judged: JudgedInput,
-    coverage: Coverage,
+    /// Comparisons that decided something.
+    compared: u64,
     /// The rules that decided something.
-    decided: BTreeSet<String>,
+    decided: Vec<RuleId>,
     /// What is broken: rules, parts of rules, codes.
     detected: BTreeSet<String>,
     /// Whether receipt and verdict were byte-equal every time.
@@ -124,14 +128,24 @@ pub struct Judging {
     pub repeats: u32,
 }
 
+/// The bytes of an input, with what is known of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// What they are.
+    pub kind: InputKind,
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// Their digest.
+    pub sha256: Digest,
+}
+
 /// Judges one input. What follows from it goes to the sink; the input itself does not.
 ///
 /// # Errors
 /// What the sink says.
 pub fn judge<S: Sink>(
     stem: Stem,
-    kind: InputKind,
-    bytes: &[u8],
+    Input { kind, bytes, sha256 }: Input<'_>,
     judging: Judging,
     sink: &S,
 ) -> Result<Assessment, S::Error> {
@@ -143,7 +157,7 @@ pub fn judge<S: Sink>(
         timeline.push(judged.step().map(StepFacts::of), &one, judged.section().outcome());
         coverage.merge(&one);
     };
-    let whole = whole::judge(bytes, kind.into(), &options, &mut observe);
+    let whole = whole::judge(bytes, kind.into(), &options, &mut observe).known(sha256);
     let judgement = report::judgement(&whole);
     match &whole {
         Whole::One(verified) => {
@@ -158,7 +172,7 @@ pub fn judge<S: Sink>(
         }
     }
     let repeated_equal = (1..judging.repeats).all(|_| {
-        let again = whole::judge(bytes, kind.into(), &options, &mut |_| {});
+        let again = whole::judge(bytes, kind.into(), &options, &mut |_| {}).known(sha256);
         again.imported() == whole.imported() && report::judgement(&again).document == judgement.document
     });
     let mut derived = Files::default();
@@ -167,7 +181,7 @@ pub fn judge<S: Sink>(
     }
     derived.put(Place::Verdict(stem.as_str()), &judgement.document, sink)?;
     let place = kind.place(&stem);
-    let sealed = Sealed::of(bytes, place.role());
+    let sealed = Sealed { size_bytes: bytes.len() as u64, sha256, role: place.role() };
     let evidence = (place.path(), sealed);
     let mut detected = report::coverage::detected(&whole);
     detected.extend(coverage.broken());
@@ -185,18 +199,20 @@ pub fn judge<S: Sink>(
         timeline,
         told,
         found,
-        decided: coverage.decided(),
-        coverage,
+        compared: coverage.compared(),
+        decided: coverage.decided().collect(),
         detected,
         repeated_equal,
     };
-    Ok(Assessment { assessed, evidence, derived })
+    Ok(Assessment { assessed, coverage, evidence, derived })
 }
 
 /// Everything that the rest of a pack follows from.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     assessed: BTreeMap<Stem, Assessed>,
+    /// Of all inputs together.
+    coverage: Coverage,
     files: Files,
     derived: Files,
     demand: Option<Demand>,
@@ -238,7 +254,9 @@ impl Assessment {
 
 impl Evidence {
     /// Adds a judged input.
-    pub fn add(&mut self, Assessment { assessed, evidence: (path, sealed), derived }: Assessment) {
+    pub fn add(&mut self, assessment: Assessment) {
+        let Assessment { assessed, coverage, evidence: (path, sealed), derived } = assessment;
+        self.coverage.merge(&coverage);
         self.assessed.insert(assessed.judged.stem.clone(), assessed);
         self.files.note(path, sealed);
         self.derived.extend(derived);
@@ -332,7 +350,8 @@ impl Evidence {
         sink: &S,
     ) -> Result<Conclusion, S::Error> {
         let pack_id = self.pack_id(&terms.created_at, key_id);
-        let Self { assessed, files, mut derived, demand, runs, steps, published, captures, papers } = self;
+        let Self { assessed, coverage, files, mut derived, demand, runs, steps, published, captures, papers } =
+            self;
         let sampled = Sampled::of(&steps, published.as_ref());
         let subject = subject(&runs).unwrap_or_else(|| terms.subject.clone());
         if let Some(sampled) = &sampled {
@@ -342,10 +361,6 @@ impl Evidence {
             let path = PackPath::known(&format!("results/{name}"));
             derived.put_at(path, Place::Result, bytes, sink)
         };
-        let mut coverage = Coverage::default();
-        for input in assessed.values() {
-            coverage.merge(&input.coverage);
-        }
         result("rule_coverage.json", &json::canonical(&RuleCoverage::of(&coverage)))?;
         let stems = demand.as_ref().map(|demand| demand.suite.inputs()).unwrap_or_default();
         let summary = demand
@@ -484,9 +499,7 @@ pub struct Conclusion {
 impl Conclusion {
     /// Every file, evidence and derived.
     #[must_use]
-    pub fn files(&self) -> Files {
-        let mut files = self.evidence.clone();
-        files.extend(self.derived.clone());
-        files
+    pub fn files(&self) -> BTreeMap<&PackPath, &Sealed> {
+        self.evidence.iter().chain(self.derived.iter()).collect()
     }
 }

@@ -123,7 +123,7 @@ impl<'a> Summary<'a> {
                     path,
                     stem,
                     outcome: found.map(|found| found.judged.outcome),
-                    compared: found.map_or(0, |found| found.coverage.compared()),
+                    compared: found.map_or(0, |found| found.compared),
                     detected: found
                         .into_iter()
                         .flat_map(|found| &found.detected)
@@ -207,7 +207,8 @@ fn standing(
             let (compared, wanted) = (input.compared, scenario.min_compared);
             short.push(format!("{path}: {compared} comparisons, and {wanted} were demanded"));
         }
-        let decided = &assessed[input.stem].decided;
+        let decided: BTreeSet<String> =
+            assessed[input.stem].decided.iter().map(ToString::to_string).collect();
         for rule in scenario.rules.iter().filter(|rule| !decided.contains(*rule)) {
             short.push(format!("{path}: rule {rule} decided nothing, and was demanded"));
         }

@@ -3,7 +3,11 @@
 //! Beyond the grammar, refused are: a repeated key, invalid UTF-8, a lone surrogate, a byte order mark, a
 //! number that overflows, nesting deeper than [`MAX_DEPTH`], and bytes after the value.
 
+mod canonical;
+
 use std::fmt;
+
+pub use canonical::canonical;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
@@ -125,15 +129,4 @@ impl<'de> Visitor<'de> for StrictVisitor {
         }
         Ok(Value::Object(members))
     }
-}
-
-/// The RFC 8785 (JCS) bytes of a document we write: the form in which manifests are signed and verdicts compared.
-/// A number that is not finite becomes `null`.
-///
-/// # Panics
-/// Never for our own documents: their keys are strings.
-#[must_use]
-pub fn canonical(document: &impl serde::Serialize) -> Vec<u8> {
-    let value = serde_json::to_value(document).expect("our documents hold string keys");
-    serde_json_canonicalizer::to_vec(&value).expect("a JSON value holds finite numbers")
 }
