@@ -350,7 +350,8 @@ impl Unsealed {
     /// [`ManifestError`] for bytes that are no manifest.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, ManifestError> {
         // Straight into the closed shape first: what cannot be a manifest ends at its first wrong byte and costs no memory.
-        if let Err(error) = serde_json::from_slice::<Statement>(&bytes)
+        let claim = serde_json::from_slice::<Statement>(&bytes);
+        if let Err(error) = &claim
             && bytes.len() > MAX_DIAGNOSED_BYTES
         {
             return Err(ManifestError::Shape(error.to_string()));
@@ -365,8 +366,8 @@ impl Unsealed {
             let told = violations.iter().map(ToString::to_string).collect::<Vec<_>>();
             return Err(ManifestError::Shape(told.join("; ")));
         }
-        let claim: Statement =
-            serde_json::from_value(value).map_err(|error| ManifestError::Shape(error.to_string()))?;
+        drop(value);
+        let claim = claim.map_err(|error| ManifestError::Shape(error.to_string()))?;
         let Counts { receipts, passed, failed, insufficient } = claim.counts;
         let sizes = claim.artifacts.iter().map(|artifact| artifact.size_bytes);
         if sizes.chain([receipts, passed, failed, insufficient]).any(|number| number > MAX_INTEGER) {

@@ -224,12 +224,12 @@ impl Papers {
         let bytes = annex.bytes();
         let renderer = Renderer::written(&annex, catalogue(), Digest::of(&bytes));
         let mut files = vec![(ANNEX_JSON, bytes)];
-        let rendered = [
+        let pages = [
             (ANNEX_MARKDOWN, renderer.markdown(&self.templates)),
             (ANNEX_HTML, renderer.html(&self.templates)),
         ];
-        for (name, rendered) in rendered {
-            match rendered {
+        for (name, page) in pages {
+            match page {
                 Ok(text) => {
                     faults.extend(check::printed(name, &text, &annex, catalogue()));
                     files.push((name, text.into_bytes()));
