@@ -18,7 +18,7 @@ const SHORT: usize = 8 << 10;
 /// The RFC 8785 bytes of a document we write. A number that is not finite becomes `null`.
 ///
 /// # Panics
-/// Never for our own documents: their keys are strings, and each stands once.
+/// Never for our own documents: their keys are strings.
 #[must_use]
 pub fn canonical(document: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::with_capacity(SHORT);
@@ -104,10 +104,12 @@ impl<'a> Jcs<'a> {
             (true, true) => one.name(out).cmp(other.name(out)),
             _ => units(one.name(out)).cmp(&units(other.name(out))),
         };
+        let ordered = |members: &[Member]| members.is_sorted_by(|one, other| order(one, other).is_lt());
         if let [begin, .., end] = *members
-            && !members.is_sorted_by(|one, other| order(one, other).is_lt())
+            && !ordered(members)
         {
             members.sort_by(order);
+            debug_assert!(ordered(members), "a name stands twice in an object");
             self.ordered.clear();
             for member in &*members {
                 self.ordered.extend_from_slice(&out[member.begin..member.end]);

@@ -35,7 +35,7 @@ pub struct RuleCount {
     pub blind: u64,
 }
 
-/// What every rule came to. A pack has one for each of its inputs.
+/// What every rule came to. Whoever checks a pack holds one for each input until all are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
     /// In the rules' order; every rule is there.
@@ -80,7 +80,7 @@ impl Coverage {
 
     pub(super) fn add_verdict(&mut self, rule: &Rule, verdict: &Verdict) {
         let mut rows = RULES.iter().zip(&mut self.counts);
-        let Some((_, count)) = rows.find(|(row, _)| row.id == rule.id) else { return };
+        let (_, count) = rows.find(|(row, _)| row.id == rule.id).expect("every rule is in the table");
         match verdict {
             Verdict::Holds { compared, blind } => {
                 count.holds += 1;
