@@ -475,7 +475,7 @@ fn a_bound_by_hand() {
 #[test]
 fn targets_that_are_no_distribution_are_not_authored() {
     let mut request = Base::Softmax.request();
-    request.input.targets["o2"] = 0.5;
+    request.input.targets.insert("o2".into(), 0.5);
     let error = author::written(&request).unwrap_err();
     assert_eq!(error.to_string(), "/targets sum to 1.5, and the targets of a cross-entropy sum to 1");
     let others: [(&[f64], &[f64]); 1] = [(&[0.5, 0.5], &[0.0, f64::NAN, 1.0])];

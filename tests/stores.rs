@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding as _};
 use bp::digest::Digest;
 use bp::pack::Moment;
 use bp::pack::check;
@@ -568,6 +569,21 @@ fn s3_is_asked_for_a_name_on_the_condition_that_nothing_has_it() {
 }
 
 #[test]
+fn s3_puts_the_parts_of_a_long_object_together_on_the_same_condition_and_copies_nothing() {
+    let small = Small::start(true, vec![]);
+    let store = store("s3://bucket/x", &s3(small.port));
+    two_at_once(&store, "c.tar.gz", &sent(1, 20 << 20), &sent(2, 20 << 20));
+    let seen = small.seen.lock().unwrap();
+    assert!(!seen.iter().any(|head| head.contains("copy-source")), "a copy ends at 5 GiB");
+    let is_last = |head: &&String| head.starts_with("POST ") && head.contains("?uploadId=");
+    let last: Vec<&String> = seen.iter().filter(is_last).collect();
+    assert!(!last.is_empty() && last.iter().all(|head| head.contains("if-none-match: *")), "{last:?}");
+    let files = small.files.lock().unwrap();
+    let names: Vec<&String> = files.keys().filter(|name| !name.contains('?')).collect();
+    assert_eq!(names, ["/bucket/x/c.tar.gz", "/bucket/x/c.tar.gz.dsse.json"]);
+}
+
+#[test]
 fn google_is_asked_for_a_name_on_the_condition_that_nothing_has_it() {
     let small = Small::start(true, vec![]);
     let url = format!("http://127.0.0.1:{}", small.port);
@@ -803,6 +819,77 @@ fn a_registry_gives_a_tag_once_and_curl_gets_the_pack() {
     assert_eq!(curl(&format!("blobs/{}", digest(&referrer["layers"][0]))), b"said of 1");
     // By digest too, and what is there under the digest is what it says.
     assert_eq!(read(&store, &Digest::of(&bytes).prefixed()).unwrap(), one.bytes);
+}
+
+#[test]
+fn who_asks_a_registry_is_who_dockers_helper_says() {
+    // By user and password, and by a token that is given for an identity token.
+    let port = served::answering(|head, body| {
+        let has = |text: &str| head.contains(text);
+        let form = String::from_utf8_lossy(body);
+        let granted = has("POST /token ")
+            && form.contains("grant_type=refresh_token")
+            && form.contains("scope=repository%3Atokens%2Fpacks%3Apull")
+            && form.contains(&format!("refresh_token={SECRET}"));
+        let basic = Base64::encode_string(format!("someone:{SECRET}").as_bytes());
+        let known = has("/v2/users/") && has(&format!("authorization: Basic {basic}\r\n"))
+            || has("/v2/tokens/") && has("authorization: Bearer given\r\n");
+        let host = head.split_once("host: ").unwrap().1.lines().next().unwrap();
+        match () {
+            () if granted => (200, String::new(), br#"{"access_token":"given"}"#.to_vec()),
+            () if known => (200, String::new(), br#"{"tags":["v1"]}"#.to_vec()),
+            () if has("/v2/users/") => (401, "www-authenticate: Basic realm=\"x\"".to_owned(), vec![]),
+            () if has("/v2/tokens/") => {
+                let scope = "repository:tokens/packs:pull";
+                let realm =
+                    format!("Bearer realm=\"http://{host}/token\",service=\"here\",scope=\"{scope}\"");
+                (401, format!("www-authenticate: {realm}"), vec![])
+            }
+            () => (404, String::new(), vec![]),
+        }
+    });
+    let place = tempfile::tempdir().unwrap();
+    let (home, programs) = (place.path(), place.path().join("bin"));
+    fs::create_dir_all(home.join(".docker")).unwrap();
+    fs::create_dir(&programs).unwrap();
+    let helper = |name: &str, script: &str| {
+        let path = programs.join(format!("docker-credential-{name}"));
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    let says = |user: &str| {
+        let answer = format!(r#"{{"ServerURL":"%s","Username":"{user}","Secret":"{SECRET}"}}"#);
+        format!("[ \"$1\" = get ] || exit 3\nread -r host\nprintf '{answer}' \"$host\"")
+    };
+    helper("users", &says("someone"));
+    helper("tokens", &says("<token>"));
+    helper("nobody", "echo credentials not found in native keychain; exit 1");
+    helper("broken", &format!("echo {SECRET}; exit 1"));
+    let list = |repository: &str, configuration: &str| {
+        fs::write(home.join(".docker/config.json"), configuration).unwrap();
+        let url = format!("oci://127.0.0.1:{port}/{repository}/packs");
+        let path = format!("{}:/usr/bin:/bin", programs.display());
+        let (status, out, err) = ran(bp(home, &["pack", "list", &url]).env("PATH", path));
+        assert!(!format!("{out}{err}").contains(SECRET), "{out}{err}");
+        (status, format!("{out}{err}"))
+    };
+    let own =
+        |name: &str| format!(r#"{{"credHelpers":{{"127.0.0.1:{port}":"{name}"}},"credsStore":"broken"}}"#);
+    let (status, told) = list("users", &own("users"));
+    assert!(status != 2 && told.contains("v1"), "{told}");
+    let (status, told) = list("tokens", &own("tokens"));
+    assert!(status != 2 && told.contains("v1"), "{told}");
+    let (status, told) = list("users", r#"{"credsStore":"users"}"#);
+    assert!(status != 2 && told.contains("v1"), "{told}");
+    // Who is not known asks as nobody.
+    let (status, told) = list("users", &own("nobody"));
+    assert!(status == 2 && told.contains("refused the credentials"), "{told}");
+    for (name, why) in
+        [("broken", "it knows of no one"), ("absent", "No such file"), ("../x", "not the name")]
+    {
+        let (status, told) = list("users", &own(name));
+        assert!(status == 2 && told.contains(why), "{name}: {told}");
+    }
 }
 
 // MLflow.

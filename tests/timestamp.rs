@@ -595,12 +595,12 @@ fn an_authority_is_asked_over_http_where_its_url_is_given() {
             "/tsa/" => {
                 let reply = authority.reply(body);
                 first.lock().unwrap().get_or_insert_with(|| reply.clone());
-                (200, reply)
+                (200, String::new(), reply)
             }
-            "/again" => (200, first.lock().unwrap().clone().unwrap()),
-            "/portal" => (200, b"<html>log in first</html>".to_vec()),
-            "/closed" => (403, b"hunter2".to_vec()),
-            _ => (404, vec![]),
+            "/again" => (200, String::new(), first.lock().unwrap().clone().unwrap()),
+            "/portal" => (200, String::new(), b"<html>log in first</html>".to_vec()),
+            "/closed" => (403, String::new(), b"hunter2".to_vec()),
+            _ => (404, String::new(), vec![]),
         }
     });
     let url = |path: &str| format!("http://127.0.0.1:{port}/{path}");

@@ -3,6 +3,8 @@
 pub mod scaffold;
 pub mod seed;
 
+use smallvec::smallvec;
+
 use crate::at;
 use crate::engine::{Computed, Forward, Given, Loss, Method, Pass, Reduction, Sample, State, step};
 use crate::number::Real as _;
@@ -12,9 +14,9 @@ use crate::receipt::lower;
 use crate::receipt::net::{Flaw, Net, Place};
 use crate::receipt::version::{Block, ReceiptVersion};
 use crate::receipt::wire::{
-    self, Batch, Contribution, DualForm, Factor, FixtureStatus, HiddenSignal, JacobianTerm, Kind, LossKind,
-    Optimizer, OptimizerConfig, OptimizerState, Ordered, OutputSignal, PostUpdateForward, PostUpdateLoss,
-    Receipt, Role, Text, TopologyInput, Unit, Update, UpdateOptimizer,
+    self, Batch, Contribution, DualForm, Factor, Factors, FixtureStatus, HiddenSignal, JacobianTerm, Kind,
+    LossKind, Optimizer, OptimizerConfig, OptimizerState, Ordered, OutputSignal, PostUpdateForward,
+    PostUpdateLoss, Receipt, Role, Text, TopologyInput, Unit, Update, UpdateOptimizer,
 };
 
 /// Why no step can be computed from an input.
@@ -69,7 +71,7 @@ impl From<TopologyInput> for Request {
 
 fn gather<K>(block: &str, names: &[K], map: &Ordered<K, f64>) -> Result<Vec<f64>, AuthorError>
 where
-    K: AsRef<str> + std::hash::Hash + Eq,
+    K: AsRef<str> + Clone + std::hash::Hash + Eq,
 {
     let missing = |name: &K| AuthorError::Missing { at: Pointer::of(&at![block, name.as_ref()]) };
     names.iter().map(|name| map.get(name).copied().ok_or_else(|| missing(name))).collect()
@@ -299,8 +301,9 @@ fn loss(net: &Net, loss: &Loss<f64>) -> wire::Loss {
     }
 }
 
-fn map<K: Clone + std::hash::Hash + Eq, V>(names: &[K], values: impl Iterator<Item = V>) -> Ordered<K, V> {
-    names.iter().cloned().zip(values).collect()
+/// The names of a net differ.
+fn map<K: Clone, V>(names: &[K], values: impl Iterator<Item = V>) -> Ordered<K, V> {
+    Ordered::of_distinct(names.iter().cloned().zip(values).collect())
 }
 
 fn forward(net: &Net, pass: &Forward<f64>) -> Ordered<UnitId, Unit> {
@@ -358,7 +361,7 @@ fn backward(net: &Net, given: &Given<f64>, computed: &Pass<f64>) -> wire::Backwa
                 .zip(&dual.terms)
                 .map(|(output, term)| JacobianTerm {
                     target_unit: output.clone(),
-                    factors: vec![
+                    factors: smallvec![
                         factor("y_j", Some(format!("targets.{output}")), term.target),
                         factor("delta_ju_minus_p_u", None, term.delta),
                     ],
@@ -415,7 +418,7 @@ fn updates(
         factor("output_error_signal", Some(from), first.output_errors[unit].signal)
     };
     let upstream = |from: String, value: f64| factor("upstream_activation", Some(from), value);
-    let place = |parameter: usize| -> (Kind, &'static str, String, &UnitId, &UnitId, Vec<Factor>) {
+    let place = |parameter: usize| -> (Kind, &'static str, String, &UnitId, &UnitId, Factors) {
         let words = |from: &UnitId, to: &UnitId, numbered: String| match is_mazur {
             true => numbered,
             false => format!("{from}_to_{to}"),
@@ -425,21 +428,21 @@ fn updates(
                 let (from, to) = (&net.inputs[input], &net.hidden[hidden]);
                 let role = words(from, to, format!("input_{}_to_hidden_{}", input + 1, hidden + 1));
                 let source = upstream(format!("inputs.{from}"), given.samples[0].inputs()[input]);
-                (Kind::Weight, "input_to_hidden", role, from, to, vec![hidden_signal(hidden), source])
+                (Kind::Weight, "input_to_hidden", role, from, to, smallvec![hidden_signal(hidden), source])
             }
             Place::OutputWeight { hidden, output } => {
                 let (from, to) = (&net.hidden[hidden], &net.outputs[output]);
                 let role = words(from, to, format!("hidden_{}_to_output_{}", hidden + 1, output + 1));
                 let source = upstream(format!("forward.{from}.out"), first.forward.hidden()[hidden].out);
-                (Kind::Weight, "hidden_to_output", role, from, to, vec![output_signal(output), source])
+                (Kind::Weight, "hidden_to_output", role, from, to, smallvec![output_signal(output), source])
             }
             Place::HiddenBias { unit } => {
                 let (role, name) = (Role::HiddenBias.name().to_owned(), &net.hidden[unit]);
-                (Kind::Bias, "bias_to_layer", role, name, name, vec![hidden_signal(unit)])
+                (Kind::Bias, "bias_to_layer", role, name, name, smallvec![hidden_signal(unit)])
             }
             Place::OutputBias { unit } => {
                 let (role, name) = (Role::OutputBias.name().to_owned(), &net.outputs[unit]);
-                (Kind::Bias, "bias_to_layer", role, name, name, vec![output_signal(unit)])
+                (Kind::Bias, "bias_to_layer", role, name, name, smallvec![output_signal(unit)])
             }
         }
     };
@@ -448,7 +451,7 @@ fn updates(
     learned
         .map(|(parameter, change)| {
             let (kind, edge, role, from, to, factors) = place(parameter);
-            let reduced = || vec![factor("batch_reduced_gradient", None, change.gradient)];
+            let reduced = || smallvec![factor("batch_reduced_gradient", None, change.gradient)];
             Update {
                 parameter_id: net.parameters[parameter].clone(),
                 kind,

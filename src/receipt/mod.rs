@@ -10,6 +10,7 @@ pub mod id;
 pub mod lower;
 mod names;
 pub mod net;
+mod ordered;
 pub mod step;
 pub mod version;
 pub mod wire;

@@ -3,7 +3,7 @@
 //! Weights stand by index: hidden weight (h, i) leads from input i to hidden unit h, output weight (o, h) from hidden
 //! unit h to output o. All indices count from 0 in the order that the record declares.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
@@ -346,13 +346,9 @@ impl<'a> Resolver<'a> {
             let at = Pointer::of(&at!["topology", "parameter_order"]);
             self.flaws.push(Flaw { law: TopologyLaw::ParameterOrder, at, counts });
         }
-        let agreeing = names.iter().zip(parameters).filter(|(name, parameter)| **name == parameter.id);
-        let known = Index::of(names.len(), agreeing.map(|(name, _)| name.as_str()));
-        let mut agreed = 0;
+        let mut known = HashSet::with_capacity_and_hasher(names.len(), RandomState::default());
         for (index, (name, parameter)) in names.iter().zip(parameters).enumerate() {
-            let is_own = *name == parameter.id;
-            let is_new = is_own && known.get(name) == Some(agreed);
-            agreed += usize::from(is_own);
+            let is_new = *name == parameter.id && known.insert(name.as_str());
             if !is_new {
                 self.flaw(
                     TopologyLaw::ParameterOrder,

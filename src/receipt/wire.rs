@@ -3,19 +3,20 @@
 //! A later version only adds blocks, so later blocks are `Option` here and the schema of each version says which may
 //! stand. Integers are read as the schema reads them: any number without a fraction.
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use super::id::{ParamId, SampleId, TraceId, UnitId};
 
 /// A short text, of which a record holds many: without an allocation of its own up to 23 bytes.
 pub type Text = smol_str::SmolStr;
 
-/// A map from names to values that keeps the order of the record.
-pub type Ordered<K, V> = IndexMap<K, V, RandomState>;
+pub use super::ordered::Ordered;
+
+/// The factors of a product. Most products have two, and those need no allocation of their own.
+pub type Factors = SmallVec<[Factor; 2]>;
 
 /// One training step with every factor named (receipt 0.1.0 and later).
 #[derive(Debug, Clone, Deserialize)]
@@ -532,7 +533,7 @@ pub struct Backward {
 #[serde(deny_unknown_fields)]
 pub struct OutputSignal {
     /// What it is the product of.
-    pub factors: Vec<Factor>,
+    pub factors: Factors,
     /// `left_to_right`.
     pub product_order: Text,
     /// The product.
@@ -562,7 +563,7 @@ pub struct JacobianTerm {
     /// The output j.
     pub target_unit: UnitId,
     /// `y_j` and (1 if j = u, else 0) - `p_u`.
-    pub factors: Vec<Factor>,
+    pub factors: Factors,
     /// Their product.
     pub term_value: f64,
 }
@@ -660,7 +661,7 @@ pub struct UpdateOptimizer {
     /// The learning rate of this update.
     pub learning_rate: f64,
     /// What the gradient is the product of.
-    pub factors: Vec<Factor>,
+    pub factors: Factors,
     /// `left_to_right`.
     pub product_order: Text,
     /// Optimizer state before (0.5.0).

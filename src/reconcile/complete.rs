@@ -3,8 +3,6 @@
 use std::hash::Hash;
 use std::ops::Index;
 
-use indexmap::map::Slice;
-
 use crate::engine::{Method, Reduction, State};
 use crate::receipt::id::{ParamId, SampleId, UnitId};
 use crate::receipt::net::Net;
@@ -17,7 +15,7 @@ use crate::receipt::wire::{
 #[derive(Debug)]
 pub enum Column<'a, K, V> {
     /// They lie in that order.
-    Lying(&'a Slice<K, V>),
+    Lying(&'a [(K, V)]),
     /// They were looked up name by name.
     Found(Vec<&'a V>),
 }
@@ -25,10 +23,11 @@ pub enum Column<'a, K, V> {
 /// Values by unit.
 pub type OfUnits<'a, V> = Column<'a, UnitId, V>;
 
-impl<'a, K: Hash + Eq, V> Column<'a, K, V> {
+impl<'a, K: Clone + Hash + Eq, V> Column<'a, K, V> {
     /// The values of names, if every name stands; `before` are the names of the map that the net has before them.
     fn of(names: &[K], before: usize, map: &'a Ordered<K, V>) -> Option<Self> {
-        let lying = map.get_range(before..before + names.len()).filter(|lying| lying.keys().eq(names));
+        let lying = map.entries().get(before..before + names.len());
+        let lying = lying.filter(|lying| lying.iter().map(|(name, _)| name).eq(names));
         lying.map(Self::Lying).or_else(|| {
             let found: Option<Vec<&V>> = names.iter().map(|name| map.get(name)).collect();
             found.map(Self::Found)
@@ -59,7 +58,7 @@ impl<K, V> Index<usize> for Column<'_, K, V> {
     #[inline]
     fn index(&self, index: usize) -> &V {
         match self {
-            Self::Lying(entries) => &entries[index],
+            Self::Lying(entries) => &entries[index].1,
             Self::Found(values) => values[index],
         }
     }

@@ -89,6 +89,20 @@ impl Url {
         &self.authority
     }
 
+    /// The names under which Docker's configuration may hold the registry.
+    #[must_use]
+    pub fn registry_names(&self) -> Vec<String> {
+        let host = &self.authority;
+        // Docker Hub has one name in images, another for its API, and a third where people log in.
+        let own = if self.is_docker_hub() { &["https://index.docker.io/v1/"][..] } else { &[] };
+        let usual = [host.clone(), format!("https://{host}"), format!("https://{host}/v1/")];
+        own.iter().map(|name| (*name).to_owned()).chain(usual).collect()
+    }
+
+    pub(super) fn is_docker_hub(&self) -> bool {
+        ["docker.io", "index.docker.io", "registry-1.docker.io"].contains(&self.authority.as_str())
+    }
+
     /// The archive that it names, if it does not name a folder. Of a registry, the tag or digest.
     #[must_use]
     pub fn archive(&self) -> Option<&str> {

@@ -749,7 +749,7 @@ pub(crate) const BAD: &[Bad] = &[
     bad("12-targets-are-no-distribution", Base::Softmax, |r| {
         // Everything else is what the engine computes from these targets; no one authors it.
         let mut request = Base::Softmax.request();
-        request.input.targets["o2"] = 0.5;
+        request.input.targets.insert("o2".into(), 0.5);
         set(r, "/targets/o2", json!(0.5));
         recomputed(r, &request);
     }),
@@ -1107,7 +1107,7 @@ pub(crate) const BAD: &[Bad] = &[
     bent("26-optimizer-left-off-in-the-middle", Steps::Momentum, |index, request| {
         if index == 2 {
             request.optimizer = None;
-            request.states.clear();
+            request.states = bp::receipt::wire::Ordered::default();
         }
     }),
     bent("26-optimizer-taken-up-in-the-middle", Steps::Sgd, |index, request| {

@@ -196,16 +196,17 @@ fn serve(
         }
         _ => {}
     }
-    if method == "PUT" {
-        let mut files = files.lock().unwrap();
+    if method == "POST" && path.ends_with("?uploads=") {
+        let number = seen.lock().unwrap().len();
+        let said = format!("<UploadId>{number}</UploadId>");
+        return say(out, "200 Fine", "InitiateMultipartUploadResult", &said);
+    }
+    if ["PUT", "POST"].contains(&method) {
         let conditions = ["if-none-match", "x-goog-if-generation-match"];
         let is_conditional = conditions.iter().any(|name| header(name).is_some());
-        let taken = is_conditional && files.contains_key(&path);
-        if !taken {
-            files.insert(path, body);
-        }
-        let status = if taken { "412 Taken" } else { "201 Created" };
-        return write!(out, "HTTP/1.1 {status}\r\netag: \"one\"\r\nx-goog-generation: 1\r\n{empty}");
+        let is_taken = keep(&mut files.lock().unwrap(), path, body, is_conditional);
+        let status = if is_taken { "412 Taken" } else { "201 Created" };
+        return say(out, status, "CompleteMultipartUploadResult", "<ETag>one</ETag>");
     }
     let Some(mut bytes) = files.lock().unwrap().get(&path).cloned() else {
         return write!(out, "HTTP/1.1 404 Nothing\r\n{empty}");
@@ -221,12 +222,11 @@ fn serve(
     }
     let size = bytes.len();
     let from = header("range").filter(|_| ranges);
-    // Whatever end is asked for: short objects alone are read from here so.
-    let from: Option<usize> =
-        from.map(|range| range["bytes=".len()..].split('-').next().unwrap().parse().unwrap());
-    let (status, part) = match from {
-        Some(from) => {
-            (format!("206 Part\r\ncontent-range: bytes {from}-{}/{size}", size - 1), &bytes[from..])
+    let (status, part) = match from.as_deref().and_then(|range| range["bytes=".len()..].split_once('-')) {
+        Some((from, to)) => {
+            let from: usize = from.parse().unwrap();
+            let end = to.parse().map_or(size, |last: usize| size.min(last + 1));
+            (format!("206 Part\r\ncontent-range: bytes {from}-{}/{size}", end - 1), &bytes[from..end])
         }
         None => ("200 Fine".to_owned(), &bytes[..]),
     };
@@ -243,6 +243,35 @@ fn serve(
         _ => length,
     };
     out.write_all(&part[..end])
+}
+
+/// Keeps a body under a path, unless the path is taken and that matters; says whether it is. A part is kept under its whole
+/// name, and the last request of an upload puts them together.
+fn keep(files: &mut BTreeMap<String, Vec<u8>>, path: String, body: Vec<u8>, is_conditional: bool) -> bool {
+    let (path, body) = match path.split_once("?uploadId=") {
+        Some((path, upload)) => {
+            let ending = format!("&uploadId={upload}");
+            let parts = (1..).map(|part| format!("{path}?partNumber={part}{ending}"));
+            let parts = parts.map_while(|part| files.remove(&part)).collect::<Vec<_>>();
+            (path.to_owned(), parts.concat())
+        }
+        None => (path, body),
+    };
+    let is_taken = is_conditional && files.contains_key(&path);
+    if !is_taken {
+        files.insert(path, body);
+    }
+    is_taken
+}
+
+/// Answers as S3 and Google do, with an XML element.
+fn say(mut out: &TcpStream, status: &str, element: &str, text: &str) -> io::Result<()> {
+    let said = format!("<{element}>{text}</{element}>");
+    let length = said.len();
+    write!(
+        out,
+        "HTTP/1.1 {status}\r\netag: \"one\"\r\nx-goog-generation: 1\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{said}"
+    )
 }
 
 /// A wire to a server that is cut after so many bytes have gone one way, once for each number; then it holds.
@@ -295,8 +324,9 @@ impl Wire {
     }
 }
 
-/// A server that gives each request, its head and its body, to a function, and answers what that says: a status and bytes.
-pub(crate) fn answering(answer: impl Fn(&str, &[u8]) -> (u16, Vec<u8>) + Send + 'static) -> u16 {
+/// A server that gives each request, its head and its body, to a function, and answers what that says: a status, one
+/// more header (or nothing) and bytes.
+pub(crate) fn answering(answer: impl Fn(&str, &[u8]) -> (u16, String, Vec<u8>) + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -308,10 +338,14 @@ pub(crate) fn answering(answer: impl Fn(&str, &[u8]) -> (u16, Vec<u8>) + Send + 
             let length = lines.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
             let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
             reader.read_exact(&mut body).unwrap();
-            let (status, bytes) = answer(&head, &body);
+            let (status, mut header, bytes) = answer(&head, &body);
+            if !header.is_empty() {
+                header.push_str("\r\n");
+            }
             let length = bytes.len();
-            let head =
-                format!("HTTP/1.1 {status} Answer\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 {status} Answer\r\n{header}content-length: {length}\r\nconnection: close\r\n\r\n"
+            );
             let _ = out.write_all(&[head.as_bytes(), &bytes].concat());
             let _ = stream.shutdown(Shutdown::Both);
         }

@@ -94,15 +94,26 @@ impl Value {
     }
 }
 
-/// One table of the file.
+/// One table of the file: what its keys hold, by key. A file may have thousands, of a few keys each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Record(BTreeMap<&'static str, Value>);
+pub struct Record(Vec<(&'static str, Value)>);
 
 impl Record {
+    fn place(&self, key: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| (*known).cmp(key))
+    }
+
+    fn set(&mut self, key: &'static str, value: Value) {
+        match self.place(key) {
+            Ok(place) => self.0[place].1 = value,
+            Err(place) => self.0.insert(place, (key, value)),
+        }
+    }
+
     /// What a key holds; none where it holds nothing.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&Value> {
-        self.0.get(key)
+        self.place(key).ok().map(|place| &self.0[place].1)
     }
 
     /// The text of a key.

@@ -220,7 +220,7 @@ impl Reader<'_> {
                 }
             } else if let Some(field) = section.field(&key) {
                 if let Some(value) = self.value(field, &place, value)? {
-                    record.0.insert(field.key, value);
+                    record.set(field.key, value);
                 }
             } else if let Some(inner) = fields::section(&inner).filter(|inner| !inner.name.is_empty()) {
                 self.section(inner, &place, value)?;
@@ -228,6 +228,7 @@ impl Reader<'_> {
                 return Err(unknown(section, place, &key));
             }
         }
+        record.0.shrink_to_fit();
         self.sections.entry(section.name).or_default().push(record);
         Ok(())
     }
@@ -440,7 +441,7 @@ impl Reader<'_> {
     fn twins(&self) -> Result<(), ProviderError> {
         let mut folded: BTreeMap<String, &PackPath> = BTreeMap::new();
         for record in self.sections.values().flatten() {
-            for value in record.0.values() {
+            for (_, value) in &record.0 {
                 let Value::Files(paths) = value else { continue };
                 for path in paths {
                     let known = folded.entry(path.fold()).or_insert(path);

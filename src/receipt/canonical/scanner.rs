@@ -12,14 +12,14 @@ const fn eight(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// The text that is still to be read.
+/// The bytes that are still to be read. What is no literal and no number in them is a text, and that must be UTF-8.
 pub(super) struct Scanner<'a> {
-    rest: &'a str,
+    rest: &'a [u8],
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { rest: text }
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
     }
 
     pub(super) fn is_at_end(&self) -> bool {
@@ -27,13 +27,13 @@ impl<'a> Scanner<'a> {
     }
 
     pub(super) fn peek(&self) -> Option<u8> {
-        self.rest.as_bytes().first().copied()
+        self.rest.first().copied()
     }
 
     /// Takes the text of a literal, which must follow.
     #[inline]
     pub(super) fn literal(&mut self, literal: &str) -> Option<()> {
-        self.rest = self.rest.strip_prefix(literal)?;
+        self.rest = self.rest.strip_prefix(literal.as_bytes())?;
         Some(())
     }
 
@@ -45,8 +45,8 @@ impl<'a> Scanner<'a> {
 
     /// Takes two literals if both follow.
     pub(super) fn follows_both(&mut self, first: &str, second: &str) -> bool {
-        let rest = self.rest.strip_prefix(first);
-        let rest = rest.and_then(|rest| rest.strip_prefix(second));
+        let rest = self.rest.strip_prefix(first.as_bytes());
+        let rest = rest.and_then(|rest| rest.strip_prefix(second.as_bytes()));
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }
@@ -54,16 +54,16 @@ impl<'a> Scanner<'a> {
     /// Takes a name as a member's key. A name has nothing to escape.
     #[inline]
     pub(super) fn key(&mut self, name: &str) -> Option<()> {
-        let rest = self.rest.strip_prefix('"')?.strip_prefix(name)?;
-        self.rest = rest.strip_prefix("\":")?;
+        let rest = self.rest.strip_prefix(b"\"")?.strip_prefix(name.as_bytes())?;
+        self.rest = rest.strip_prefix(b"\":")?;
         Some(())
     }
 
     /// Takes a text that is known if it follows. What was read as a text once has nothing to escape.
     #[inline]
     pub(super) fn follows_text(&mut self, known: &str) -> bool {
-        let rest = self.rest.strip_prefix('"').and_then(|rest| rest.strip_prefix(known));
-        let rest = rest.and_then(|rest| rest.strip_prefix('"'));
+        let rest = self.rest.strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(known.as_bytes()));
+        let rest = rest.and_then(|rest| rest.strip_prefix(b"\""));
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }
@@ -71,10 +71,10 @@ impl<'a> Scanner<'a> {
     /// A text in which nothing is escaped, and nothing is that the writer escapes.
     #[inline]
     pub(super) fn text(&mut self) -> Option<&'a str> {
-        let rest = self.rest.strip_prefix('"')?;
-        let (text, after) = rest.split_at_checked(plain(rest.as_bytes()))?;
-        self.rest = after.strip_prefix('"')?;
-        Some(text)
+        let rest = self.rest.strip_prefix(b"\"")?;
+        let (text, after) = rest.split_at_checked(plain(rest))?;
+        self.rest = after.strip_prefix(b"\"")?;
+        std::str::from_utf8(text).ok()
     }
 
     /// A text that can name something: a letter, then letters, digits and underscores.
@@ -96,11 +96,11 @@ impl<'a> Scanner<'a> {
 
     /// A whole number below 10^15, as the writer spells it.
     pub(super) fn integer(&mut self) -> Option<u64> {
-        let length = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let length = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.rest.split_at_checked(length)?;
-        require((1..=15).contains(&length) && (length == 1 || !digits.starts_with('0')))?;
+        require((1..=15).contains(&length) && (length == 1 || !digits.starts_with(b"0")))?;
         self.rest = rest;
-        Some(digits.bytes().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+        Some(digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
     }
 
     /// A number in its canonical text: nine significant digits, at most seven of them before the point, at most twelve
@@ -111,38 +111,37 @@ impl<'a> Scanner<'a> {
     /// digits and the power of ten that they are divided by are exact, so the division is the only rounding.
     #[inline]
     pub(super) fn number(&mut self) -> Option<f64> {
-        let (negative, text) = match self.rest.strip_prefix('-') {
-            Some(text) => (true, text),
+        let (negative, bytes) = match self.rest.strip_prefix(b"-") {
+            Some(bytes) => (true, bytes),
             None => (false, self.rest),
         };
-        let bytes = text.as_bytes();
-        let (first, second) = (*bytes.first()?, *bytes.get(1)?);
-        let (digits, decimals, length) = if first == b'0' {
-            require(second == b'.')?;
-            let fraction = &bytes[2..];
-            let zeros = fraction.iter().take(13).take_while(|byte| **byte == b'0').count();
-            let significant = &fraction[zeros..];
-            match significant.first() {
-                Some(leading @ b'1'..=b'9') if zeros <= 12 => {
-                    (nine(*leading, significant.get(1..9)?)?, 9 + zeros, 2 + zeros + 9)
+        // The first of the nine digits, the eight others, how many of them are behind the point, and the length of it all.
+        let (first, others, decimals, length) = match bytes {
+            [b'0', b'.', leading @ b'1'..=b'9', others @ ..] => (*leading, eight_of(others)?, 9, 11),
+            [b'0', b'.', fraction @ ..] => {
+                let zeros = fraction.iter().take(13).take_while(|byte| **byte == b'0').count();
+                match &fraction[zeros..] {
+                    [leading @ b'1'..=b'9', others @ ..] if zeros <= 12 => {
+                        (*leading, eight_of(others)?, 9 + zeros, 2 + zeros + 9)
+                    }
+                    _ if zeros == 9 && !negative => (b'0', eight(b'0'), 0, 11),
+                    _ => return None,
                 }
-                _ if zeros == 9 && !negative => (0, 0, 11),
-                _ => return None,
             }
-        } else if second == b'.' {
-            require(first.is_ascii_digit())?;
-            (nine(first, bytes.get(2..10)?)?, 8, 10)
-        } else {
-            let spelled: &[u8; 10] = bytes.first_chunk()?;
-            let whole = spelled.iter().position(|byte| *byte == b'.')?;
-            require(whole <= 7)?;
-            let mut digits = [0; 9];
-            digits[..whole].copy_from_slice(&spelled[..whole]);
-            digits[whole..].copy_from_slice(&spelled[whole + 1..]);
-            require(first.is_ascii_digit())?;
-            (nine(first, &digits[1..])?, 9 - whole, 10)
+            [leading @ b'1'..=b'9', b'.', others @ ..] => (*leading, eight_of(others)?, 8, 10),
+            [leading @ b'1'..=b'9', ..] => {
+                let spelled: &[u8; 10] = bytes.first_chunk()?;
+                let whole = spelled.iter().position(|byte| *byte == b'.')?;
+                require(whole <= 7)?;
+                let mut digits = [0; 9];
+                digits[..whole].copy_from_slice(&spelled[..whole]);
+                digits[whole..].copy_from_slice(&spelled[whole + 1..]);
+                (*leading, eight_of(&digits[1..])?, 9 - whole, 10)
+            }
+            _ => return None,
         };
-        self.rest = text.get(length..)?;
+        let digits = nine(first, others)?;
+        self.rest = bytes.get(length..)?;
         let magnitude = f64::from(digits) / POWERS[decimals];
         Some(if negative { -magnitude } else { magnitude })
     }
@@ -152,8 +151,7 @@ impl<'a> Scanner<'a> {
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> usize {
     let mut length = 0;
-    while let Some(chunk) = bytes.get(length..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*chunk);
+    while let Some(word) = bytes.get(length..).and_then(eight_of) {
         // The lowest marked byte is the first that is meant; a borrow can mark only bytes above it.
         let is_zero = |word: u64| word.wrapping_sub(eight(1)) & !word;
         let control = word.wrapping_sub(eight(b' ')) & !word;
@@ -167,10 +165,15 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
     length + tail.take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..b' ')).count()
 }
 
-/// A digit, and eight more, as a number.
+/// The first eight bytes as a word, the first of them lowest.
 #[inline]
-fn nine(first: u8, rest: &[u8]) -> Option<u32> {
-    let word = u64::from_le_bytes(rest.try_into().ok()?);
+fn eight_of(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// A digit, and eight more in a word, as a number.
+#[inline]
+fn nine(first: u8, word: u64) -> Option<u32> {
     // Eight digits at a time: each is 0x30 to 0x39, and stays within 0x3f when six are added.
     let are_digits = (word & eight(0xf0)) | ((word.wrapping_add(eight(6)) & eight(0xf0)) >> 4);
     require(are_digits == eight(0x33))?;
@@ -193,7 +196,7 @@ mod tests {
     use crate::number::oracle::Seeded;
 
     fn number(text: &str) -> Option<f64> {
-        let mut scanner = Scanner::new(text);
+        let mut scanner = Scanner::new(text.as_bytes());
         scanner.number().filter(|_| scanner.is_at_end())
     }
 

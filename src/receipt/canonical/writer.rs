@@ -155,7 +155,7 @@ impl Writer {
         write: impl FnMut(&mut Self, &V) -> Emit,
     ) -> Emit
     where
-        K: AsRef<str> + std::hash::Hash + Eq + 'k,
+        K: AsRef<str> + Clone + std::hash::Hash + Eq + 'k,
     {
         self.object(|writer| writer.members(order, map, write))
     }
@@ -168,7 +168,7 @@ impl Writer {
         mut write: impl FnMut(&mut Self, &V) -> Emit,
     ) -> Emit
     where
-        K: AsRef<str> + std::hash::Hash + Eq + 'k,
+        K: AsRef<str> + Clone + std::hash::Hash + Eq + 'k,
     {
         let mut place = 0;
         order.try_for_each(|name| {
@@ -177,7 +177,7 @@ impl Writer {
             self.out.push(':');
             self.path.push(Step::Name(Text::new(name.as_ref())));
             // Maps mostly have the order in which they are written.
-            let near = map.get_index(place).filter(|(key, _)| *key == name).map(|(_, value)| value);
+            let near = map.entries().get(place).filter(|(key, _)| key == name).map(|(_, value)| value);
             place += 1;
             let value =
                 near.or_else(|| map.get(name)).ok_or_else(|| EmitError::Missing { at: self.here() })?;

@@ -260,7 +260,7 @@ pub(super) fn block<'n, K, V>(
     stands: bool,
     ledger: &mut Ledger,
 ) where
-    K: AsRef<str> + std::hash::Hash + Eq + 'n,
+    K: AsRef<str> + Clone + std::hash::Hash + Eq + 'n,
 {
     if stands { ledger.holds() } else { key_set(part, at, names, map, ledger) }
 }
@@ -273,7 +273,7 @@ pub(super) fn key_set<'n, K, V>(
     map: &Ordered<K, V>,
     ledger: &mut Ledger,
 ) where
-    K: AsRef<str> + std::hash::Hash + Eq + 'n,
+    K: AsRef<str> + Clone + std::hash::Hash + Eq + 'n,
 {
     // Canonical records have the net's own order: nothing to look up.
     if map.keys().eq(names.clone()) {

@@ -22,7 +22,8 @@ pub(super) fn parameters(previous: &Entry, current: &Entry, ledger: &mut Ledger)
     let is_alike = left.keys().eq(found.keys());
     for (index, (name, value)) in found.iter().enumerate() {
         let at = place!["parameters_before", name];
-        let original = if is_alike { left.get_index(index).map(|(_, value)| value) } else { left.get(name) };
+        let original =
+            if is_alike { left.entries().get(index).map(|(_, value)| value) } else { left.get(name) };
         match original {
             Some(original) => ledger.identical("value", at, Pointer::default, *value, *original),
             None => ledger.find("keys", at, Evidence::Unexpected),

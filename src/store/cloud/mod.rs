@@ -7,7 +7,7 @@ mod upload;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum, S3ConditionalPut, S3CopyIfNotExists};
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum, S3ConditionalPut};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::multipart::MultipartStore;
@@ -58,7 +58,8 @@ impl Cloud {
             name.ends_with("_ALLOW_HTTP") && ["true", "1"].contains(&value.to_ascii_lowercase().as_str())
         };
         let allow_plain = settings.beginning(prefix).any(|(name, value)| allows(name, value));
-        let service = Service::new(place.clone(), settings.patience, allow_plain);
+        let is_s3 = url.scheme() == Scheme::S3;
+        let service = Service::new(place.clone(), settings.patience, allow_plain, is_s3);
         // One place tries again: the client.
         let once =
             RetryConfig { max_retries: 0, backoff: BackoffConfig::default(), ..RetryConfig::default() };
@@ -104,8 +105,7 @@ impl Cloud {
                     .with_retry(once)
                     .with_allow_http(true)
                     .with_checksum_algorithm(Checksum::SHA256)
-                    .with_conditional_put(S3ConditionalPut::ETagMatch)
-                    .with_copy_if_not_exists(S3CopyIfNotExists::Multipart);
+                    .with_conditional_put(S3ConditionalPut::ETagMatch);
                 let store = Arc::new(builder.with_http_connector(service.clone()).build().map_err(failed)?);
                 s3 = Some((store.clone(), region.to_owned()));
                 (store.clone(), store)

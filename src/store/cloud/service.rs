@@ -11,7 +11,8 @@ use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
-use ureq::http::{Response, Uri};
+use ureq::http::header::{HeaderValue, IF_NONE_MATCH};
+use ureq::http::{Method, Response, Uri};
 
 use crate::store::client::{Ask, Client, Content, reason_of};
 use crate::store::error::StoreError;
@@ -30,17 +31,20 @@ pub(super) struct Service {
     metadata: Client,
     /// Whether credentials may travel without TLS to other machines.
     allow_plain: bool,
+    /// Whether an upload in parts is completed on the condition that nothing has its name.
+    creates: bool,
     seen: Arc<Mutex<Option<StoreError>>>,
 }
 
 impl Service {
-    pub(super) fn new(place: String, patience: Patience, allow_plain: bool) -> Self {
+    pub(super) fn new(place: String, patience: Patience, allow_plain: bool, creates: bool) -> Self {
         let brief = Patience { stall: patience.stall.min(Duration::from_secs(2)), tries: 2, ..patience };
         Self {
             place,
             client: Client::new(patience, 0),
             metadata: Client::direct(brief),
             allow_plain,
+            creates,
             seen: Arc::default(),
         }
     }
@@ -78,6 +82,11 @@ impl Service {
         let (client, is_metadata) = self.client_for(&parts.uri)?;
         let mut headers = parts.headers;
         headers.remove("content-length");
+        // `object_store` sets this condition on the last request of a copy and on no other. A signature covers the headers
+        // that it lists, so one may be added.
+        if self.creates && parts.method == Method::POST && names_upload(&parts.uri) {
+            headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        }
         let takes = ["PUT", "POST"].contains(&parts.method.as_str());
         let content = if takes || !body.is_empty() { Content::Bytes(&body) } else { Content::Nothing };
         let ask = Ask::new(parts.method, parts.uri.to_string()).headers(headers).content(content);
@@ -100,6 +109,11 @@ impl Service {
         *response.headers_mut() = whole.headers;
         Ok(response)
     }
+}
+
+/// Whether a request is about an upload in parts that has begun.
+fn names_upload(uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("uploadId=")))
 }
 
 /// Its client's requests are signed: nothing of them is told.

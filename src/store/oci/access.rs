@@ -2,18 +2,29 @@
 
 use base64ct::{Base64, Encoding as _};
 use serde_json::Value;
+use ureq::http::Method;
 use ureq::http::header::{HeaderMap, WWW_AUTHENTICATE};
 
-use crate::store::client::{Ask, Client};
+use crate::store::client::{Ask, Client, Content};
 use crate::store::error::StoreError;
 use crate::store::escaped;
 use crate::store::settings::Settings;
 use crate::store::url::{Url, is_loopback};
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Who asks, as Docker's configuration has it.
+#[derive(PartialEq)]
+enum Known {
+    /// `user:password` in base64.
+    Basic(String),
+    /// A token for which others are given.
+    Identity(String),
+}
+
 /// What is known of a host; without a user, a registry may still give a token to anyone.
 pub(super) struct Access {
-    /// `user:password` in base64.
-    basic: Option<String>,
+    known: Option<Known>,
     /// Whether the registry is this machine, so that what gives tokens may be too.
     is_loopback: bool,
 }
@@ -23,17 +34,16 @@ impl Access {
     pub(super) fn of(url: &Url, settings: &Settings) -> Result<Self, StoreError> {
         let is_loopback = url.is_loopback();
         let Some(text) = settings.variable("DOCKER_AUTH_CONFIG") else {
-            return Ok(Self { basic: None, is_loopback });
+            return Ok(Self { known: None, is_loopback });
         };
         let document = crate::json::parse(text.as_bytes()).map_err(|_| StoreError::Settings {
             place: url.to_string(),
             what: "what Docker keeps of registries (DOCKER_AUTH_CONFIG, or its config.json) is not JSON"
                 .to_owned(),
         })?;
-        let host = url.authority();
-        let entry = [host.to_owned(), format!("https://{host}"), format!("https://{host}/v1/")];
-        let entry = entry.iter().map(|name| &document["auths"][name]).find(|entry| entry.is_object());
-        Ok(Self { basic: entry.and_then(basic), is_loopback })
+        let names = url.registry_names();
+        let entry = names.iter().map(|name| &document["auths"][name]).find(|entry| entry.is_object());
+        Ok(Self { known: entry.and_then(known), is_loopback })
     }
 
     /// What answers the challenge of a registry; none where nothing can.
@@ -43,28 +53,29 @@ impl Access {
         place: &str,
         headers: &HeaderMap,
     ) -> Result<Option<String>, StoreError> {
-        let basic = self.basic.as_ref().map(|basic| format!("Basic {basic}"));
         let challenges = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         for challenge in challenges {
             let (kind, rest) = challenge.split_once(' ').unwrap_or((challenge, ""));
             if kind.eq_ignore_ascii_case("basic") {
-                return Ok(basic);
+                return Ok(self.basic());
             }
             if kind.eq_ignore_ascii_case("bearer") {
-                return self.token(client, place, rest, basic.as_deref()).map(Some);
+                return self.token(client, place, rest).map(Some);
             }
         }
         Ok(None)
     }
 
-    /// Asks the server that the registry names for a token.
-    fn token(
-        &self,
-        client: &Client,
-        place: &str,
-        challenge: &str,
-        basic: Option<&str>,
-    ) -> Result<String, StoreError> {
+    fn basic(&self) -> Option<String> {
+        match &self.known {
+            Some(Known::Basic(basic)) => Some(format!("Basic {basic}")),
+            _ => None,
+        }
+    }
+
+    /// Asks the server that the registry names for a token: by who asks (the specification of Docker's registry,
+    /// "Token Authentication"), or for an identity token (the same, "`OAuth2` Token Authentication").
+    fn token(&self, client: &Client, place: &str, challenge: &str) -> Result<String, StoreError> {
         let odd = |reason: &str| StoreError::Answer { place: place.to_owned(), reason: reason.to_owned() };
         let realm =
             parameter(challenge, "realm").ok_or_else(|| odd("401 without saying who gives tokens"))?;
@@ -75,14 +86,22 @@ impl Access {
         {
             return Err(odd("401, and names a server without TLS for tokens"));
         }
-        let mut uri = realm.to_owned();
-        for name in ["service", "scope"] {
-            if let Some(value) = parameter(challenge, name) {
+        let asked = ["service", "scope"].iter().filter_map(|name| Some((*name, parameter(challenge, name)?)));
+        let whole = if let Some(Known::Identity(token)) = &self.known {
+            let own = [("grant_type", "refresh_token"), ("client_id", "bp"), ("refresh_token", token)];
+            let form = pairs(own.into_iter().chain(asked));
+            let content = Content::Bytes(form.as_bytes());
+            let ask = Ask::new(Method::POST, realm).header("content-type", FORM).content(content);
+            client.whole(place, &ask)?
+        } else {
+            let mut uri = realm.to_owned();
+            let query = pairs(asked);
+            if !query.is_empty() {
                 uri.push(if uri.contains('?') { '&' } else { '?' });
-                uri.extend([name, "=", &escaped(value)]);
             }
-        }
-        let whole = client.whole(place, &Ask::get(uri).authorization(basic))?;
+            uri.push_str(&query);
+            client.whole(place, &Ask::get(uri).authorization(self.basic().as_deref()))?
+        };
         let document = whole.fine(place)?.document(place)?;
         let token = ["token", "access_token"].iter().find_map(|name| document[*name].as_str());
         Ok(format!("Bearer {}", token.ok_or_else(|| odd("with no token"))?))
@@ -102,12 +121,20 @@ fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
     }
 }
 
-fn basic(entry: &Value) -> Option<String> {
-    if let Some(auth) = entry["auth"].as_str().filter(|auth| !auth.is_empty()) {
-        return Some(auth.to_owned());
+fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    pairs.map(|(name, value)| format!("{name}={}", escaped(value))).collect::<Vec<_>>().join("&")
+}
+
+fn known(entry: &Value) -> Option<Known> {
+    let filled = |key: &str| entry[key].as_str().filter(|text| !text.is_empty());
+    if let Some(token) = filled("identitytoken") {
+        return Some(Known::Identity(token.to_owned()));
+    }
+    if let Some(auth) = filled("auth") {
+        return Some(Known::Basic(auth.to_owned()));
     }
     let (user, password) = (entry["username"].as_str()?, entry["password"].as_str()?);
-    Some(Base64::encode_string(format!("{user}:{password}").as_bytes()))
+    Some(Known::Basic(Base64::encode_string(format!("{user}:{password}").as_bytes())))
 }
 
 #[cfg(test)]
@@ -124,12 +151,15 @@ mod tests {
 
     #[test]
     fn of_a_host_its_own_user_is_taken() {
-        let config =
-            r#"{"auths":{"host:5000":{"auth":"dTpw"},"https://other/v1/":{"username":"u","password":"p"}}}"#;
+        let config = r#"{"auths":{"host:5000":{"auth":"dTpw"},"https://other/v1/":{"username":"u","password":"p"},
+            "fourth":{"auth":"eA==","identitytoken":"t"},"https://index.docker.io/v1/":{"auth":"aHVi"}}}"#;
         let settings = Settings::new([("DOCKER_AUTH_CONFIG".to_owned(), config.to_owned())]);
-        let of = |url: &str| Access::of(&url.parse().unwrap(), &settings).unwrap().basic;
-        assert_eq!(of("oci://host:5000/a:b").as_deref(), Some("dTpw"));
-        assert_eq!(of("oci://other/a:b").as_deref(), Some("dTpw"));
-        assert_eq!(of("oci://third/a:b"), None);
+        let of = |url: &str| Access::of(&url.parse().unwrap(), &settings).unwrap().known;
+        let basic = |text: &str| Some(Known::Basic(text.to_owned()));
+        assert!(of("oci://host:5000/a:b") == basic("dTpw"));
+        assert!(of("oci://other/a:b") == basic("dTpw"));
+        assert!(of("oci://third/a:b").is_none());
+        assert!(of("oci://fourth/a:b") == Some(Known::Identity("t".to_owned())));
+        assert!(of("oci://docker.io/a/b:c") == basic("aHVi"));
     }
 }

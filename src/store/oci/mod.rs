@@ -62,9 +62,10 @@ impl Registry {
     pub(super) fn of(url: &Url, settings: &Settings) -> Result<Self, StoreError> {
         // As other programs do: a registry on this machine needs no TLS, any other does.
         let scheme = if url.is_loopback() { "http" } else { "https" };
+        let host = if url.is_docker_hub() { "registry-1.docker.io" } else { url.authority() };
         Ok(Self {
             url: url.clone(),
-            base: format!("{scheme}://{}/v2/{}", url.authority(), url.folder()),
+            base: format!("{scheme}://{host}/v2/{}", url.folder()),
             client: Client::new(settings.patience, 5),
             access: Access::of(url, settings)?,
             authorization: Mutex::default(),

@@ -80,7 +80,7 @@ fn folders(folder: &Path) -> Result<Vec<Row>, Failure> {
 }
 
 fn stored(url: &Url, output: &Output) -> Result<Vec<Row>, Failure> {
-    let store = Store::open(url, &stores::settings(url)).map_err(|error| stores::failure(&error))?;
+    let store = Store::open(url, &stores::settings(url)?).map_err(|error| stores::failure(&error))?;
     let names = match url.archive() {
         Some(name) => vec![Named { name: name.to_owned(), size_bytes: None }],
         None => store.archives().map_err(|error| stores::failure(&error))?,

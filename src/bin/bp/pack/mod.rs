@@ -2,6 +2,7 @@
 
 mod archive;
 mod bundled;
+mod docker;
 mod inputs;
 mod job;
 mod list;

@@ -13,7 +13,7 @@ use bp::trust::key::SigningKey;
 use jiff::ToSpan as _;
 use serde_json::json;
 
-use super::archive as archives;
+use super::{archive as archives, docker};
 use crate::cli::{PackPull, PackPush, Retention, Trusting};
 use crate::output::Output;
 use crate::{Run, clock, source, trust, trusting};
@@ -31,23 +31,13 @@ fn parsed(text: &str) -> Result<Url, Failure> {
     text.parse().map_err(|error| Failure::of(&error::STORE_URL_INVALID, &error))
 }
 
-/// What the environment says of a store. Of registries, Docker's own file may.
-pub(super) fn settings(url: &Url) -> Settings {
-    let docker = || {
-        let home = || source::variable("HOME").map(|home| Path::new(&home).join(".docker"));
-        let folder = source::variable("DOCKER_CONFIG").map(PathBuf::from).or_else(home)?;
-        std::fs::read_to_string(folder.join("config.json")).ok()
-    };
-    let kept = if url.scheme() == Scheme::Oci && source::variable("DOCKER_AUTH_CONFIG").is_none() {
-        docker()
-    } else {
-        None
-    };
+/// What the environment says of a store. Of registries, Docker's own configuration does.
+pub(super) fn settings(url: &Url) -> Result<Settings, Failure> {
+    let kept = if url.scheme() == Scheme::Oci { docker::configuration(url)? } else { None };
     let kept = kept.map(|text| ("DOCKER_AUTH_CONFIG".to_owned(), text));
-    let uploads = source::home().ok().map(|home| home.join("uploads"));
     let mut settings = Settings::new(source::variables().chain(kept));
-    settings.uploads = uploads;
-    settings
+    settings.uploads = source::home().ok().map(|home| home.join("uploads"));
+    Ok(settings)
 }
 
 pub(crate) fn failure(error: &StoreError) -> Failure {
@@ -77,7 +67,7 @@ impl Target {
     /// Opens it, so that what is missing is said before a pack is made.
     pub(super) fn open(url: &str) -> Result<Self, Failure> {
         let url = parsed(url)?;
-        let store = Store::open(&url, &settings(&url)).map_err(|error| failure(&error))?;
+        let store = Store::open(&url, &settings(&url)?).map_err(|error| failure(&error))?;
         Ok(Self { url, store })
     }
 
@@ -229,7 +219,7 @@ fn reading(url: &Url) -> Result<bp::store::Reading, Failure> {
         let message = format!("{url}: names a folder; `bp pack list {url}` tells which archives are in it");
         return Err(Failure::new(&error::STORE_URL_INVALID, message));
     };
-    let store = Store::open(url, &settings(url)).map_err(|error| failure(&error))?;
+    let store = Store::open(url, &settings(url)?).map_err(|error| failure(&error))?;
     store.read(name).map_err(|error| failure(&error))
 }
 

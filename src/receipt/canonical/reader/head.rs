@@ -1,5 +1,9 @@
 //! What stands before the numbers: labels, who made the record, policies, the net and its optimizer.
 
+use std::collections::HashSet;
+
+use foldhash::fast::RandomState;
+
 use super::super::scanner::require;
 use super::{Reader, is_hexadecimal};
 use crate::receipt::id::{ParamId, SampleId, TraceId, UnitId};
@@ -20,6 +24,9 @@ const MAX_RTOL: f64 = 1e-3;
 
 /// The tolerance that every record of 0.1.0 declares.
 const FIRST_TOLERANCE: f64 = 1e-9;
+
+const ROLES: [Role; 4] =
+    [Role::InputToHiddenWeight, Role::HiddenToOutputWeight, Role::HiddenBias, Role::OutputBias];
 
 /// Keys that the pass with the new parameters has beside its units.
 const NOTES: [&str; 5] =
@@ -252,17 +259,18 @@ impl Reader<'_> {
             return Some(Topology { activation: Some(Activation::Sigmoid), bias_sharing, ..topology });
         }
         self.scanner.literal(",\"unit_order\":{\"input\":")?;
-        let units = |reader: &mut Self| reader.names::<UnitId>(&[]);
-        let computed = |reader: &mut Self| reader.names::<UnitId>(&NOTES);
-        let input = units(self)?;
+        let input = self.names::<UnitId>(|_| false)?;
         self.scanner.literal(",\"hidden\":")?;
-        let hidden = computed(self)?;
+        let hidden = self.names::<UnitId>(|name| NOTES.contains(&name))?;
         self.scanner.literal(",\"output\":")?;
-        let output = computed(self)?;
+        // A pass has hidden units and outputs in one map.
+        let others: HashSet<&str, RandomState> = hidden.iter().map(UnitId::as_str).collect();
+        let output = self.names::<UnitId>(|name| NOTES.contains(&name) || others.contains(name))?;
         self.scanner.literal("},\"parameter_order\":")?;
-        let parameter_order = self.names::<ParamId>(&[])?;
+        let parameter_order = self.names::<ParamId>(|_| false)?;
         self.scanner.literal(",\"parameters\":")?;
-        let parameters = self.list(parameter_order.len(), Self::parameter)?;
+        let mut expected = parameter_order.iter();
+        let parameters = self.list(parameter_order.len(), |reader| reader.parameter(expected.next()))?;
         require(!parameters.is_empty())?;
         self.scanner.literal(",\"activation_hidden\":")?;
         let activation_hidden = self.activation(false)?;
@@ -307,21 +315,21 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn parameter(&mut self) -> Option<Parameter> {
+    /// `expected` is the parameter whose turn it is.
+    pub(super) fn parameter(&mut self, expected: Option<&ParamId>) -> Option<Parameter> {
         self.scanner.literal("{\"id\":")?;
-        let id = self.scanner.name()?.into();
-        self.scanner.literal(",\"role\":")?;
-        let role = match self.scanner.text()? {
-            "input_to_hidden_weight" => Role::InputToHiddenWeight,
-            "hidden_to_output_weight" => Role::HiddenToOutputWeight,
-            "hidden_bias" => Role::HiddenBias,
-            "output_bias" => Role::OutputBias,
-            _ => return None,
+        let id = match expected {
+            Some(expected) if self.scanner.follows_text(expected) => expected.clone(),
+            _ => self.scanner.name()?.into(),
         };
-        let unit = |reader: &mut Self| Some(UnitId::from(reader.scanner.name()?));
-        let from_unit = self.member(",\"from_unit\":", unit)?;
-        let to_unit = self.member(",\"to_unit\":", unit)?;
-        let applies_to_units = self.member(",\"applies_to_units\":", |reader| reader.list(1, unit))?;
+        self.scanner.literal(",\"role\":")?;
+        let role = ROLES.into_iter().find(|role| self.scanner.follows_text(role.name()))?;
+        let end = |end: usize| {
+            move |reader: &mut Self| Some(UnitId::from(reader.round.ends[end].name(&mut reader.scanner)?))
+        };
+        let from_unit = self.member(",\"from_unit\":", end(0))?;
+        let to_unit = self.member(",\"to_unit\":", end(1))?;
+        let applies_to_units = self.member(",\"applies_to_units\":", |reader| reader.list(1, end(1)))?;
         self.scanner.literal("}")?;
         Some(Parameter { id, role, from_unit, to_unit, applies_to_units })
     }
@@ -398,7 +406,7 @@ impl Reader<'_> {
         self.scanner.literal("{\"size\":")?;
         let size = self.positive()?;
         self.scanner.literal(",\"sample_order\":")?;
-        let sample_order = self.names::<SampleId>(&[])?;
+        let sample_order = self.names::<SampleId>(|_| false)?;
         self.scanner.literal(",\"reduction\":")?;
         let reduction = self.one_of(&["mean", "sum", "none"])?;
         self.scanner.literal("}")?;

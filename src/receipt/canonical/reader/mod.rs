@@ -12,18 +12,20 @@
 mod head;
 mod pass;
 
+use std::collections::HashSet;
+
 use foldhash::fast::RandomState;
 
 use super::Order;
 use super::scanner::{Scanner, require};
 use crate::receipt::id::UnitId;
 use crate::receipt::version::{Block, ReceiptVersion};
-use crate::receipt::wire::{Backward, Ordered, Receipt, Text, Unit};
+use crate::receipt::wire::{Backward, Optimizer, Ordered, Receipt, Text, Unit};
 
 /// The receipt that canonical bytes hold; `None` where they are not canonical, or it takes more to say.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<Receipt> {
-    let mut scanner = Scanner::new(std::str::from_utf8(bytes).ok()?);
+    let mut scanner = Scanner::new(bytes);
     scanner.literal("{\"schema_version\":")?;
     let version = scanner.text()?.parse().ok()?;
     let mut reader = Reader { scanner, version, round: Round::default() };
@@ -51,6 +53,21 @@ impl Known {
     const MOST: usize = 128;
 
     fn text(&mut self, scanner: &mut Scanner<'_>) -> Option<Text> {
+        self.one(scanner, Scanner::text)
+    }
+
+    /// As [`Self::text`], of texts that can name something.
+    fn name(&mut self, scanner: &mut Scanner<'_>) -> Option<Text> {
+        self.one(scanner, Scanner::name)
+    }
+
+    /// One that is known, or a new one as `read` reads it. All of `self` are read by the same.
+    #[inline]
+    fn one<'a>(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        read: impl FnOnce(&mut Scanner<'a>) -> Option<&'a str>,
+    ) -> Option<Text> {
         for place in [self.last + 1, self.last, 0] {
             if let Some(known) = self.texts.get(place)
                 && scanner.follows_text(known)
@@ -59,7 +76,7 @@ impl Known {
                 return Some(known.clone());
             }
         }
-        let text = scanner.text()?;
+        let text = read(scanner)?;
         if let Some(place) = self.texts.iter().position(|known| known == text) {
             self.last = place;
             return self.texts.get(place).cloned();
@@ -81,6 +98,9 @@ struct Round {
     from_units: Known,
     to_units: Known,
     outputs: Known,
+    optimizer: Option<Optimizer>,
+    /// The ends of the topology's weights.
+    ends: [Known; 2],
 }
 
 impl<'a> Reader<'a> {
@@ -182,58 +202,44 @@ impl<'a> Reader<'a> {
 
     fn units(&mut self, order: &Order) -> Option<Ordered<UnitId, Unit>> {
         self.scanner.literal("{")?;
-        let mut units = Ordered::with_capacity_and_hasher(order.computed_count(), RandomState::default());
-        for (index, name) in order.computed().enumerate() {
-            if index > 0 {
-                self.scanner.literal(",")?;
-            }
-            self.entry(name, &mut units, Self::unit)?;
-        }
+        let units = self.members(order.computed_count(), order.computed(), Self::unit)?;
         self.scanner.literal("}")?;
         Some(units)
     }
 
-    fn numbers<K>(&mut self, order: &[K]) -> Option<Ordered<K, f64>>
-    where
-        K: AsRef<str> + Clone + std::hash::Hash + Eq,
-    {
+    fn numbers<K: AsRef<str> + Clone>(&mut self, order: &[K]) -> Option<Ordered<K, f64>> {
         self.map(order, |reader| reader.scanner.number())
     }
 
-    /// A map in a given order.
-    fn map<K, V>(
+    /// A map in a given order. The names of an order differ, those of hidden units from those of outputs too:
+    /// [`Self::names`] and [`Self::topology`] see to it.
+    fn map<K: AsRef<str> + Clone, V>(
         &mut self,
         order: &[K],
-        mut value: impl FnMut(&mut Self) -> Option<V>,
-    ) -> Option<Ordered<K, V>>
-    where
-        K: AsRef<str> + Clone + std::hash::Hash + Eq,
-    {
+        value: impl FnMut(&mut Self) -> Option<V>,
+    ) -> Option<Ordered<K, V>> {
         self.scanner.literal("{")?;
-        let mut map = Ordered::with_capacity_and_hasher(order.len(), RandomState::default());
-        for (index, name) in order.iter().enumerate() {
-            if index > 0 {
-                self.scanner.literal(",")?;
-            }
-            self.entry(name, &mut map, &mut value)?;
-        }
+        let map = self.members(order.len(), order.iter(), value)?;
         self.scanner.literal("}")?;
         Some(map)
     }
 
-    /// One member of a map; the same name twice is no JSON that anyone may read.
-    fn entry<K, V>(
+    /// The members of a map, within an object that is open.
+    fn members<'k, K: AsRef<str> + Clone + 'k, V>(
         &mut self,
-        name: &K,
-        map: &mut Ordered<K, V>,
-        value: impl FnOnce(&mut Self) -> Option<V>,
-    ) -> Option<()>
-    where
-        K: AsRef<str> + Clone + std::hash::Hash + Eq,
-    {
-        self.scanner.key(name.as_ref())?;
-        let value = value(self)?;
-        require(map.insert(name.clone(), value).is_none())
+        count: usize,
+        order: impl Iterator<Item = &'k K>,
+        mut value: impl FnMut(&mut Self) -> Option<V>,
+    ) -> Option<Ordered<K, V>> {
+        let mut entries = Vec::with_capacity(count);
+        for name in order {
+            if !entries.is_empty() {
+                self.scanner.literal(",")?;
+            }
+            self.scanner.key(name.as_ref())?;
+            entries.push((name.clone(), value(self)?));
+        }
+        Some(Ordered::of_distinct(entries))
     }
 
     fn list<T>(&mut self, expected: usize, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
@@ -252,12 +258,12 @@ impl<'a> Reader<'a> {
         Some(items)
     }
 
-    /// A list of names, at least one and none twice, and none of those that have another meaning.
-    fn names<K: From<&'a str> + AsRef<str>>(&mut self, taken: &[&str]) -> Option<Vec<K>> {
-        let mut seen = std::collections::HashSet::with_hasher(RandomState::default());
+    /// A list of names, at least one and none twice, and none that is taken.
+    fn names<K: From<&'a str>>(&mut self, taken: impl Fn(&str) -> bool) -> Option<Vec<K>> {
+        let mut seen = HashSet::with_capacity_and_hasher(64, RandomState::default());
         let names = self.list(16, |reader| {
             let name = reader.scanner.name()?;
-            require(seen.insert(name) && !taken.contains(&name))?;
+            require(seen.insert(name) && !taken(name))?;
             Some(K::from(name))
         })?;
         (!names.is_empty()).then_some(names)

@@ -1,15 +1,14 @@
 //! The numbers: passes, losses, error signals and updates.
 
-use foldhash::fast::RandomState;
-
 use super::super::Order;
 use super::super::scanner::require;
 use super::Reader;
 use crate::receipt::id::{ParamId, UnitId};
 use crate::receipt::version::Block;
 use crate::receipt::wire::{
-    Batch, Contribution, DualForm, Factor, HiddenSignal, JacobianTerm, Kind, Loss, Optimizer, OptimizerState,
-    Ordered, OutputSignal, PostUpdateForward, PostUpdateLoss, Sample, Text, Unit, Update, UpdateOptimizer,
+    Batch, Contribution, DualForm, Factor, Factors, HiddenSignal, JacobianTerm, Kind, Loss, Optimizer,
+    OptimizerState, OutputSignal, PostUpdateForward, PostUpdateLoss, Sample, Text, Unit, Update,
+    UpdateOptimizer,
 };
 
 const LEFT_TO_RIGHT: Text = Text::new_static("left_to_right");
@@ -89,7 +88,7 @@ impl Reader<'_> {
             Some(JacobianTerm { target_unit, factors, term_value })
         })?;
         self.scanner.literal(",\"product_order\":\"left_to_right\",\"summation_order\":")?;
-        let summation_order = self.list(4, |reader| Some(UnitId::from(reader.scanner.text()?)))?;
+        let summation_order = self.summands()?;
         self.scanner.literal(",\"summed_value\":")?;
         let summed_value = self.scanner.number()?;
         self.scanner.literal("}")?;
@@ -114,7 +113,7 @@ impl Reader<'_> {
             Some(Contribution { from, downstream_signal, via_weight, weight_value, value })
         })?;
         self.scanner.literal(",\"summation_order\":")?;
-        let summation_order = self.list(4, |reader| Some(UnitId::from(reader.scanner.text()?)))?;
+        let summation_order = self.summands()?;
         self.scanner.literal(",\"backpropagated_sum\":")?;
         let backpropagated_sum = self.scanner.number()?;
         self.scanner.literal(",\"activation_derivative\":")?;
@@ -133,24 +132,33 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn factors(&mut self) -> Option<Vec<Factor>> {
-        self.scanner.literal("\"factors\":")?;
-        let mut place = 0;
-        let factors = self.list(2, |reader| {
-            reader.scanner.literal("{\"name\":")?;
-            let name = match FACTORS.iter().find(|(spelled, _)| reader.scanner.follows(spelled)) {
+    fn summands(&mut self) -> Option<Vec<UnitId>> {
+        self.list(4, |reader| Some(reader.round.outputs.text(&mut reader.scanner)?.into()))
+    }
+
+    /// At least one.
+    pub(super) fn factors(&mut self) -> Option<Factors> {
+        self.scanner.literal("\"factors\":[")?;
+        let mut factors = Factors::new();
+        loop {
+            self.scanner.literal("{\"name\":")?;
+            let name = match FACTORS.iter().find(|(spelled, _)| self.scanner.follows(spelled)) {
                 Some((_, name)) => Text::new_static(name),
-                None => Text::new(reader.scanner.text()?),
+                None => Text::new(self.scanner.text()?),
             };
-            let from = reader
-                .member(",\"from\":", |reader| reader.round.sources[place % 2].text(&mut reader.scanner))?;
-            place += 1;
-            reader.scanner.literal(",\"value\":")?;
-            let value = reader.scanner.number()?;
-            reader.scanner.literal("}")?;
-            Some(Factor { name, from, value })
-        })?;
-        (!factors.is_empty()).then_some(factors)
+            let place = factors.len() % 2;
+            let from =
+                self.member(",\"from\":", |reader| reader.round.sources[place].text(&mut reader.scanner))?;
+            self.scanner.literal(",\"value\":")?;
+            let value = self.scanner.number()?;
+            self.scanner.literal("}")?;
+            factors.push(Factor { name, from, value });
+            if !self.scanner.follows(",") {
+                break;
+            }
+        }
+        self.scanner.literal("]")?;
+        Some(factors)
     }
 
     /// `expected` is the parameter whose turn it is.
@@ -173,7 +181,11 @@ impl Reader<'_> {
         self.scanner.literal(",\"weight_before\":")?;
         let weight_before = self.scanner.number()?;
         self.scanner.literal(",\"optimizer\":{\"name\":")?;
-        let name = self.optimizer()?;
+        let name = match self.round.optimizer {
+            Some(known) if self.scanner.follows_text(known.name()) => known,
+            _ => self.optimizer()?,
+        };
+        self.round.optimizer = Some(name);
         self.scanner.literal(",\"learning_rate\":")?;
         let learning_rate = self.learning_rate()?;
         self.scanner.literal(",")?;
@@ -231,11 +243,10 @@ impl Reader<'_> {
 
     pub(super) fn post_update_forward(&mut self, order: &Order) -> Option<PostUpdateForward> {
         let status = self.one_of(&POST_UPDATE)?;
-        let mut units = Ordered::with_capacity_and_hasher(order.computed_count(), RandomState::default());
-        for name in order.computed() {
+        if order.computed_count() > 0 {
             self.scanner.literal(",")?;
-            self.entry(name, &mut units, Self::unit)?;
         }
+        let units = self.members(order.computed_count(), order.computed(), Self::unit)?;
         self.scanner.literal("}")?;
         Some(PostUpdateForward {
             status,
