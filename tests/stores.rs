@@ -584,6 +584,17 @@ fn s3_puts_the_parts_of_a_long_object_together_on_the_same_condition_and_copies_
 }
 
 #[test]
+fn s3_may_take_longer_to_put_parts_together_than_for_anything_else() {
+    let small = Small::start(true, vec![Fault::Thinks(Duration::from_secs(3)); 100]);
+    let mut hasty = s3(small.port);
+    hasty.patience.stall = Duration::from_secs(1);
+    let pushed = store("s3://bucket/x", &hasty).push("c.tar.gz", &sent(1, 20 << 20).parcel, None).unwrap();
+    let seen = small.seen.lock().unwrap();
+    let asked = seen.iter().filter(|head| head.starts_with("POST ") && head.contains("?uploadId=")).count();
+    assert!(!pushed.was_there && asked == 1, "asked {asked} times");
+}
+
+#[test]
 fn google_is_asked_for_a_name_on_the_condition_that_nothing_has_it() {
     let small = Small::start(true, vec![]);
     let url = format!("http://127.0.0.1:{}", small.port);

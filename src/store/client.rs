@@ -22,8 +22,9 @@ const MAX_REASON_BYTES: u64 = 1 << 16;
 const MAX_UNASKED_BYTES: u64 = 1 << 20;
 /// Connections are made in this time or not at all.
 const CONNECT: Duration = Duration::from_secs(15);
-/// An answer may take so many times as long as any other silence: a store puts many parts together before it says so.
-const THINKING: u32 = 4;
+/// The answer to what was sent may take so many times as long as any other silence: a store puts many parts together, or
+/// copies them, before it says so.
+const THINKING: u32 = 20;
 
 /// What goes with a request.
 #[derive(Debug, Clone, Copy)]
@@ -146,20 +147,22 @@ fn trying<T>(
 pub(super) struct Client {
     agent: Agent,
     pub(super) patience: Patience,
+    /// How long the answer to what was sent may take.
+    thinking: Duration,
 }
 
 impl Client {
     /// Follows redirects, without what shows who asks, where `redirects` is not 0.
     pub(super) fn new(patience: Patience, redirects: u32) -> Self {
-        Self::with(patience, redirects, ureq::Proxy::try_from_env())
+        Self::with(patience, patience.stall * THINKING, redirects, ureq::Proxy::try_from_env())
     }
 
     /// For addresses that mean something on this machine alone: no proxy is asked, and no redirect followed.
     pub(super) fn direct(patience: Patience) -> Self {
-        Self::with(patience, 0, None)
+        Self::with(patience, patience.stall, 0, None)
     }
 
-    fn with(patience: Patience, redirects: u32, proxy: Option<ureq::Proxy>) -> Self {
+    fn with(patience: Patience, thinking: Duration, redirects: u32, proxy: Option<ureq::Proxy>) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let found = rustls_native_certs::load_native_certs();
         let roots = found.certs.iter().map(|der| Certificate::from_der(der).to_owned());
@@ -174,13 +177,13 @@ impl Client {
             .max_redirects(redirects)
             .max_redirects_will_error(redirects > 0)
             .timeout_connect(Some(CONNECT.min(patience.stall)))
-            .timeout_recv_response(Some(patience.stall * THINKING))
+            .timeout_recv_response(Some(thinking))
             .timeout_per_read(stall)
             .timeout_per_write(stall)
             .user_agent(concat!("bp/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
             .build();
-        Self { agent: Agent::new_with_config(config), patience }
+        Self { agent: Agent::new_with_config(config), patience, thinking }
     }
 
     /// The same, for what must be begun anew before it is tried again.
@@ -226,6 +229,11 @@ impl Client {
             if length > MAX_UNASKED_BYTES {
                 request.headers_mut().insert("expect", HeaderValue::from_static("100-continue"));
             }
+        }
+        if [Method::POST, Method::PUT].contains(&ask.method) {
+            // A limit on each read is one on the answer too.
+            let patient = self.agent.configure_request(request).timeout_per_read(Some(self.thinking));
+            return self.agent.run(patient.build());
         }
         self.agent.run(request)
     }

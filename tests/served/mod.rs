@@ -102,6 +102,8 @@ pub(crate) enum Fault {
     Flip,
     /// Answers as another state of the object.
     Other,
+    /// Says nothing for so long before it answers that the parts of an object are put together.
+    Thinks(Duration),
     /// Sends to another place.
     Redirect(u16),
 }
@@ -195,6 +197,12 @@ fn serve(
             return write!(out, "HTTP/1.1 307 There\r\nlocation: http://127.0.0.1:{port}{path}\r\n{empty}");
         }
         _ => {}
+    }
+    if let Some(Fault::Thinks(pause)) = fault
+        && method == "POST"
+        && path.contains("?uploadId=")
+    {
+        thread::sleep(pause);
     }
     if method == "POST" && path.ends_with("?uploads=") {
         let number = seen.lock().unwrap().len();
