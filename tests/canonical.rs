@@ -285,7 +285,7 @@ fn two_names_that_become_one_wherever_they_stand_are_read_alike() {
         for (index, (one, other)) in
             names.iter().flat_map(|one| names.iter().map(move |other| (one, other))).enumerate()
         {
-            if one != other && index % share(names.len() * names.len() / 40) == 0 {
+            if one != other && index % share((names.len() * names.len()).div_ceil(40)) == 0 {
                 tried += 1;
                 let merged = text.replace(&format!("\"{one}\""), &format!("\"{other}\""));
                 // An input may have the name of an output as far as reading goes; that is a rule's to break.

@@ -307,8 +307,8 @@ fn map<K: Clone, V>(names: &[K], values: impl Iterator<Item = V>) -> Ordered<K, 
 }
 
 fn forward(net: &Net, pass: &Forward<f64>) -> Ordered<UnitId, Unit> {
-    let cells = pass.cells.iter();
-    net.computed_units().cloned().zip(cells.map(|cell| Unit { net: cell.net, out: cell.out })).collect()
+    let units = pass.cells.iter().map(|cell| Unit { net: cell.net, out: cell.out });
+    Ordered::of_distinct(net.computed_units().cloned().zip(units).collect())
 }
 
 /// The pass with the new parameters, as receipts write it.

@@ -84,12 +84,6 @@ impl<K: Clone + Hash + Eq, V> Ordered<K, V> {
         self.place(name).map(|place| &self.entries[place].1)
     }
 
-    /// The value of a name.
-    #[must_use]
-    pub fn get_mut(&mut self, name: &K) -> Option<&mut V> {
-        self.place(name).map(|place| &mut self.entries[place].1)
-    }
-
     /// Whether a name stands.
     #[must_use]
     pub fn contains_key(&self, name: &K) -> bool {
@@ -226,7 +220,6 @@ mod tests {
                 let name = UnitId::from(format!("u{name}"));
                 if looked {
                     prop_assert_eq!(own.get(&name), other.get(&name));
-                    prop_assert_eq!(own.get_mut(&name), other.get_mut(&name));
                     prop_assert_eq!(own.contains_key(&name), other.contains_key(&name));
                 } else {
                     prop_assert_eq!(own.insert(name.clone(), value), other.insert(name, value));

@@ -22,8 +22,7 @@ const MAX_REASON_BYTES: u64 = 1 << 16;
 const MAX_UNASKED_BYTES: u64 = 1 << 20;
 /// Connections are made in this time or not at all.
 const CONNECT: Duration = Duration::from_secs(15);
-/// The answer to what was sent may take so many times as long as any other silence: a store puts many parts together, or
-/// copies them, before it says so.
+/// A store that puts many parts together, or copies an object, may take so many times as long as any other silence.
 const THINKING: u32 = 20;
 
 /// What goes with a request.
@@ -42,11 +41,13 @@ pub(super) struct Ask<'a> {
     uri: String,
     headers: HeaderMap,
     content: Content<'a>,
+    /// Whether the store has long work to do before it answers.
+    is_long: bool,
 }
 
 impl<'a> Ask<'a> {
     pub(super) fn new(method: Method, uri: impl Into<String>) -> Self {
-        Self { method, uri: uri.into(), headers: HeaderMap::new(), content: Content::Nothing }
+        Self { method, uri: uri.into(), headers: HeaderMap::new(), content: Content::Nothing, is_long: false }
     }
 
     pub(super) fn get(uri: impl Into<String>) -> Self {
@@ -72,6 +73,11 @@ impl<'a> Ask<'a> {
             self.headers.insert(AUTHORIZATION, value);
         }
         self
+    }
+
+    /// For what the store has long work to do. It is not asked again where no answer came: the work may be under way.
+    pub(super) fn long(self, is_long: bool) -> Self {
+        Self { is_long, ..self }
     }
 
     pub(super) fn uri(&self) -> &str {
@@ -147,22 +153,20 @@ fn trying<T>(
 pub(super) struct Client {
     agent: Agent,
     pub(super) patience: Patience,
-    /// How long the answer to what was sent may take.
-    thinking: Duration,
 }
 
 impl Client {
     /// Follows redirects, without what shows who asks, where `redirects` is not 0.
     pub(super) fn new(patience: Patience, redirects: u32) -> Self {
-        Self::with(patience, patience.stall * THINKING, redirects, ureq::Proxy::try_from_env())
+        Self::with(patience, redirects, ureq::Proxy::try_from_env())
     }
 
     /// For addresses that mean something on this machine alone: no proxy is asked, and no redirect followed.
     pub(super) fn direct(patience: Patience) -> Self {
-        Self::with(patience, patience.stall, 0, None)
+        Self::with(patience, 0, None)
     }
 
-    fn with(patience: Patience, thinking: Duration, redirects: u32, proxy: Option<ureq::Proxy>) -> Self {
+    fn with(patience: Patience, redirects: u32, proxy: Option<ureq::Proxy>) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let found = rustls_native_certs::load_native_certs();
         let roots = found.certs.iter().map(|der| Certificate::from_der(der).to_owned());
@@ -177,13 +181,13 @@ impl Client {
             .max_redirects(redirects)
             .max_redirects_will_error(redirects > 0)
             .timeout_connect(Some(CONNECT.min(patience.stall)))
-            .timeout_recv_response(Some(thinking))
+            .timeout_recv_response(stall)
             .timeout_per_read(stall)
             .timeout_per_write(stall)
             .user_agent(concat!("bp/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
             .build();
-        Self { agent: Agent::new_with_config(config), patience, thinking }
+        Self { agent: Agent::new_with_config(config), patience }
     }
 
     /// The same, for what must be begun anew before it is tried again.
@@ -230,12 +234,13 @@ impl Client {
                 request.headers_mut().insert("expect", HeaderValue::from_static("100-continue"));
             }
         }
-        if [Method::POST, Method::PUT].contains(&ask.method) {
-            // A limit on each read is one on the answer too.
-            let patient = self.agent.configure_request(request).timeout_per_read(Some(self.thinking));
-            return self.agent.run(patient.build());
+        if !ask.is_long {
+            return self.agent.run(request);
         }
-        self.agent.run(request)
+        // A limit on each read is one on the answer too.
+        let long = Some(self.patience.stall * THINKING);
+        let request = self.agent.configure_request(request).timeout_recv_response(long);
+        self.agent.run(request.timeout_per_read(long).build())
     }
 
     fn once(&self, place: &str, ask: &Ask<'_>) -> Result<Response<Body>, Failed> {
@@ -254,6 +259,11 @@ impl Client {
                 let what = format!("{}; SSL_CERT_FILE names certificates of your own", told(&error));
                 Failed::Stop(StoreError::Settings { place: place.to_owned(), what })
             }
+            ureq::Error::Timeout(_) if ask.is_long => Failed::Stop(StoreError::Unreachable {
+                place: place.to_owned(),
+                reason: told(&error),
+                tries: 1,
+            }),
             ureq::Error::Io(_)
             | ureq::Error::Timeout(_)
             | ureq::Error::HostNotFound

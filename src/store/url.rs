@@ -89,14 +89,15 @@ impl Url {
         &self.authority
     }
 
-    /// The names under which Docker's configuration may hold the registry.
+    /// The names under which Docker's configuration may hold the registry, the one that people log in to before all.
     #[must_use]
-    pub fn registry_names(&self) -> Vec<String> {
+    pub fn registry_names(&self) -> [String; 3] {
         let host = &self.authority;
         // Docker Hub has one name in images, another for its API, and a third where people log in.
-        let own = if self.is_docker_hub() { &["https://index.docker.io/v1/"][..] } else { &[] };
-        let usual = [host.clone(), format!("https://{host}"), format!("https://{host}/v1/")];
-        own.iter().map(|name| (*name).to_owned()).chain(usual).collect()
+        if self.is_docker_hub() {
+            return ["https://index.docker.io/v1/", "index.docker.io", "docker.io"].map(str::to_owned);
+        }
+        [host.clone(), format!("https://{host}"), format!("https://{host}/v1/")]
     }
 
     pub(super) fn is_docker_hub(&self) -> bool {

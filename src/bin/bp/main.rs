@@ -15,6 +15,7 @@ mod lines;
 mod multi;
 mod output;
 mod pack;
+mod program;
 mod progress;
 mod receipt;
 mod rules;

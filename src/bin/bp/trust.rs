@@ -1,9 +1,9 @@
 //! The local default key and the local trust list.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use bp::error::{self, Failure};
 use bp::pack::manifest::Moment;
@@ -13,7 +13,7 @@ use bp::trust::policy::{Role, Signer, TrustPolicy};
 
 use zeroize::Zeroizing;
 
-use crate::source;
+use crate::{program, source};
 
 /// A passphrase is no longer than this.
 const MAX_PASSPHRASE_BYTES: u64 = 1024;
@@ -84,22 +84,14 @@ fn held(command: &str) -> Result<SigningKey, Failure> {
 }
 
 fn asked(command: &str, request: &str, message: &[u8]) -> io::Result<Vec<u8>> {
-    let mut child = Command::new("sh")
-        .args(["-c", command])
-        .env("BP_KEY_REQUEST", request)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut stdin = child.stdin.take().expect("it was asked for");
-    let message = message.to_vec();
-    // A command may answer before it has read everything, or read nothing at all.
-    let writer = std::thread::spawn(move || stdin.write_all(&message));
-    let output = child.wait_with_output()?;
-    let _ = writer.join();
-    if output.status.success() {
-        return Ok(output.stdout);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).env("BP_KEY_REQUEST", request);
+    // It may wait for a person, as long as that takes.
+    let (status, answer) = program::asked(&mut shell, message, None)?;
+    if status.success() {
+        return Ok(answer);
     }
-    Err(io::Error::other(format!("the command that holds the key ended with {}", output.status)))
+    Err(io::Error::other(format!("the command that holds the key ended with {status}")))
 }
 
 /// A passphrase: from the file that `BP_KEY_PASSPHRASE_FILE` names, the descriptor that `BP_KEY_PASSPHRASE_FD` names, or

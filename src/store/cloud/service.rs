@@ -84,12 +84,15 @@ impl Service {
         headers.remove("content-length");
         // `object_store` sets this condition on the last request of a copy and on no other. A signature covers the headers
         // that it lists, so one may be added.
-        if self.creates && parts.method == Method::POST && names_upload(&parts.uri) {
+        let completes = parts.method == Method::POST && names_upload(&parts.uri);
+        if self.creates && completes {
             headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
         }
+        let copies = headers.keys().any(|name| name.as_str().ends_with("-copy-source"));
         let takes = ["PUT", "POST"].contains(&parts.method.as_str());
         let content = if takes || !body.is_empty() { Content::Bytes(&body) } else { Content::Nothing };
         let ask = Ask::new(parts.method, parts.uri.to_string()).headers(headers).content(content);
+        let ask = ask.long(completes || copies);
         let unknown = || StoreError::Settings {
             place: self.place.clone(),
             what: "the environment holds no credentials for this store, and this machine's cloud gives none"

@@ -97,16 +97,15 @@ impl Cloud {
         path: Option<&PathBuf>,
         resumed: Option<Note>,
     ) -> Result<Creation, StoreError> {
+        let part_bytes = part_bytes(source.size_bytes);
         let note = if let Some(note) = resumed {
             note
         } else {
             let begun = self.runtime.block_on(self.parts.create_multipart(key));
             let upload = begun.map_err(|error| self.unmade(name, &error))?;
-            let part_bytes = part_bytes(source.size_bytes);
             let count = usize::try_from(source.size_bytes.div_ceil(part_bytes)).expect("at most 10,000");
             Note { upload, part_bytes, parts: vec![None; count] }
         };
-        let part_bytes = note.part_bytes;
         let upload = note.upload.clone();
         let missing: Vec<usize> = (0..note.parts.len()).filter(|part| note.parts[*part].is_none()).collect();
         let (note, next, stopped) = (Mutex::new(note), AtomicUsize::new(0), Mutex::new(None));
@@ -145,7 +144,7 @@ impl Cloud {
         let completed = self.runtime.block_on(self.parts.complete_multipart(key, &upload, parts.collect()));
         let error = match completed {
             Ok(_) => return Ok(Creation::Created),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) if self.s3.is_some() => {
                 drop(self.service.take());
                 // Parts that are left are the bucket's to throw away.
                 let _ = self.runtime.block_on(self.parts.abort_multipart(key, &upload));

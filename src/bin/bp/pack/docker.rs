@@ -3,11 +3,8 @@
 //! A helper is a program `docker-credential-NAME` that is given a host and answers with a user and a secret
 //! (docker/docker-credential-helpers, "get").
 
-use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use bp::error::{self, Failure};
@@ -18,8 +15,6 @@ use crate::source;
 
 /// So long a helper may take: some ask their user.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// An answer is a short document.
-const MAX_ANSWER_BYTES: u64 = 1 << 16;
 /// The user that a helper names where the secret is an identity token.
 const TOKEN: &str = "<token>";
 
@@ -27,8 +22,7 @@ const TOKEN: &str = "<token>";
 pub(super) fn configuration(url: &Url) -> Result<Option<String>, Failure> {
     let Some(text) = kept() else { return Ok(None) };
     let Ok(document) = bp::json::parse(text.as_bytes()) else { return Ok(Some(text)) };
-    // The first is the one that people log in to.
-    let host = url.registry_names().swap_remove(0);
+    let [host, ..] = url.registry_names();
     let Some(helper) = helper(&document, &host) else { return Ok(Some(text)) };
     Ok(match asked(&host, helper)? {
         Some(entry) => Some(json!({ "auths": { host: entry } }).to_string()),
@@ -64,26 +58,10 @@ fn asked(host: &str, helper: &str) -> Result<Option<Value>, Failure> {
         return Err(failed("not the name of a program"));
     }
     let mut command = Command::new(&program);
-    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|error| failed(&error.to_string()))?;
-    let (mut stdin, stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-    // A helper that reads nothing may have ended already; its answer says so.
-    let _ = stdin.write_all(host.as_bytes());
-    drop(stdin);
-    let (done, answer) = mpsc::channel();
-    thread::spawn(move || {
-        let mut text = String::new();
-        let read = stdout.take(MAX_ANSWER_BYTES).read_to_string(&mut text).map(|_| text);
-        let _ = done.send(read);
-    });
-    let Ok(text) = answer.recv_timeout(PATIENCE) else {
-        // It is gone already, or goes now.
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(failed("no answer within a minute"));
-    };
-    let status = child.wait().map_err(|error| failed(&error.to_string()))?;
-    let text = text.map_err(|_| failed("an answer that is no text"))?;
+    command.arg("get").stderr(Stdio::null());
+    let answer = crate::program::asked(&mut command, host.as_bytes(), Some(PATIENCE));
+    let (status, text) = answer.map_err(|error| failed(&error.to_string()))?;
+    let text = String::from_utf8(text).map_err(|_| failed("an answer that is no text"))?;
     if !status.success() {
         // The protocol has this sentence for what is not kept, and no status of its own.
         let unknown = text.trim() == "credentials not found in native keychain";
