@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::path::PackPath;
 use crate::digest::Digest;
 use crate::json;
-use crate::report::Outcome;
+use crate::report::{Outcome, verdict};
 use crate::schema::{self, Schema};
 use crate::trust::{KeyId, SealError, VerifyingKey, seal};
 
@@ -100,6 +100,18 @@ pub struct Producer {
     pub build: String,
 }
 
+impl Producer {
+    /// This program, as it signs itself.
+    #[must_use]
+    pub fn this() -> Self {
+        Self {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            build: option_env!("BP_BUILD").unwrap_or("unknown").to_owned(),
+        }
+    }
+}
+
 /// What judged the inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +124,20 @@ pub struct Judge {
     pub rules: Vec<String>,
     /// The digest of its policy on bounds.
     pub bounds_policy_sha256: Digest,
+}
+
+impl Judge {
+    /// This judge.
+    #[must_use]
+    pub fn this() -> Self {
+        let judge = verdict::Judge::this();
+        Self {
+            name: judge.name.to_owned(),
+            version: judge.version.to_owned(),
+            rules: judge.rules.iter().map(ToString::to_string).collect(),
+            bounds_policy_sha256: judge.bounds_policy_sha256,
+        }
+    }
 }
 
 /// What a pack is about: what the evidence of its runs names, and without such evidence the recorder's word.

@@ -15,8 +15,8 @@ use bp::trust::{Envelope, Role, StatementError};
 use serde_json::json;
 
 use crate::cli::{self, Attest, ReceiptCheck};
+use crate::failure::Coded;
 use crate::output::Output;
-use crate::pack::verify::outside;
 use crate::{Run, clock, source, trust, trusting};
 
 pub(crate) fn attest(arguments: &Attest, output: &Output) -> Run {
@@ -49,8 +49,7 @@ pub(crate) fn attest(arguments: &Attest, output: &Output) -> Run {
         return co_sign(&arguments.pack, manifest, key, output);
     }
     let Some(key) = key else { return Ok(0) };
-    let envelope =
-        attestation::sign(&result, &options, &key, at).map_err(|error| trust::sign_failure(&error))?;
+    let envelope = attestation::sign(&result, &options, &key, at).map_err(Coded::failure)?;
     let short = &key.id().to_string()[..12];
     let names = ["verification".to_owned(), format!("verification-{short}")];
     let free = names.iter().filter_map(|name| Added::Attestation.envelope(name));
@@ -63,7 +62,7 @@ pub(crate) fn attest(arguments: &Attest, output: &Output) -> Run {
 
 /// Signs a manifest with a P-256 key, beside the seal.
 fn co_sign(pack: &Path, manifest_sha256: &Digest, key: &CoSigningKey, output: &Output) -> Run {
-    let envelope = cosign::sign(manifest_sha256, key).map_err(|error| trust::sign_failure(&error))?;
+    let envelope = cosign::sign(manifest_sha256, key).map_err(Coded::failure)?;
     let key_id = key.verifying_key().id();
     let path = Added::CoSignature.envelope(&key_id.to_string()[..12]).expect("digits make a name");
     let target = put(pack, &path, &envelope.to_bytes())?;
@@ -156,7 +155,7 @@ pub(crate) struct Receipt {
 impl Receipt {
     /// Everything that can go wrong with it goes wrong before the pack is checked.
     pub(crate) fn prepare(file: &Path, key: &Path, pack: &Path) -> Result<Self, Failure> {
-        outside(file, pack)?;
+        source::outside(file, pack)?;
         if file.symlink_metadata().is_ok() {
             return Err(Failure::new(&error::FILE_EXISTS, format!("{}: exists already", file.display())));
         }
@@ -171,8 +170,7 @@ impl Receipt {
 
     /// Signs what a check came to, whatever that is.
     pub(crate) fn write(&self, result: &VerifyResult, options: &Options) -> Result<(), Failure> {
-        let envelope = attestation::sign(result, options, &self.key, self.at)
-            .map_err(|error| trust::sign_failure(&error))?;
+        let envelope = attestation::sign(result, options, &self.key, self.at).map_err(Coded::failure)?;
         source::create(&self.file, &envelope.to_bytes())
     }
 }

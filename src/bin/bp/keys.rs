@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::Run;
 use crate::cli::Keys;
+use crate::failure::Coded;
 use crate::output::Output;
 use crate::{clock, source, trust};
 
@@ -24,9 +25,8 @@ pub(crate) fn keys(command: Keys, output: &Output) -> Run {
         }
         Keys::Rotate { key, new, from, out } => {
             let (from, _) = clock::moment(from.as_deref())?;
-            let (key, new) =
-                (trust::load(&key)?, VerifyingKey::read(&new).map_err(|error| trust::key_failure(&error))?);
-            let envelope = Rotation::sign(&key, &new, from).map_err(|error| trust::sign_failure(&error))?;
+            let (key, new) = (trust::load(&key)?, VerifyingKey::read(&new).map_err(Coded::failure)?);
+            let envelope = Rotation::sign(&key, &new, from).map_err(Coded::failure)?;
             let bytes = envelope.to_bytes();
             source::create(&out, &bytes)?;
             if output.json {
@@ -64,7 +64,7 @@ fn id(file: &Path) -> Result<KeyId, Failure> {
     if text.windows(11).any(|window| window == b"PRIVATE KEY") {
         return trust::load(file).map(|key| key.id());
     }
-    VerifyingKey::read(file).map(|key| key.id()).map_err(|error| trust::key_failure(&error))
+    VerifyingKey::read(file).map(|key| key.id()).map_err(Coded::failure)
 }
 
 fn tell(key: &Path, public: Option<&Path>, id: &KeyId, output: &Output) -> Run {

@@ -7,6 +7,7 @@ mod clock;
 mod contract;
 mod examples;
 mod explain;
+mod failure;
 mod generate;
 mod import;
 mod import_multi;

@@ -1,20 +1,19 @@
 //! `run show`: what a training job left behind, and what follows from it; nothing is written.
 
-use std::io;
 use std::path::Path;
 
-use bp::error::{self, Failure};
+use bp::error::Failure;
 use bp::pack::PackPath;
 use bp::report::{Long, fold};
-use bp::run::collect::{self, CollectError, Limits};
+use bp::run::collect::{self, Limits};
 use bp::run::record::RunRecord;
 use bp::run::{Effect, Evidence, Finding, Given, Leak, Names, derive};
 use serde_json::json;
 
 use crate::Run;
 use crate::cli::{RunSaid, RunShow, TrainingRun};
+use crate::failure::Coded;
 use crate::output::Output;
-use crate::source;
 
 pub(crate) fn run(command: &TrainingRun, output: &Output) -> Run {
     match command {
@@ -39,8 +38,7 @@ fn show(arguments: &RunShow, output: &Output) -> Run {
 pub(crate) fn collect(dir: &Path, said: &RunSaid) -> Result<Evidence, Failure> {
     // What a pack can hold is what `PackPath` takes.
     let key = |path: &str| path.parse::<PackPath>().ok().map(|path| path.fold());
-    collect::directory(dir, &said.dataset, given(said), &key, &Limits::default())
-        .map_err(|error| failure(&error))
+    collect::directory(dir, &said.dataset, given(said), &key, &Limits::default()).map_err(Coded::failure)
 }
 
 /// What the user says of the job.
@@ -52,18 +50,6 @@ pub(crate) fn given(said: &RunSaid) -> Given {
         alive: said.alive,
         names: if said.show_names { Names::Shown } else { Names::Masked },
         ..Given::default()
-    }
-}
-
-fn failure(error: &CollectError) -> Failure {
-    match error {
-        CollectError::Open { path, source } | CollectError::Dataset { path, source }
-            if source.kind() != io::ErrorKind::NotADirectory
-                && source.kind() != io::ErrorKind::InvalidInput =>
-        {
-            source::failure(Path::new(path), source)
-        }
-        _ => Failure::of(&error::RUN_NOT_COLLECTED, error),
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::attest::{checked, other_than_sealer, put, tell};
 use crate::cli::{Signoff, SignoffAdd, Trusting};
+use crate::failure::Coded;
 use crate::output::Output;
 use crate::{Run, clock, source, trust, trusting};
 
@@ -84,8 +85,7 @@ fn add(arguments: &SignoffAdd, output: &Output) -> Run {
         attached: attached.iter().map(|(file, _)| file.clone()).collect(),
     };
     let act = words.act.name();
-    let envelope = signoff::sign(words, &manifest.digest(), &reports, &key)
-        .map_err(|error| trust::sign_failure(&error))?;
+    let envelope = signoff::sign(words, &manifest.digest(), &reports, &key).map_err(Coded::failure)?;
     let bytes = envelope.to_bytes();
     let short = &Digest::of(&bytes).to_string()[..12];
     let path = Added::SignOff

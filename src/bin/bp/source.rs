@@ -57,6 +57,18 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
+/// Refuses a result file inside the pack: writing it would change what is checked.
+pub(crate) fn outside(file: &Path, pack: &Path) -> Result<(), Failure> {
+    let folder =
+        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let (Ok(folder), Ok(pack)) = (folder.canonicalize(), pack.canonicalize()) else { return Ok(()) };
+    if folder.starts_with(&pack) {
+        let message = format!("{} lies in the pack that is checked", file.display());
+        return Err(Failure::new(&error::JSON_OUT_IN_PACK, message));
+    }
+    Ok(())
+}
+
 /// Standard input, when something is piped in.
 pub(crate) fn standard_input() -> Result<io::Stdin, Failure> {
     if io::stdin().is_terminal() {

@@ -13,8 +13,9 @@ use serde_json::json;
 
 use crate::attest::{checked, put};
 use crate::cli::{Timestamp, TimestampAttach, Trusting};
+use crate::failure::Coded;
 use crate::output::Output;
-use crate::{Run, pack, source, trusting};
+use crate::{Run, source, trusting};
 
 pub(crate) fn timestamp(command: Timestamp, output: &Output) -> Run {
     match command {
@@ -105,9 +106,7 @@ impl Reply {
         let authority: AuthorityUrl =
             url.parse().map_err(|error| Failure::of(&error::STORE_URL_INVALID, &error))?;
         let request = asking(stamped)?;
-        let bytes = authority
-            .ask(&request.to_bytes(), Patience::default())
-            .map_err(|error| pack::stores::failure(&error))?;
+        let bytes = authority.ask(&request.to_bytes(), Patience::default()).map_err(Coded::failure)?;
         Ok(Self { bytes, request: Some(request), from: authority.to_string() })
     }
 

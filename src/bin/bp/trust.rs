@@ -7,12 +7,13 @@ use std::process::Command;
 
 use bp::error::{self, Failure};
 use bp::pack::manifest::Moment;
-use bp::trust::key::{KeyError, Random, SignError, SigningKey, VerifyingKey};
+use bp::trust::key::{KeyError, Random, SigningKey, VerifyingKey};
 use bp::trust::p256::CoSigningKey;
 use bp::trust::policy::{Role, Signer, TrustPolicy};
 
 use zeroize::Zeroizing;
 
+use crate::failure::Coded;
 use crate::{program, source};
 
 /// A passphrase is no longer than this.
@@ -26,21 +27,6 @@ pub(crate) fn default_key() -> Result<PathBuf, Failure> {
 /// The local trust list.
 pub(crate) fn list() -> Result<PathBuf, Failure> {
     Ok(source::home()?.join("trust.toml"))
-}
-
-/// A key file that cannot be used.
-pub(crate) fn key_failure(error: &KeyError) -> Failure {
-    let failure = Failure::of(&error::KEY_ERROR, error);
-    match error {
-        KeyError::Exists(_) => failure.hint("Choose another --out."),
-        KeyError::Mode { path, .. } => failure.hint(format!("chmod 600 {}", path.display())),
-        _ => failure,
-    }
-}
-
-/// What was not signed.
-pub(crate) fn sign_failure(error: &SignError) -> Failure {
-    Failure::of(&error::KEY_ERROR, error)
 }
 
 /// The private key that is named, else `$BP_SIGNING_KEY`, else the local default key where there is one.
@@ -62,13 +48,13 @@ const EXEC: &str = "exec:";
 pub(crate) fn load(path: &Path) -> Result<SigningKey, Failure> {
     match path.to_str().and_then(|text| text.strip_prefix(EXEC)) {
         Some(command) => held(command),
-        None => SigningKey::read(path, || passphrase("passphrase: ")).map_err(|error| key_failure(&error)),
+        None => SigningKey::read(path, || passphrase("passphrase: ")).map_err(Coded::failure),
     }
 }
 
 /// A private P-256 key in a file.
 pub(crate) fn load_p256(path: &Path) -> Result<CoSigningKey, Failure> {
-    CoSigningKey::read(path, || passphrase("passphrase: ")).map_err(|error| key_failure(&error))
+    CoSigningKey::read(path, || passphrase("passphrase: ")).map_err(Coded::failure)
 }
 
 /// A key that a command holds. Asked for `public` it answers SPKI PEM; asked to `sign`, the 64 bytes of a signature over its
@@ -132,7 +118,7 @@ pub(crate) fn new_key(path: &Path, encrypt: bool) -> Result<(SigningKey, PathBuf
     let key = drawn_key()?;
     let lock = encrypt.then(new_lock).transpose()?;
     let lock = lock.as_ref().map(|(passphrase, random)| (passphrase.as_str(), random));
-    let public = key.write(path, lock).map_err(|error| key_failure(&error))?;
+    let public = key.write(path, lock).map_err(Coded::failure)?;
     Ok((key, public))
 }
 
@@ -171,7 +157,7 @@ pub(crate) fn signing_key(
     let list = list()?;
     let trust = |key: &SigningKey| {
         let signer = Signer::new("local default key", Role::Seal, key.verifying_key(), &now.to_string());
-        TrustPolicy::add(&list, signer).map_err(|error| Failure::of(&error::TRUST_ERROR, &error))
+        TrustPolicy::add(&list, signer).map_err(Coded::failure)
     };
     // The list first: a key that is there is trusted here, also when a run ends in between.
     trust(&key)?;
@@ -183,7 +169,7 @@ pub(crate) fn signing_key(
             trust(&key)?;
             return Ok((key, None));
         }
-        Err(error) => return Err(key_failure(&error)),
+        Err(error) => return Err(error.failure()),
     }
     let said = format!(
         "made a signing key (private, only on this machine)\n  {}\n\

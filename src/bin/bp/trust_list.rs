@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use bp::error::{self, Failure};
 use bp::pack::Moment;
 use bp::trust::key::{KeyId, VerifyingKey};
-use bp::trust::policy::{PolicyError, TrustPolicy};
+use bp::trust::policy::TrustPolicy;
 use bp::trust::{Envelope, Revocation, Role, Rotation, Signer};
 use serde_json::{Value, json};
 
 use crate::cli::{Trust, TrustAdd, TrustList};
+use crate::failure::Coded;
 use crate::output::Output;
 use crate::{Run, clock, source, trust, trusting};
 
@@ -26,10 +27,6 @@ pub(crate) fn trust(command: Trust, output: &Output) -> Run {
     }
 }
 
-fn failure(error: &PolicyError) -> Failure {
-    Failure::of(&error::TRUST_ERROR, error)
-}
-
 fn place(list: &TrustList) -> Result<PathBuf, Failure> {
     list.trust_policy.clone().map_or_else(trust::list, Ok)
 }
@@ -40,7 +37,7 @@ fn load(list: &TrustList) -> Result<(PathBuf, TrustPolicy), Failure> {
         Some(file) => TrustPolicy::load(file),
         None => TrustPolicy::load_or_empty(&path),
     };
-    policy.map(|policy| (path, policy)).map_err(|error| failure(&error))
+    policy.map(|policy| (path, policy)).map_err(Coded::failure)
 }
 
 fn moment(text: Option<&str>) -> Result<Option<Moment>, Failure> {
@@ -71,13 +68,13 @@ fn add(arguments: &TrustAdd, output: &Output) -> Run {
         let (Some(key), Some(name), Some(role)) = (&arguments.key, &arguments.name, arguments.role) else {
             return Err(Failure::new(&error::USAGE, "a key, --name and --role are needed"));
         };
-        let key = VerifyingKey::read(key).map_err(|error| trust::key_failure(&error))?;
+        let key = VerifyingKey::read(key).map_err(Coded::failure)?;
         let signer = Signer {
             valid_from: moment(arguments.valid_from.as_deref())?,
             valid_until: moment(arguments.valid_until.as_deref())?,
             ..Signer::new(name, role.into(), key, &now.to_string())
         };
-        let there = TrustPolicy::load_or_empty(&path).map_err(|error| failure(&error))?;
+        let there = TrustPolicy::load_or_empty(&path).map_err(Coded::failure)?;
         if there.signer(&signer.public_key.id()).is_some_and(|there| !same(there, &signer)) {
             let message = format!("key {} is listed already, as something else", signer.public_key.id());
             return Err(Failure::new(&error::TRUST_ERROR, message)
@@ -85,7 +82,7 @@ fn add(arguments: &TrustAdd, output: &Output) -> Run {
         }
         TrustPolicy::add(&path, signer)
     };
-    told(&path, &policy.map_err(|error| failure(&error))?, &[], output)?;
+    told(&path, &policy.map_err(Coded::failure)?, &[], output)?;
     Ok(0)
 }
 
@@ -100,7 +97,7 @@ fn revoke(id: &str, reason: &str, at: Option<&str>, list: &TrustList, output: &O
     })?;
     let (path, now) = (place(list)?, clock::now()?);
     let revocation = Revocation { at: moment(at)?.unwrap_or(now), reason: reason.to_owned() };
-    let policy = TrustPolicy::revoke(&path, &id, revocation).map_err(|error| failure(&error))?;
+    let policy = TrustPolicy::revoke(&path, &id, revocation).map_err(Coded::failure)?;
     told(&path, &policy, &[], output)?;
     Ok(0)
 }

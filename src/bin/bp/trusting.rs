@@ -8,14 +8,15 @@ use bp::digest::Digest;
 use bp::error::{self, Failure};
 use bp::pack::MANIFEST;
 use bp::pack::check::{Demands, Expected, Limits, Options, Pin};
+use bp::pack::manifest::{Judge, Producer};
 use bp::trust::key::{KeyId, VerifyingKey};
 use bp::trust::p256::CoVerifyingKey;
 use bp::trust::policy::TrustPolicy;
 use bp::trust::timestamp::Anchor;
 
 use crate::cli::{Demanded, Limited, Trusting};
+use crate::failure::Coded;
 use crate::output::Output;
-use crate::pack::{judge, producer};
 use crate::{clock, source, trust};
 
 /// Not strict, with whom the recipient believes.
@@ -29,8 +30,8 @@ pub(crate) fn options(trusting: &Trusting) -> Result<Options, Failure> {
         policy: policy(trusting)?,
         demands: Demands { now: Some(clock::now()?), ..Demands::default() },
         limits: Limits::default(),
-        producer: producer(),
-        judge: judge(),
+        producer: Producer::this(),
+        judge: Judge::this(),
     })
 }
 
@@ -55,7 +56,7 @@ fn pin(signer: &str) -> Result<Pin, Failure> {
     if let Ok(id) = signer.parse::<KeyId>() {
         return Ok(Pin::Id(id));
     }
-    VerifyingKey::read(Path::new(signer)).map(Pin::Key).map_err(|error| trust::key_failure(&error))
+    VerifyingKey::read(Path::new(signer)).map(Pin::Key).map_err(Coded::failure)
 }
 
 /// The recipient's trust list: the one named, which must exist, else the local one, which may not. Signers that are named
@@ -119,7 +120,7 @@ pub(crate) fn certificates(file: &Path, name: Option<&str>) -> Result<Vec<Anchor
 }
 
 fn co_signer(file: &Path) -> Result<CoVerifyingKey, Failure> {
-    CoVerifyingKey::read(file).map_err(|error| trust::key_failure(&error))
+    CoVerifyingKey::read(file).map_err(Coded::failure)
 }
 
 /// The manifest digest of a pack that is named by its folder, or by that digest.

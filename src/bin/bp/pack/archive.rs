@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
 use bp::pack::VerifyResult;
-use bp::pack::archive::{self, ArchiveError, Codec, ExtractError, Written, statement};
+use bp::pack::archive::{self, Codec, Written, statement};
 use bp::pack::check::Options;
 use serde_json::json;
 
-use super::verify;
 use crate::Run;
 use crate::cli::{PackArchive, PackExtract};
+use crate::failure::Coded;
 use crate::output::Output;
 use crate::{source, trust, trusting};
 
@@ -21,7 +21,7 @@ pub(super) fn archive(arguments: &PackArchive, output: &Output) -> Run {
         let message = format!("{}: an archive's name ends in .tar.gz or .tar.zst", file.display());
         Failure::new(&error::INVALID_FLAG, message)
     })?;
-    verify::outside(&file, pack)?;
+    source::outside(&file, pack)?;
     let key = if arguments.unsigned { None } else { trust::present_key(arguments.key.as_deref())? };
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let statement = file.with_file_name(format!("{name}{}", statement::BESIDE));
@@ -30,10 +30,9 @@ pub(super) fn archive(arguments: &PackArchive, output: &Output) -> Run {
         return Err(Failure::new(&error::FILE_EXISTS, message));
     }
     let written = archive::create(pack, &file, codec, &trusting::limits(&arguments.limited));
-    let written = written.map_err(|error| failure(&error))?;
+    let written = written.map_err(Coded::failure)?;
     let statement = key.map(|key| -> Result<PathBuf, Failure> {
-        let envelope =
-            statement::sign(&name, codec, &written, &key).map_err(|error| trust::sign_failure(&error))?;
+        let envelope = statement::sign(&name, codec, &written, &key).map_err(Coded::failure)?;
         source::create(&statement, &envelope.to_bytes())?;
         Ok(statement)
     });
@@ -84,16 +83,6 @@ fn beside(pack: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-pub(super) fn failure(error: &ArchiveError) -> Failure {
-    let code = match error {
-        ArchiveError::Open { .. } => &error::PACK_UNREADABLE,
-        ArchiveError::Unsound { .. } | ArchiveError::Manifest(_) => &error::PACK_NOT_ARCHIVED,
-        ArchiveError::Exists(_) => &error::FILE_EXISTS,
-        ArchiveError::Write { .. } => &error::IO_ERROR,
-    };
-    Failure::of(code, error)
-}
-
 pub(super) fn extract(arguments: &PackExtract, output: &Output) -> Run {
     let options = Options {
         strict: arguments.strict,
@@ -112,15 +101,7 @@ pub(super) fn extracted(
     target: &Path,
     options: &Options,
 ) -> Result<(VerifyResult, PathBuf), Failure> {
-    archive::extract(file, target, options).map_err(|error| {
-        let code = match &error {
-            ExtractError::Open(_) => &error::PACK_UNREADABLE,
-            ExtractError::Refused { .. } => &error::PACK_REFUSED,
-            ExtractError::Changed(_) => &error::PACK_NOT_WRITTEN,
-            ExtractError::Build(error) => return super::run::failure(error),
-        };
-        Failure::of(code, &error)
-    })
+    archive::extract(file, target, options).map_err(Coded::failure)
 }
 
 /// Tells of a pack that was taken.

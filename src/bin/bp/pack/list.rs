@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::stores;
+use crate::failure::Coded;
 use crate::output::Output;
 use crate::{Run, source};
 
@@ -80,10 +81,10 @@ fn folders(folder: &Path) -> Result<Vec<Row>, Failure> {
 }
 
 fn stored(url: &Url, output: &Output) -> Result<Vec<Row>, Failure> {
-    let store = Store::open(url, &stores::settings(url)?).map_err(|error| stores::failure(&error))?;
+    let store = Store::open(url, &stores::settings(url)?).map_err(Coded::failure)?;
     let names = match url.archive() {
         Some(name) => vec![Named { name: name.to_owned(), size_bytes: None }],
-        None => store.archives().map_err(|error| stores::failure(&error))?,
+        None => store.archives().map_err(Coded::failure)?,
     };
     let progress = output.progress("reading manifests", Some(names.len()));
     let rows = names.into_par_iter().map(|Named { name, size_bytes }| {

@@ -9,13 +9,12 @@ mod list;
 mod look;
 pub(crate) mod papers;
 mod run;
+mod secrets;
 mod steps;
 pub(crate) mod stores;
 mod suite;
+mod told;
 pub(crate) mod verify;
-
-use bp::pack::manifest::{Judge, Producer};
-use bp::report::verdict;
 
 use crate::Run;
 use crate::cli::Pack;
@@ -33,25 +32,5 @@ pub(crate) fn pack(command: Pack, output: &Output) -> Run {
         Pack::Push(arguments) => stores::push(&arguments, output),
         Pack::Pull(arguments) => stores::pull(&arguments, output),
         Pack::Suite(command) => suite::suite(&command, output),
-    }
-}
-
-/// This program, as it signs itself.
-pub(crate) fn producer() -> Producer {
-    Producer {
-        name: env!("CARGO_PKG_NAME").to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        build: option_env!("BP_BUILD").unwrap_or("unknown").to_owned(),
-    }
-}
-
-/// This judge, as manifests name it.
-pub(crate) fn judge() -> Judge {
-    let judge = verdict::Judge::this();
-    Judge {
-        name: judge.name.to_owned(),
-        version: judge.version.to_owned(),
-        rules: judge.rules.iter().map(ToString::to_string).collect(),
-        bounds_policy_sha256: judge.bounds_policy_sha256,
     }
 }

@@ -11,12 +11,11 @@ use bp::handle;
 use bp::handle::At;
 use bp::pack::build::GivenPaper;
 use bp::pack::{PARENT, PackPath, TEMPLATES};
-use bp::run::secrets::{self, Secret};
+use bp::run::secrets::{Secret, scan};
 use bp::tensor::Bytes as _;
 use cap_std::fs::Dir;
 
-use super::run::refuse_secrets;
-use super::verify;
+use super::{secrets, verify};
 use crate::cli::PackRun;
 use crate::output::Output;
 use crate::source;
@@ -84,14 +83,14 @@ fn provided(file: &Path, output: &Output) -> Result<BTreeMap<PackPath, GivenPape
         output.say(&format!("[WARN] {}: {}", warning.at, warning.message));
     }
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (name.as_str(), secret)))?;
+    secrets::none_in(&name, &bytes)?;
     let folder = bp::persist::parent_of(file);
     let dir = bp::handle::root(folder).map_err(|error| source::failure(folder, &error))?;
     let mut files = BTreeMap::new();
     for (name, _) in provider.attachments() {
-        let (given, secrets) =
+        let (given, found) =
             attachment(&dir, &name).map_err(|reason| refused(format!("{name}: {reason}")))?;
-        refuse_secrets(secrets.into_iter().map(|secret| (name.as_str(), secret)))?;
+        secrets::none(found.into_iter().map(|secret| (name.as_str(), secret)))?;
         files.insert(place(&stored_at(&name))?, given);
     }
     files.insert(place(provider.syntax().stored_at())?, GivenPaper::Held(bytes));
@@ -116,7 +115,7 @@ fn attachment(dir: &Dir, name: &PackPath) -> Result<(GivenPaper, Vec<Secret>), S
     let mut bytes = Vec::new();
     handle::drain(&mut file, metadata.len(), |chunk| bytes.extend_from_slice(chunk))
         .map_err(|error| error.to_string())?;
-    let secrets = if is_text(&bytes) { secrets::scan(&bytes) } else { Vec::new() };
+    let secrets = if is_text(&bytes) { scan(&bytes) } else { Vec::new() };
     Ok((GivenPaper::Held(bytes), secrets))
 }
 
@@ -139,7 +138,7 @@ fn searched(file: &At) -> io::Result<Vec<Secret>> {
         }
         let last = begin + count as u64 == size_bytes;
         let step = if last { count } else { count - OVERLAP };
-        let here = secrets::scan(window).into_iter().filter(|secret| secret.range.start < step);
+        let here = scan(window).into_iter().filter(|secret| secret.range.start < step);
         found.extend(here.map(|secret| Secret { line: secret.line + lines, ..secret }));
         lines += window[..step].split(|byte| *byte == b'\n').count() - 1;
         begin += step as u64;

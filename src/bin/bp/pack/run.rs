@@ -1,40 +1,31 @@
 //! `pack run`: judge, then write one sealed folder.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use bp::digest::Digest;
 use bp::error::{self, Failure};
 use bp::handle::Files;
 use bp::pack::PackPath;
-use bp::pack::build::{self, BuildError, GivenPaper, Pack, Stage};
+use bp::pack::build::{self, GivenPaper, Stage};
 use bp::pack::layout::{Folder, MAX_RUNS};
-use bp::pack::manifest::{ClockSource, Counts, Moment, Subject};
-use bp::pack::plan::{Demand, Evidence, FinalVerdict, Judging, Terms};
-use bp::report::{Long, Outcome, fold};
+use bp::pack::manifest::{ClockSource, Judge, Moment, Producer, Subject};
+use bp::pack::plan::{Demand, Evidence, Judging, Terms};
+use bp::report::Outcome;
 use bp::run;
 use bp::run::Job;
-use bp::run::secrets::{self, Secret};
-use bp::store::Pushed;
 use bp::tensor::index;
 use bp::trust::key::SigningKey;
 use rayon::prelude::*;
-use serde_json::json;
 
 use super::inputs::{self, Demanded, Input};
 use super::job::{self, Kept, Watched};
 use super::stores::Target;
-use super::{judge, papers, producer, steps};
+use super::told::Told;
+use super::{papers, secrets, steps};
 use crate::cli::PackRun;
+use crate::failure::Coded;
 use crate::output::Output;
 use crate::{Run, clock, source, trust};
-
-/// Why `--redact` does not reach a record, and what does.
-pub(super) const SECRET_IN_RECORD: &str = "a record is judged byte for byte, so --redact does not reach it: take the secret out \
-                               where the step is recorded, record it again, and revoke it if others saw it";
-/// Scenarios not as expected that are told on the terminal.
-const TOLD: usize = 5;
 
 pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
     let (key, said) = if arguments.unsigned {
@@ -49,7 +40,7 @@ pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
         output.say("");
     }
     if let Some(name) = &arguments.name {
-        build::free(&arguments.out, name).map_err(|error| failure(&error))?;
+        build::free(&arguments.out, name).map_err(Coded::failure)?;
     }
     let target = arguments.push.as_deref().map(Target::open).transpose()?;
     // Before the training command: what cannot be packed is said before it has run for a day.
@@ -143,24 +134,23 @@ fn pack(
     let terms = Terms {
         created_at,
         created_at_source,
-        producer: producer(),
-        judge: judge(),
+        producer: Producer::this(),
+        judge: Judge::this(),
         subject: Subject::default(),
     };
-    let stage = Stage::open(&arguments.out).map_err(|error| failure(&error))?;
+    let stage = Stage::open(&arguments.out).map_err(Coded::failure)?;
     let mut evidence = Evidence::default();
     for (index, left) in runs.iter().enumerate() {
-        stage.run(&mut evidence, &Folder::name(index), left).map_err(|error| failure(&error))?;
+        stage.run(&mut evidence, &Folder::name(index), left).map_err(Coded::failure)?;
     }
     let judging = Judging { created_at, repeats: arguments.repeats };
     let progress = output.progress("judging", Some(inputs.len()));
     let take = |input: &Input| {
         let (kind, bytes) = input.read()?;
-        refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (input.name.as_str(), secret)))
-            .map_err(|refused| refused.hint(SECRET_IN_RECORD))?;
+        secrets::none_in_record(&input.name, &bytes)?;
         let taken = stage.take(input.stem.clone(), kind, &bytes, judging);
         progress.one();
-        taken.map_err(|error| failure(&error))
+        taken.map_err(Coded::failure)
     };
     for assessed in inputs.par_iter().map(take).collect::<Result<Vec<_>, _>>()? {
         evidence.add(assessed);
@@ -182,27 +172,27 @@ fn pack(
         kept_to(&demand, &terms, &evidence)?;
         let selection = demand.selection.to_bytes();
         let frozen = freeze.as_ref().map(|(freeze, token)| (freeze.as_slice(), token.as_deref()));
-        let files = stage.demand(&bytes, &selection, frozen).map_err(|error| failure(&error))?;
+        let files = stage.demand(&bytes, &selection, frozen).map_err(Coded::failure)?;
         evidence.demand(demand, files);
     }
     if !papers.is_empty() {
-        evidence.papers(stage.papers(papers).map_err(|error| failure(&error))?);
+        evidence.papers(stage.papers(papers).map_err(Coded::failure)?);
     }
     let sealing = output.progress("sealing", None);
-    let pack = stage.seal(evidence, &terms, key).map_err(|error| failure(&error))?;
+    let pack = stage.seal(evidence, &terms, key).map_err(Coded::failure)?;
     drop(sealing);
     let name = arguments.name.clone().unwrap_or_else(|| {
         let time: String = created_at.to_string().chars().filter(char::is_ascii_alphanumeric).collect();
         format!("{first}-{time}-{}", &pack.pack_id.to_string()[..8])
     });
-    let facts = Facts::of(&pack);
-    let status = u8::from(facts.verdict.verdict != Outcome::Pass);
+    let told = Told::of(&pack);
+    let status = u8::from(told.verdict.verdict != Outcome::Pass);
     if arguments.dry_run {
-        build::free(&arguments.out, &name).map_err(|error| failure(&error))?;
-        facts.tell(None, None, key, output)?;
+        build::free(&arguments.out, &name).map_err(Coded::failure)?;
+        told.tell(None, None, key, output)?;
         return Ok((status, None));
     }
-    let path = pack.publish(&name).map_err(|error| failure(&error))?;
+    let path = pack.publish(&name).map_err(Coded::failure)?;
     let pushed = target.map(|target| target.push(&path, key, None, output)).transpose();
     let (pushed, unstored) = match pushed {
         Ok(pushed) => (pushed, None),
@@ -214,7 +204,7 @@ fn pack(
     };
     // One envelope: that of what went wrong, where something did.
     if !(output.json && unstored.is_some()) {
-        facts.tell(Some(&path), pushed.as_ref(), key, output)?;
+        told.tell(Some(&path), pushed.as_ref(), key, output)?;
     }
     Ok((status, unstored))
 }
@@ -270,20 +260,8 @@ fn runs(arguments: &PackRun, watched: Option<Watched>) -> Result<Vec<run::Eviden
         return Ok(runs.into_iter().map(run::Evidence::redact).collect());
     }
     let leaks: Vec<run::Leak> = runs.iter().flat_map(run::Evidence::leaks).collect();
-    refuse_secrets(leaks.iter().map(|leak| (leak.path.as_str(), leak.secret.clone())))?;
+    secrets::none(leaks.iter().map(|leak| (leak.path.as_str(), leak.secret.clone())))?;
     Ok(runs)
-}
-
-/// Refuses what looks like a secret, with its places and the values masked.
-pub(super) fn refuse_secrets<'a>(found: impl Iterator<Item = (&'a str, Secret)>) -> Result<(), Failure> {
-    let places: Vec<String> =
-        found.map(|(path, secret)| format!("{path}, line {}: {}", secret.line, secret.masked)).collect();
-    let (told, more) = (places.iter().take(TOLD), places.len().saturating_sub(TOLD));
-    let mut message = told.cloned().collect::<Vec<_>>().join("; ");
-    if more > 0 {
-        let _ = write!(message, "; and {more} more");
-    }
-    if places.is_empty() { Ok(()) } else { Err(Failure::new(&error::SECRETS_FOUND, message)) }
 }
 
 /// The name of the suite, or the first input's without its extension, as far as it is plain.
@@ -302,130 +280,10 @@ fn captures(arguments: &PackRun, stage: &Stage, evidence: &mut Evidence) -> Resu
     let files = |dir: &PathBuf| {
         let index = dir.join(index::NAME);
         let bytes = source::whole(&index)?;
-        let shown = source::shown(&index);
-        refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (shown.as_str(), secret)))
-            .map_err(|refused| refused.hint(SECRET_IN_RECORD))?;
+        secrets::none_in_record(&source::shown(&index), &bytes)?;
         Files::below(dir).map_err(|error| source::failure(dir, &error))
     };
     let reference = arguments.tensors_reference.as_ref().map(files).transpose()?;
     let taken = stage.captures(evidence, &files(subject)?, reference.as_ref());
-    taken.map_err(|error| failure(&error))
-}
-
-pub(super) fn failure(error: &BuildError) -> Failure {
-    let code = match error {
-        BuildError::Exists { .. } => &error::PACK_EXISTS,
-        BuildError::Name { .. } => &error::INVALID_FLAG,
-        BuildError::Papers(_) => &error::PROVIDER_ERROR,
-        BuildError::Step { .. } | BuildError::Published(_) => &error::STEP_REFUSED,
-        BuildError::Tensors { .. } => &error::TENSOR_REFUSED,
-        BuildError::Annex(_) => &error::TEMPLATE_ERROR,
-        BuildError::Io { .. } => &error::PACK_NOT_WRITTEN,
-        BuildError::Sign(_) => &error::KEY_ERROR,
-    };
-    Failure::of(code, error)
-}
-
-/// What is told of a pack once it has its name.
-struct Facts {
-    pack_id: String,
-    manifest_sha256: Digest,
-    verdict: FinalVerdict,
-    /// What is not shown.
-    open: String,
-}
-
-impl Facts {
-    fn of(pack: &Pack) -> Self {
-        let Pack { pack_id, manifest_sha256, verdict, annex, .. } = pack;
-        let open =
-            annex.entries.iter().filter(|entry| entry.facets.iter().any(|facet| !facet.open.is_empty()));
-        let (open, all) = (open.count(), annex.entries.len());
-        Self {
-            pack_id: pack_id.to_string(),
-            manifest_sha256: *manifest_sha256,
-            verdict: verdict.clone(),
-            open: format!("no sign-off, no independent time; Annex IV: {open} of {all} points"),
-        }
-    }
-
-    /// Without a path, the pack was made and thrown away.
-    fn tell(
-        &self,
-        path: Option<&Path>,
-        pushed: Option<&Pushed>,
-        key: Option<&SigningKey>,
-        output: &Output,
-    ) -> Result<(), Failure> {
-        let key_id = key.map(|key| key.id().to_string());
-        if output.json {
-            return output.envelope(&json!({
-                "ok": self.verdict.verdict == Outcome::Pass,
-                "verdict": self.verdict.verdict,
-                "pack": path.map(source::shown),
-                "pack_id": self.pack_id,
-                "manifest_sha256": self.manifest_sha256,
-                "key_id": key_id,
-                "pushed": pushed.map(|pushed| &pushed.place),
-            }));
-        }
-        let sealed =
-            key_id.map_or_else(|| "no seal".to_owned(), |id| format!("sealed by key {}...", &id[..16]));
-        let mut text =
-            fold(&format!("{}: ", self.verdict.verdict.name()), &self.verdict.sentence(), Long::Break);
-        for shortfall in self.verdict.shortfalls.iter().take(TOLD) {
-            text.push_str(&fold("  ", shortfall, Long::Break));
-        }
-        if let Some(more) = self.verdict.shortfalls.len().checked_sub(TOLD).filter(|more| *more > 0) {
-            let _ = writeln!(text, "  and {more} more: see results/scenario_summary.json");
-        }
-        let Some(path) = path.map(Path::display) else {
-            text.push_str("\nDry run: a pack was made, and thrown away.");
-            output.say(&text);
-            return Ok(());
-        };
-        text.push('\n');
-        let mut line =
-            |head: &str, what: &str| text.push_str(&fold(&format!("  {head:<8} "), what, Long::Break));
-        let Counts { receipts, passed, failed, insufficient } = self.verdict.counts;
-        if receipts > 0 {
-            line(
-                "inputs",
-                &format!("{receipts}: {passed} passed, {failed} failed, {insufficient} insufficient"),
-            );
-        }
-        let steps = &self.verdict.steps;
-        if !steps.is_empty() {
-            let count = |outcome| steps.iter().filter(|step| step.outcome == outcome).count();
-            let [passed, failed, short] = [Outcome::Pass, Outcome::Fail, Outcome::Insufficient].map(count);
-            let all = steps.len();
-            line("steps", &format!("{all}: {passed} passed, {failed} failed, {short} insufficient"));
-        }
-        if let Some(tensors) = &self.verdict.tensors {
-            let against = tensors.compared.map_or_else(
-                || "no reference".to_owned(),
-                |compared| format!("{compared} stages against the reference"),
-            );
-            let (holds, broken) = (tensors.holds, tensors.broken);
-            line(
-                "tensors",
-                &format!("{}: {holds} equations hold, {broken} broken, {against}", tensors.outcome.name()),
-            );
-        }
-        for job in self.verdict.runs.iter().take(2) {
-            let id = job.run_id.as_deref().unwrap_or("no id");
-            let flagged = if job.flagged { ", and findings speak against it" } else { "" };
-            line("run", &format!("{}: {id}, {}{flagged}", job.folder, job.state.name()));
-        }
-        line("open", &self.open);
-        if let Some(pushed) = pushed {
-            line("stored", &pushed.place);
-        }
-        let _ = write!(
-            text,
-            "  pack     {path}\n  seal     {sealed}\n  check it with\n    bp pack verify --strict {path}"
-        );
-        output.say(&text);
-        output.data(format!("{path}\n").as_bytes())
-    }
+    taken.map_err(Coded::failure)
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use bp::error::{self, Failure};
 use bp::pack::build::{GivenStep, Stage};
 use bp::pack::plan::{Evidence, Stem};
-use bp::run::secrets;
 use bp::step::Record;
 use bp::step::call::Call;
 use bp::tensor::Bytes;
 
-use super::run::{SECRET_IN_RECORD, failure, refuse_secrets};
+use super::secrets;
 use crate::cli::{PackRun, Published};
+use crate::failure::Coded;
 use crate::output::Output;
 use crate::{source, step};
 
@@ -77,7 +77,7 @@ pub(super) fn publish(arguments: &PackRun, stage: &Stage, evidence: &mut Evidenc
         }),
     };
     let bytes = source::whole(path)?;
-    stage.published(evidence, &bytes, call.as_ref()).map_err(|error| failure(&error))
+    stage.published(evidence, &bytes, call.as_ref()).map_err(Coded::failure)
 }
 
 fn invalid(message: &str) -> Failure {
@@ -97,14 +97,12 @@ pub(super) fn take(
     let names: Vec<String> = samples.iter().map(|sample| name(&sample.path)).collect();
     let stems = Stem::all(names.iter().map(String::as_str));
     for (stem, Sample { path, bytes, record }) in stems.into_iter().zip(samples) {
-        let shown = path.display().to_string();
-        refuse_secrets(secrets::scan(&bytes).into_iter().map(|secret| (shown.as_str(), secret)))
-            .map_err(|refused| refused.hint(SECRET_IN_RECORD))?;
+        secrets::none_in_record(&source::shown(&path), &bytes)?;
         let (payload, linear) = step::payloads(&path, &record, arguments.payload_dir.as_deref())?;
         let more = linear.as_ref().map_or(0, Bytes::size_bytes);
         let inside = payload.size_bytes().saturating_add(more) <= arguments.payload_limit;
         let given = GivenStep { bytes, record, payload, linear, inside };
-        stage.step(evidence, stem, given).map_err(|error| failure(&error))?;
+        stage.step(evidence, stem, given).map_err(Coded::failure)?;
         progress.one();
     }
     Ok(())

@@ -4,17 +4,18 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bp::error::{self, Code, Failure};
+use bp::error::{self, Failure};
 use bp::pack::archive::{self, Codec, Written, statement};
 use bp::pack::check::{self, Limits, Options};
 use bp::pack::{Moment, VerifyResult};
-use bp::store::{Parcel, Pushed, Scheme, Settings, Source, Store, StoreError, Url, Watch, stem};
+use bp::store::{Parcel, Pushed, Scheme, Settings, Source, Store, Url, Watch, stem};
 use bp::trust::key::SigningKey;
 use jiff::ToSpan as _;
 use serde_json::json;
 
 use super::{archive as archives, docker};
 use crate::cli::{PackPull, PackPush, Retention, Trusting};
+use crate::failure::Coded;
 use crate::output::Output;
 use crate::{Run, clock, source, trust, trusting};
 
@@ -40,23 +41,6 @@ pub(super) fn settings(url: &Url) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
-pub(crate) fn failure(error: &StoreError) -> Failure {
-    let code: &'static Code = match error {
-        StoreError::Url(_) => &error::STORE_URL_INVALID,
-        StoreError::Unsupported { .. } => &error::STORE_UNSUPPORTED,
-        StoreError::Settings { .. } => &error::STORE_NOT_SET_UP,
-        StoreError::NotFound { .. } => &error::STORE_NOT_FOUND,
-        StoreError::Denied { .. } => &error::STORE_DENIED,
-        StoreError::Taken { .. } => &error::STORE_NAME_TAKEN,
-        StoreError::Answer { .. } => &error::STORE_REFUSED,
-        StoreError::Unreachable { .. } => &error::STORE_UNREACHABLE,
-        StoreError::Differs { .. } => &error::STORE_BYTES_DIFFER,
-        StoreError::Changed { .. } => &error::STORE_OBJECT_CHANGED,
-        StoreError::Local { .. } => &error::IO_ERROR,
-    };
-    Failure::of(code, error)
-}
-
 /// A store into which a pack is to go.
 pub(super) struct Target {
     url: Url,
@@ -67,7 +51,7 @@ impl Target {
     /// Opens it, so that what is missing is said before a pack is made.
     pub(super) fn open(url: &str) -> Result<Self, Failure> {
         let url = parsed(url)?;
-        let store = Store::open(&url, &settings(&url)?).map_err(|error| failure(&error))?;
+        let store = Store::open(&url, &settings(&url)?).map_err(Coded::failure)?;
         Ok(Self { url, store })
     }
 
@@ -90,13 +74,13 @@ impl Target {
         let codec = codec(&file)?;
         let packing = output.progress("packing", None);
         let written = archive::create(pack, &file, codec, &Limits::default());
-        let written = written.map_err(|error| archives::failure(&error))?;
+        let written = written.map_err(Coded::failure)?;
         drop(packing);
         let Written { size_bytes, sha256, .. } = written;
         let statement = key.map(|key| -> Result<PathBuf, Failure> {
             let envelope = statement::sign(&file_name, codec, &written, key);
             let beside = scratch.path().join("statement");
-            let bytes = envelope.map_err(|error| trust::sign_failure(&error))?.to_bytes();
+            let bytes = envelope.map_err(Coded::failure)?.to_bytes();
             source::create(&beside, &bytes)?;
             Ok(beside)
         });
@@ -123,7 +107,7 @@ impl Target {
             let message = format!("{}: {} {}", file.display(), first.law.code, first.path);
             return Err(Failure::new(&error::PACK_REFUSED, message));
         }
-        let archive = Source::of(file).map_err(|error| failure(&error))?;
+        let archive = Source::of(file).map_err(Coded::failure)?;
         let beside = file.with_file_name(format!("{own}{}", statement::BESIDE));
         let beside = beside.symlink_metadata().is_ok().then_some(beside);
         let name = stem(&own).unwrap_or(&own).to_owned();
@@ -152,14 +136,14 @@ impl Target {
         };
         // There, and back to be compared.
         let progress = output.transfer("storing", Some(archive.size_bytes.saturating_mul(2)));
-        let opened = archive.open().map_err(|error| failure(&error))?;
+        let opened = archive.open().map_err(Coded::failure)?;
         let manifest =
             archive::manifest(opened).map_err(|error| Failure::of(&error::PACK_UNREADABLE, &error))?;
-        let statement = statement.map(Source::of).transpose().map_err(|error| failure(&error))?;
+        let statement = statement.map(Source::of).transpose().map_err(Coded::failure)?;
         let statement = statement.map(|statement| (statement::BESIDE, statement));
         let archive = archive.watched(Watch::new(progress.counter()));
         let parcel = Parcel { archive, media_type: codec.media_type(), file_name, manifest, statement };
-        self.store.push(&there, &parcel, until).map_err(|error| failure(&error))
+        self.store.push(&there, &parcel, until).map_err(Coded::failure)
     }
 }
 
@@ -219,8 +203,8 @@ fn reading(url: &Url) -> Result<bp::store::Reading, Failure> {
         let message = format!("{url}: names a folder; `bp pack list {url}` tells which archives are in it");
         return Err(Failure::new(&error::STORE_URL_INVALID, message));
     };
-    let store = Store::open(url, &settings(url)?).map_err(|error| failure(&error))?;
-    store.read(name).map_err(|error| failure(&error))
+    let store = Store::open(url, &settings(url)?).map_err(Coded::failure)?;
+    store.read(name).map_err(Coded::failure)
 }
 
 /// Checks an archive where it is stored. A stream that breaks off is no finding about the pack.
@@ -229,7 +213,7 @@ pub(super) fn check(url: &Url, options: &Options) -> Result<VerifyResult, Failur
     let broken = reading.failure();
     let result = check::archive(reading, options);
     match broken.take() {
-        Some(error) => Err(failure(&error)),
+        Some(error) => Err(error.failure()),
         None => Ok(result),
     }
 }
@@ -249,7 +233,7 @@ pub(super) fn pull(arguments: &PackPull, output: &Output) -> Run {
     let parent = bp::persist::parent_of(&target);
     let name = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     std::fs::create_dir_all(parent).map_err(|error| source::failure(parent, &error))?;
-    bp::pack::build::free(parent, name).map_err(|error| super::run::failure(&error))?;
+    bp::pack::build::free(parent, name).map_err(Coded::failure)?;
     let broken = reading.failure();
     // Beside the pack to be, so that what holds it holds the archive too; nothing has a name of its own yet.
     let mut file = tempfile::Builder::new().prefix(".pulled-").tempfile_in(parent);
@@ -257,7 +241,7 @@ pub(super) fn pull(arguments: &PackPull, output: &Output) -> Run {
     let progress = output.transfer("pulling", reading.size_bytes());
     let copied = io::copy(&mut Watch::new(progress.counter()).on(reading), file);
     copied.map_err(|error| match broken.take() {
-        Some(error) => failure(&error),
+        Some(error) => error.failure(),
         None => source::failure(parent, &error).hint("nothing of the pack was left behind"),
     })?;
     drop(progress);

@@ -7,13 +7,13 @@ use std::path::Path;
 use bp::digest::Digest;
 use bp::error::{self, Failure};
 use bp::pack::freeze::Frozen;
+use bp::pack::manifest::Judge;
 use bp::pack::suite::Expected;
 use bp::persist;
 use bp::report::{Long, fold};
 use serde_json::json;
 
 use super::inputs::{self, Demanded};
-use super::judge;
 use crate::cli::{PackSuite, SuiteFreeze};
 use crate::output::Output;
 use crate::{Run, clock, source, trust};
@@ -37,7 +37,7 @@ fn freeze(arguments: &SuiteFreeze, output: &Output) -> Run {
         let (_, bytes) = input.read()?;
         digests.insert(input.name, Digest::of(&bytes));
     }
-    let frozen = Frozen::of(&demand.suite, &digests, judge(), moment);
+    let frozen = Frozen::of(&demand.suite, &digests, Judge::this(), moment);
     let bytes = frozen.sign(&key).map_err(|error| Failure::of(&error::KEY_ERROR, &error))?;
     persist::create(&out, &bytes, 0o644).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::new(

@@ -30,7 +30,7 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
     };
     let _budget = trusting::Budget::start(&arguments.demanded, output)?;
     if let Some(file) = &arguments.json_out {
-        outside(file, &arguments.pack)?;
+        source::outside(file, &arguments.pack)?;
     }
     let checking = output.progress("checking", None);
     let result = checked(&arguments.pack, &options)?;
@@ -88,16 +88,4 @@ fn checked(pack: &Path, options: &Options) -> Result<VerifyResult, Failure> {
         return Ok(check::archive(opened.map_err(|error| unreadable(&error))?, options));
     }
     check::directory(pack, options).map_err(|error| unreadable(&error))
-}
-
-/// Refuses a result file inside the pack: writing it would change what is checked.
-pub(crate) fn outside(file: &Path, pack: &Path) -> Result<(), Failure> {
-    let folder =
-        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let (Ok(folder), Ok(pack)) = (folder.canonicalize(), pack.canonicalize()) else { return Ok(()) };
-    if folder.starts_with(&pack) {
-        let message = format!("{} lies in the pack that is checked", file.display());
-        return Err(Failure::new(&error::JSON_OUT_IN_PACK, message));
-    }
-    Ok(())
 }
