@@ -1,6 +1,8 @@
-//! Files below a directory, by handle: no link is followed, and nothing that may block is waited for.
+//! Files below a directory, by handle: no link is followed, and nothing that may block is waited for. What the user names is
+//! opened by its path ([`Files`]), wherever that leads.
 
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
@@ -173,6 +175,16 @@ impl At {
         Ok(Self { file, begin: 0, size_bytes: metadata.len() })
     }
 
+    /// The regular file at a path that somebody else may have laid there: a FIFO is an error, and is not waited for.
+    ///
+    /// # Errors
+    /// Whatever the system reports, and what is no regular file.
+    pub fn path(path: &Path) -> io::Result<Self> {
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        persist::patiently(|| std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path))
+            .and_then(Self::new)
+    }
+
     /// A stretch of a file.
     #[must_use]
     pub const fn part(file: std::fs::File, begin: u64, size_bytes: u64) -> Self {
@@ -246,7 +258,7 @@ impl Folder for Files {
     }
 
     fn open(&self, name: &str) -> io::Result<At> {
-        std::fs::File::open(self.root.join(name)).and_then(At::new)
+        At::path(&self.root.join(name))
     }
 }
 
@@ -310,5 +322,6 @@ mod tests {
         let fifo = place.path().join("folder/fifo");
         assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         assert!(!open(&dir, "folder/fifo").unwrap().1.is_file());
+        assert_eq!(At::path(&fifo).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+/// What the name of a folder begins with that is not finished, or not for people.
+pub const HIDDEN: &str = ".bp-";
+
 /// How long is waited before each further attempt at what may pass.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(250), Duration::from_millis(1250)];
@@ -110,11 +113,17 @@ impl Staged {
         sync_directory(parent_of(&path))
     }
 
-    /// Brings it down to the disk and into its place, where another file may be.
+    /// Brings it down to the disk and into its place, where another file may be. What is no file there, a device or a pipe,
+    /// is written to and stays.
     ///
     /// # Errors
     /// Whatever the file system reports.
     pub fn publish(self) -> io::Result<()> {
+        let stays = |there: fs::Metadata| !there.is_file() && !there.is_dir();
+        if fs::metadata(&self.path).is_ok_and(stays) {
+            let mut there = OpenOptions::new().write(true).open(&self.path)?;
+            return io::copy(&mut File::open(&self.beside)?, &mut there).map(drop);
+        }
         self.file.sync_all()?;
         fs::rename(&self.beside, &self.path)?;
         sync_directory(parent_of(&self.path))
@@ -301,6 +310,22 @@ mod tests {
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
         staged().publish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"half");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_written_to_and_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let pipe = place.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reading = {
+            let pipe = pipe.clone();
+            thread::spawn(move || fs::read(pipe).unwrap())
+        };
+        replace(&pipe, b"bytes", 0o644).unwrap();
+        assert_eq!(reading.join().unwrap(), b"bytes");
+        assert!(!fs::metadata(&pipe).unwrap().is_file());
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
     }
 }

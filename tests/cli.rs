@@ -1197,6 +1197,10 @@ fn a_pack_of_a_real_step_is_proof_grade() {
         home.bp(&["--json", "pack", "verify", "packs/demo", "--json-out", inside]).ends(3);
     }
     assert!(!home.at("packs/demo/result.json").exists());
+    home.bp(&["pack", "archive", "packs/demo", "--out", "demo.tar.gz", "--unsigned"]).ends(0);
+    let archive = home.bytes("demo.tar.gz");
+    home.bp(&["pack", "verify", "demo.tar.gz", "--json-out", "./demo.tar.gz"]).ends(3);
+    assert_eq!(home.bytes("demo.tar.gz"), archive);
     home.bp(&["pack", "verify", "--strict", "packs/demo"]).ends(0);
     home.bp(&["pack", "verify", "packs/none"]).is(
         2,

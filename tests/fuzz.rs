@@ -148,7 +148,7 @@ const CALL: &[u8] = br#"{"beacon":"5eed","format":"tensor-step-challenge.v1","st
 fn commitments() -> Vec<u8> {
     let head = json!({ "format": "tensor-step-commits.v1", "run": "r", "warmup": 2, "tensors": ["a", "b"] });
     let mut text = format!("{head}\n");
-    let mut chain = Digest::of(b"tensor-step.v1 chain\nr");
+    let mut chain = Digest::of(format!("tensor-step.v1 chain\n{head}").as_bytes());
     for step in 1..5_u64 {
         let root = Digest::of(&step.to_be_bytes());
         chain = Digest::of(&[chain.as_bytes(), root.as_bytes(), &step.to_be_bytes()[..]].concat());

@@ -100,6 +100,62 @@ fn a_signal_reaches_the_command_and_the_pack_is_written() {
     assert!(scratch.log().contains("caught"));
 }
 
+#[test]
+fn a_signal_after_the_command_ends_bp() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let scratch = Scratch::new();
+    scratch.bp().args(["keys", "new", "--out", "key.pem"]).output().unwrap();
+    // A key that a command holds, and that takes its time to sign.
+    let holder =
+        "case $BP_KEY_REQUEST in public) cat key.pub.pem;; sign) echo > signing; exec sleep 30;; esac";
+    fs::write(scratch.at("holder"), holder).unwrap();
+    let mut child = scratch
+        .bp()
+        .args(["pack", "run", "--key", "exec:sh holder", "--name", "demo", "--", "true"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !scratch.at("signing").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it signed");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+}
+
+#[test]
+fn what_cannot_be_written_is_said_before_the_command_runs() {
+    let scratch = Scratch::new();
+    fs::write(scratch.at("packs"), "a file").unwrap();
+    let done = scratch.run(&[], "echo > ran");
+    assert_eq!(done.status.code(), Some(2), "{}", told(&done));
+    assert!(!scratch.at("ran").exists());
+}
+
+#[test]
+fn a_flag_without_effect_and_a_pack_within_a_pack_are_refused() {
+    let scratch = Scratch::new();
+    assert!(scratch.bp().args(["pack", "run", "--name", "base"]).status().unwrap().success());
+    for (arguments, says) in [
+        (&["step.json", "--freeze", "x"][..], "--freeze means nothing without --suite FILE"),
+        (&["step.json", "--scenario", "x"], "--scenario means nothing without --suite FILE"),
+        (&["--dataset", "x"], "means nothing without --run DIR"),
+        (&["--resume"], "--resume means nothing without -- COMMAND"),
+        (&["--exit-code", "3", "--", "true"], "the command's own"),
+        (&["--out", "packs/base"], "is a pack"),
+        (&["--out", "packs/base/new/deep"], "is a pack"),
+    ] {
+        let done = scratch.bp().args(["pack", "run"]).args(arguments).output().unwrap();
+        let said = told(&done).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(done.status.code(), Some(3), "{arguments:?}: {said}");
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+    assert!(scratch.bp().args(["pack", "verify", "--strict", "packs/base"]).status().unwrap().success());
+}
+
 /// `script` gives `bp` a terminal, as a person has one.
 #[test]
 fn on_a_terminal_the_command_has_one_too_and_what_it_draws_is_kept() {

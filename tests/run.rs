@@ -232,6 +232,53 @@ fn a_torn_checkpoint_is_told_with_what_is_missing() {
         ["trainer_state.json is missing", "optimizer.pt begins as an archive and has no end"]
     );
     assert!(record.checkpoints[1].complete);
+    // A folder whose name only begins like a checkpoint's is none of it.
+    let beside = backpropagate().put("checkpoint-2-old/optimizer.pt", &archive()[..40]);
+    assert_eq!(flags(&beside.record()), ["RUN_WEIGHTS_MALFORMED checkpoint-2-old/optimizer.pt"]);
+}
+
+#[test]
+fn a_checkpoint_in_shards_has_its_weights_below_it() {
+    for shard in ["pytorch_model_fsdp_0/__0_0.distcp", "global_step2/mp_rank_00_model_states.pt"] {
+        let log = json!([{ "step": 2, "loss": 1.0 }]);
+        let job = backpropagate()
+            .put(&format!("checkpoint-4/{shard}"), archive())
+            .json("checkpoint-4/trainer_state.json", &trainer_state(4, 4, &log));
+        let record = job.record();
+        assert!(!has(&record, "RUN_CHECKPOINT_TORN"), "{shard}: {:?}", record.findings);
+    }
+}
+
+#[test]
+fn a_pack_that_lies_in_the_run_is_no_part_of_it() {
+    let job = backpropagate();
+    let before = job.record();
+    let job =
+        ["manifest.json", "checksums.sha256", "results/final_verdict.json", "run/history/checkpoint-1/x.pt"]
+            .iter()
+            .fold(job, |job, name| job.put(&format!("packs/demo/{name}"), "{}"))
+            .put(".bp-partial-7-0/manifest.json", "{}");
+    let evidence = job.evidence(Given::default());
+    let left = |path: &str| evidence.left_out.iter().find(|left| left.path == path).map(|left| left.reason);
+    assert_eq!(left("packs/demo/"), Some(Reason::Pack));
+    assert_eq!(left(".bp-partial-7-0/"), Some(Reason::Pack));
+    assert_eq!(job.record().findings, before.findings);
+}
+
+#[test]
+fn counts_of_a_stored_table_may_say_anything() {
+    // The largest integer of JSON; its square is beyond 64 bits.
+    const LARGE: u64 = (1 << 53) - 1;
+    let mut files = backpropagate().evidence(Given::default()).files();
+    let mut table: Value = serde_json::from_slice(&files["artifacts.json"]).unwrap();
+    let rows = table["artifacts"].as_array_mut().unwrap();
+    let row = rows.iter_mut().find(|row| row["path"] == "adapter_model.safetensors").unwrap();
+    let tensor = json!({ "name": "w", "dtype": "F32", "shape": [LARGE, LARGE], "non_finite": LARGE });
+    row["safetensors"]["tensors"] = json!([tensor, tensor]);
+    files.insert("artifacts.json".to_owned(), bp::json::canonical(&table));
+    let parsed = Evidence::parse(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
+    let record = derive(&parsed.unwrap());
+    assert!(record.weights.iter().any(|weights| weights.values == Some(u64::MAX)), "{:?}", record.weights);
 }
 
 #[test]
@@ -613,6 +660,13 @@ fn links_devices_and_odd_names_are_left_out_with_their_reasons() {
         ]
     );
     let private = Job::new().put(".aws/x/run_history.json", "[]");
+    // What is no file, or has a name that no pack holds, does not speak against the run.
+    let record = derive(&evidence);
+    assert!(
+        has(&record, "RUN_NAME_NOT_HELD") && !has(&record, "RUN_FILE_NOT_TAKEN"),
+        "{:?}",
+        record.findings
+    );
     assert!(matches!(
         collected(&private.root().join(".aws/x"), &[], Given::default()),
         Err(CollectError::Private { .. })

@@ -441,7 +441,7 @@ fn committed() -> (Vec<Step>, String) {
     let steps: Vec<Step> = (1..).zip(&params).map(|(step, param)| Step::of(step, param)).collect();
     let head = json!({ "format": "tensor-step-commits.v1", "run": "own", "tensors": ["w"] });
     let mut text = format!("{head}\n");
-    let mut chain = Digest::of(&[&b"tensor-step.v1 chain\n"[..], b"own"].concat());
+    let mut chain = Digest::of(format!("tensor-step.v1 chain\n{head}").as_bytes());
     for step in &steps {
         let record = Record::parse(step.record.to_string().as_bytes()).unwrap();
         let report = bp::step::judge(&record, step.payload.as_slice(), &StepOptions::default()).unwrap();
@@ -631,6 +631,13 @@ fn a_beacon_that_the_recipient_did_not_name_is_found() {
     let found = "CHALLENGE_NOT_EXPECTED steps/challenge.json";
     assert_eq!(place.found(&demanding(Some("5eed"), None)), [found]);
     assert_eq!(place.found(&demanding(None, Some(Digest::of(b"another")))), [found]);
+    let drawing = |steps, tensors| {
+        let (challenge_steps, challenge_tensors) = (Some(steps), Some(tensors));
+        Options { demands: Demands { challenge_steps, challenge_tensors, ..strict().demands }, ..strict() }
+    };
+    assert_eq!(place.found(&drawing(3, 1)), Vec::<String>::new());
+    assert_eq!(place.found(&drawing(4, 1)), [found]);
+    assert_eq!(place.found(&drawing(3, 2)), [found]);
     // Without a challenge there is none that could be the one that was named.
     let place = published(&steps[..2], true, Some((&commits, None)));
     assert_eq!(place.found(&demanding(None, Some(chain))), [found]);
@@ -685,14 +692,11 @@ fn the_commands_say_what_their_contract_says() {
     let home = tempfile::tempdir().unwrap();
     written(&home.path().join("steps"), &three());
     let commits = {
-        let genesis = Digest::of(&[&b"tensor-step.v1 chain\n"[..], b"own"].concat());
+        let head = json!({ "format": "tensor-step-commits.v1", "run": "own", "tensors": ["w"] });
+        let genesis = Digest::of(format!("tensor-step.v1 chain\n{head}").as_bytes());
         let root = Digest::of(b"root");
         let chain = Digest::of(&[genesis.as_bytes(), root.as_bytes(), &1_u64.to_be_bytes()[..]].concat());
-        format!(
-            "{}\n{}\n",
-            json!({ "format": "tensor-step-commits.v1", "run": "own", "tensors": ["w"] }),
-            json!({ "step": 1, "root": root, "chain": chain })
-        )
+        format!("{head}\n{}\n", json!({ "step": 1, "root": root, "chain": chain }))
     };
     fs::write(home.path().join("commits.jsonl"), commits).unwrap();
     let challenge = [

@@ -77,6 +77,13 @@ fn a_pack_in_which_every_scenario_is_as_expected_passes_and_is_checked_as_such()
     assert_eq!(place.found(&strict()), Vec::<String>::new());
     let statement = place.statement();
     assert_eq!((statement.verdict, statement.counts.failed), (Outcome::Pass, 1));
+    let result = place.check(&strict());
+    let caveat = "of 2 inputs, 1 failed";
+    assert!(result.not_checked.iter().any(|said| said.contains(caveat)), "{:?}", result.not_checked);
+    // What is expected to fail shows nothing of how a system was trained.
+    let annex: Value = serde_json::from_slice(&place.bytes("annex/annex-iv.json")).unwrap();
+    let text = annex.to_string();
+    assert!(text.contains("receipts/good") && !text.contains("receipts/bad"), "{text}");
     assert_eq!(statement.suite.unwrap().name.as_deref(), Some("demo"));
     let repeats: Value = serde_json::from_slice(&place.bytes("results/determinism_repeats.json")).unwrap();
     assert_eq!(

@@ -509,6 +509,10 @@ fn what_a_recipient_demands_of_time_stamps() {
         ["TIMESTAMP_TOO_LATE ."],
         "without a token nothing shows that it was early"
     );
+    // A date after which there are no thirty days more switches nothing off.
+    let created_at = moment("9999-12-30T00:00:00Z");
+    let at_the_end = Place::of(vec![iris()], &Terms { created_at, ..terms() }, Some(&alice()));
+    assert_eq!(at_the_end.found(&within), ["TIMESTAMP_TOO_LATE ."]);
 }
 
 fn bp(home: &Path, arguments: &[&str]) -> Output {

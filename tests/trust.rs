@@ -171,6 +171,21 @@ fn thresholds_count_keys_and_not_statements() {
     put(&place, "signoffs/jane-reviewed.dsse.json", &sign_off(&place, other, &jane()));
     found(&place, &two, &["POLICY_THRESHOLD ."]);
     found(&place, &with(all_three("[requires]\nsignoffs = 1\n")), &[]);
+    // One who has two keys on the list is one.
+    let again = SigningKey::from_seed(&[77; 32]);
+    let twice = Words { act: Act::Reviewed, ..words() };
+    put(&place, "signoffs/jane-reviewed.dsse.json", &sign_off(&place, twice, &again));
+    let signers = [
+        listed(&alice(), Role::Seal, "Alice"),
+        listed(&victor(), Role::Verifier, "Victor"),
+        listed(&jane(), Role::Signoff, "Jane"),
+        listed(&again, Role::Signoff, "Jane"),
+    ];
+    found(&place, &with(policy(&signers, "[requires]\nsignoffs = 2\n")), &["POLICY_THRESHOLD ."]);
+    let [seal, verifier, one, _] = signers;
+    let two_names = [seal, verifier, one, listed(&again, Role::Signoff, "Joan")];
+    found(&place, &with(policy(&two_names, "[requires]\nsignoffs = 2\n")), &[]);
+    put(&place, "signoffs/jane-reviewed.dsse.json", &sign_off(&place, words(), &jane()));
     let predicate = format!("[requires]\npredicates = [{:?}]\n", signoff::PREDICATE);
     found(&place, &with(all_three(&predicate)), &[]);
     let predicate = format!("[requires]\npredicates = [{:?}]\n", attestation::PREDICATE);
@@ -367,6 +382,23 @@ fn a_file_that_belongs_to_a_sign_off() {
     put(&place, path.as_str(), b"another scan");
     found(&place, &with(all_three("")), &[&mismatch]);
     put(&place, path.as_str(), scan);
+    found(&place, &with(all_three("")), &[]);
+}
+
+#[test]
+fn long_files_of_sign_offs_are_no_burden_in_an_archive() {
+    let place = Place::sealed();
+    let files = [vec![1; 20 << 20], vec![2; 20 << 20]];
+    let attached = files.iter().map(|bytes| {
+        let size_bytes = bytes.len() as u64;
+        Attached { name: "scan.pdf".into(), sha256: Digest::of(bytes), size_bytes }
+    });
+    let words = Words { attached: attached.collect(), ..words() };
+    for bytes in &files {
+        put(&place, Added::file(&Digest::of(bytes)).as_str(), bytes);
+    }
+    put(&place, SIGNOFF, &sign_off(&place, words, &jane()));
+    // As a directory, and as the archive that `check` makes of it.
     found(&place, &with(all_three("")), &[]);
 }
 

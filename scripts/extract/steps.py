@@ -161,13 +161,14 @@ class StepRecorder:
         self.linear = {name: {"X": [], "Y": [], "dY": [], "dW": [], "W": None} for name in linear}
         for name in linear:
             self.watch(name, model.get_submodule(name))
-        self.chain = hashlib.sha256(b"tensor-step.v1 chain\n" + run.encode()).digest()
         if commit:
             self.commits = open(os.path.join(out, "commits.jsonl"), "w", encoding="utf-8")
             head = {"format": "tensor-step-commits.v1", "run": run, "warmup": (schedule or {}).get("warmup", 0)}
             trained = [self.names[id(p)] for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
             head |= {"tensors": trained, "modules": list(linear)}
-            self.commits.write(json.dumps(head) + "\n")
+            head = json.dumps(head)
+            self.commits.write(head + "\n")
+            self.chain = hashlib.sha256(b"tensor-step.v1 chain\n" + head.encode()).digest()
 
     def close(self):
         """Takes every hook off again."""

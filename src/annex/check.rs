@@ -88,13 +88,22 @@ fn facets_of<'c>(catalogue: &'c Catalogue, point: &str) -> Result<Vec<&'c str>, 
         .map(|facet| facet.id.as_str())
         .collect();
     facets.extend(catalogue.facet(&full).map(|facet| facet.id.as_str()));
-    if facets.is_empty() {
-        let units = catalogue.units.iter().map(|unit| unit.id.as_str());
-        let names = units.chain(catalogue.facets().map(|facet| facet.id.as_str()));
-        let nearest = nearest(&full, names);
-        return Err(UnknownPoint { id: point.chars().take(64).collect(), nearest });
-    }
-    Ok(facets)
+    if facets.is_empty() { Err(unknown(catalogue, point, &full)) } else { Ok(facets) }
+}
+
+/// Whether this is the id of a unit or a facet, as a sign-off names it.
+///
+/// # Errors
+/// [`UnknownPoint`] for any other text: nobody would be signed off by it.
+pub fn exact(catalogue: &Catalogue, id: &str) -> Result<(), UnknownPoint> {
+    let is_unit = catalogue.units.iter().any(|unit| unit.id == id);
+    if is_unit || catalogue.facet(id).is_some() { Ok(()) } else { Err(unknown(catalogue, id, id)) }
+}
+
+fn unknown(catalogue: &Catalogue, point: &str, full: &str) -> UnknownPoint {
+    let units = catalogue.units.iter().map(|unit| unit.id.as_str());
+    let names = units.chain(catalogue.facets().map(|facet| facet.id.as_str()));
+    UnknownPoint { id: point.chars().take(64).collect(), nearest: nearest(full, names) }
 }
 
 /// Bytes that are no `annex-iv.json`.

@@ -84,7 +84,7 @@ impl<'a> Folder<'a> {
         ((2..=MAX_RUNS).contains(&value) && value.to_string() == number).then_some((Self(folder), inside))
     }
 
-    /// The folders of so many runs, by name.
+    /// The name of a run's folder; the first has index 0.
     #[must_use]
     pub fn name(index: usize) -> String {
         if index == 0 { "run".to_owned() } else { format!("run-{}", index + 1) }

@@ -240,6 +240,9 @@ pub struct ChallengeFacts {
     pub steps: Vec<ChallengedStep>,
     /// Steps that are shown, and that nobody asked for.
     pub unasked: Vec<u64>,
+    /// How many steps were to be drawn at least, and how many tensors and modules of each: what the maker chose.
+    #[serde(skip)]
+    pub drawn: (u64, u64),
 }
 
 /// A step that is asked for.

@@ -14,6 +14,7 @@ use super::path::PackPath;
 use crate::digest::Digest;
 use crate::handle::{self, ReadError};
 use crate::persist;
+use crate::report::plain;
 
 /// A name that is a path of a pack.
 #[derive(Debug, Clone, Copy)]
@@ -229,16 +230,11 @@ pub(super) fn stream(
 
 /// A name or text from a pack, fit for a terminal: control characters escaped, cut after 200.
 pub(super) fn shown(text: &str) -> String {
-    let escape = |letter: char| {
-        let plain =
-            !letter.is_control() && !matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if plain { letter.to_string() } else { letter.escape_unicode().to_string() }
-    };
     let mut text: Vec<char> = text.chars().take(201).collect();
     if text.len() > 200 {
         text[200] = '…';
     }
-    text.into_iter().map(escape).collect()
+    plain(&text.into_iter().collect::<String>())
 }
 
 #[cfg(test)]

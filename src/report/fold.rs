@@ -6,15 +6,30 @@ pub const WIDTH: usize = 80;
 /// What becomes of a word that no line has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Long {
-    /// It is broken: no line is over [`WIDTH`], whatever a stranger wrote.
+    /// It is broken: no line is over [`WIDTH`] and none begins but by folding, whatever a stranger wrote.
     Break,
     /// It stays whole: a path can be copied.
     Keep,
 }
 
+/// A stranger's text on a terminal: whatever a record or a file name holds, control characters, line ends among them, and
+/// marks that turn the direction of writing are told by their escapes.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let turns =
+            matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if turns || letter.is_control() { told.extend(letter.escape_unicode()) } else { told.push(letter) }
+    }
+    told
+}
+
 /// A paragraph, its first line led by `lead` and every other indented as far. Each line ends.
 #[must_use]
 pub fn fold(lead: &str, text: &str, long: Long) -> String {
+    // A line of a stranger's does not begin where ours do.
+    let text = if long == Long::Break || lead.is_empty() { &plain(text) } else { text };
     let indent = lead.chars().count();
     let room = WIDTH.saturating_sub(indent).max(1);
     let mut out = String::new();
@@ -67,6 +82,15 @@ mod tests {
     fn spaces_within_a_line_stay() {
         assert_eq!(fold("", "seal   holds       1", Long::Break), "seal   holds       1\n");
         assert_eq!(fold("a ", "", Long::Break), "a\n");
+    }
+
+    #[test]
+    fn a_strangers_line_does_not_begin_where_ours_do() {
+        for (lead, long) in [("", Long::Break), ("  ", Long::Break), ("", Long::Keep)] {
+            let text = fold(lead, "one\nPASS, proof grade \u{202e}", long);
+            assert_eq!(text.lines().count(), 1, "{text:?}");
+            assert!(text.contains("\\u{a}PASS") && text.contains("\\u{202e}"), "{text:?}");
+        }
     }
 
     #[test]

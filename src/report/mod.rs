@@ -9,7 +9,7 @@ pub mod told;
 pub mod verdict;
 
 pub use coverage::Coverage;
-pub use fold::{Long, WIDTH, fold};
+pub use fold::{Long, WIDTH, fold, plain};
 pub use verdict::{BOUNDS_POLICY, Judgement, judgement};
 
 pub use crate::verify::Outcome;

@@ -41,7 +41,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             names: 100_000,
-            depth: 16,
+            // Two less than a pack has, whose folders run/history/ these lie in.
+            depth: 14,
             path_bytes: 900,
             text_bytes: 16 << 20,
             small_bytes: 64 << 10,
@@ -166,6 +167,14 @@ fn is_text(fate: Fate, bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok() && (fate != Fate::LossTable || take::is_loss_table(bytes))
 }
 
+/// Files that every pack has.
+const PACK: [&str; 3] = ["manifest.json", "checksums.sha256", "results/final_verdict.json"];
+
+/// Whether a folder is a pack that was made before: it tells of itself, and nothing of the run that it lies in.
+fn is_pack(dir: &Dir) -> bool {
+    PACK.iter().all(|name| handle::open(dir, name).is_ok_and(|(_, metadata)| metadata.is_file()))
+}
+
 /// The component of a path in which programs keep credentials.
 fn private(place: &Path) -> Option<String> {
     let names = place.components().filter_map(|component| component.as_os_str().to_str());
@@ -254,6 +263,10 @@ impl Walk<'_> {
                     self.leave_out(path, Reason::Limit);
                 } else {
                     let inner = handle::folder(dir, name);
+                    if inner.as_ref().is_ok_and(is_pack) {
+                        self.leave_out(path, Reason::Pack);
+                        continue;
+                    }
                     if inner.and_then(|inner| self.descend(&inner, &path, depth + 1)).is_err() {
                         self.leave_out(path, Reason::Unreadable);
                     }

@@ -180,7 +180,7 @@ pub struct Evidence {
     pub artifacts: Vec<Artifact>,
     /// What is neither, sorted by path.
     pub left_out: Vec<LeftOut>,
-    /// Texts from which secrets were taken, sorted by path.
+    /// Texts from which secrets were taken, sorted by path, and the log after them.
     pub redacted: Vec<Redacted>,
     /// Data sets, in the order given.
     pub datasets: Vec<Dataset>,

@@ -20,8 +20,13 @@ laws! {
 
     RUN_FILE_NOT_TAKEN Flag
     "Every file of the run is kept or recorded."
-    "It is no regular file, cannot be read, changed while it was read, has a name that a pack cannot hold, or is beyond a limit."
+    "It cannot be read, changed while it was read, or is beyond a limit."
     "Run again once nothing writes to the directory."
+
+    RUN_NAME_NOT_HELD Note
+    "Every name in the directory is that of a file that a pack can hold."
+    "It is a socket, a FIFO or a device, or its name has a backslash or the like, or differs from another in case or spelling alone."
+    "Rename the file if it belongs to the run, then pack it again."
 
     RUN_LINK_NOT_FOLLOWED Note
     "The directory holds no links."

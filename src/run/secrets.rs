@@ -4,6 +4,7 @@
 //! left and by whether the right side can be a secret. What no shape describes is not found: a scan that finds nothing
 //! does not show that there is nothing.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -196,21 +197,23 @@ fn pair(found: &Captures<'_>) -> bool {
 /// Every secret in a text, in the order of their places; where two shapes meet, the first of the list.
 #[must_use]
 pub fn scan(text: &[u8]) -> Vec<Secret> {
-    let mut found: Vec<Secret> = Vec::new();
+    // By where they begin. No two meet, so the last that begins before another ends is the only one that may meet it.
+    let mut found: BTreeMap<usize, Secret> = BTreeMap::new();
     for shape in SHAPES.iter() {
         for captures in shape.pattern.captures_iter(text) {
             let Some(secret) = captures.name("secret") else { continue };
             let range = secret.range();
-            let meets = |other: &Secret| other.range.start < range.end && range.start < other.range.end;
-            if !(shape.can_be)(&captures) || found.iter().any(meets) {
+            let before = found.range(..range.end).next_back();
+            let meets = before.is_some_and(|(_, other)| range.start < other.range.end);
+            if !(shape.can_be)(&captures) || meets {
                 continue;
             }
             let public = captures.name("public").map(|public| String::from_utf8_lossy(public.as_bytes()));
             let masked = format!("{}***", public.unwrap_or_default());
-            found.push(Secret { line: 0, kind: shape.kind, masked, range });
+            found.insert(range.start, Secret { line: 0, kind: shape.kind, masked, range });
         }
     }
-    found.sort_by_key(|secret| secret.range.start);
+    let mut found: Vec<Secret> = found.into_values().collect();
     let (mut line, mut passed) = (1, 0);
     for secret in &mut found {
         line += text[passed..secret.range.start].split(|byte| *byte == b'\n').count() - 1;
@@ -323,5 +326,12 @@ mod tests {
         let text = format!("one\ntwo hf_{0}\n\nfour token={0}\n", drawn(20));
         let lines: Vec<_> = scan(text.as_bytes()).iter().map(|secret| secret.line).collect();
         assert_eq!(lines, [2, 4]);
+    }
+
+    #[test]
+    fn many_secrets_are_found_as_fast_as_few() {
+        // Each against each would be ten thousand million comparisons.
+        let text = format!("hf_{}\n", drawn(30)).repeat(100_000);
+        assert_eq!(scan(text.as_bytes()).len(), 100_000);
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::persist;
+
 /// What an artifact is, as far as its name tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +47,8 @@ pub enum Reason {
     Scratch,
     /// Where programs keep credentials or their own history.
     Private,
+    /// A pack that was made before, or one that was not finished.
+    Pack,
     /// A link: what it shows can change without the run changing.
     Link,
     /// Neither a regular file nor a directory.
@@ -71,9 +75,12 @@ impl Reason {
             Self::BackupOnly => "left behind by an interrupted save, and the only copy",
             Self::Scratch => "scratch space of an exporter",
             Self::Private => "where programs keep credentials or their own history",
+            Self::Pack => "a pack, which tells of itself",
             Self::Link => "a link, not followed",
             Self::Special => "neither a regular file nor a directory, not opened",
-            Self::Name => "a name that a pack cannot hold",
+            Self::Name => {
+                "a name that a pack cannot hold, or that differs from another in case or spelling alone"
+            }
             Self::Unreadable => "it could not be read",
             Self::Changed => "it changed while it was read",
             Self::Limit => "beyond a limit",
@@ -162,6 +169,8 @@ pub const PRIVATE: &[&str] =
 pub fn directory(name: &str, taken: impl Fn(&str) -> bool) -> Option<Reason> {
     if PRIVATE.contains(&name) {
         Some(Reason::Private)
+    } else if name.starts_with(persist::HIDDEN) {
+        Some(Reason::Pack)
     } else if name == "_unsloth_partial" || name == "merged_temp" {
         Some(Reason::Scratch)
     } else if name.ends_with(".partial") {
@@ -209,6 +218,8 @@ pub fn fate(path: &str, paths: &BTreeSet<String>) -> Fate {
         Fate::Record(Role::Tokenizer)
     } else if ends(&[
         ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".keras", ".gguf", ".npz", ".msgpack",
+        // Shards of torch.distributed.checkpoint, as FSDP writes them; those of DeepSpeed end in .pt.
+        ".distcp",
     ]) {
         Fate::Record(Role::OpaqueWeights)
     } else if name.contains(".tfevents.") || ends(&[".wandb"]) {

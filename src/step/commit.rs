@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! root(k)  = Merkle root (RFC 6962) over the leaves of p1, m1, v1 or b1, and g, and over frozen, settings and batch
+//! chain(0) = SHA-256("tensor-step.v1 chain" LF head), the head as its line is written: what may be asked for is bound too
 //! chain(k) = SHA-256(chain(k-1) root(k) k as eight bytes, most significant first)
 //! ask      = SHA-256(chain(last) beacon), from which steps, tensors and modules are drawn
 //! ```
@@ -132,9 +133,9 @@ struct Line {
     chain: Digest,
 }
 
-/// The chain before the first step.
-fn genesis(run: &str) -> Digest {
-    hash(&[b"tensor-step.v1 chain\n", run.as_bytes()])
+/// The chain before the first step, over the line of the head.
+fn genesis(head: &[u8]) -> Digest {
+    hash(&[b"tensor-step.v1 chain\n", head])
 }
 
 impl Commits {
@@ -146,13 +147,13 @@ impl Commits {
         let refused =
             |number: usize, reason: String| Refusal::Record { at: format!("line {}", number + 1), reason };
         let mut lines = bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
-        let (_, head) = lines.next().ok_or_else(|| refused(0, "nothing is committed to".to_owned()))?;
+        let (_, line) = lines.next().ok_or_else(|| refused(0, "nothing is committed to".to_owned()))?;
         let head: Head =
-            serde_json::from_value(json::parse(head)?).map_err(|error| refused(0, error.to_string()))?;
+            serde_json::from_value(json::parse(line)?).map_err(|error| refused(0, error.to_string()))?;
         if head.format != "tensor-step-commits.v1" {
             return Err(refused(0, format!("{:?} is not \"tensor-step-commits.v1\"", head.format)));
         }
-        let (mut roots, mut last) = (Vec::new(), genesis(&head.run));
+        let (mut roots, mut last) = (Vec::new(), genesis(line));
         for (number, line) in lines {
             let line: Line = serde_json::from_value(json::parse(line)?)
                 .map_err(|error| refused(number, error.to_string()))?;
@@ -329,13 +330,24 @@ mod tests {
 
     fn commits(steps: u64) -> String {
         let mut text = "{\"format\":\"tensor-step-commits.v1\",\"run\":\"r\",\"warmup\":3,\"tensors\":[\"a\",\"b\",\"c\"]}\n".to_owned();
-        let mut last = genesis("r");
+        let mut last = genesis(text.trim_end().as_bytes());
         for step in 1..=steps {
             let root = hash(&[&step.to_be_bytes()]);
             last = hash(&[last.as_bytes(), root.as_bytes(), &step.to_be_bytes()]);
             let _ = writeln!(text, "{{\"step\":{step},\"root\":\"{root}\",\"chain\":\"{last}\"}}");
         }
         text
+    }
+
+    #[test]
+    fn what_may_be_asked_for_is_bound_by_the_chain() {
+        let text = commits(7);
+        assert!(Commits::parse(text.as_bytes()).is_ok());
+        for (before, after) in [("\"warmup\":3", "\"warmup\":0"), ("\"b\",\"c\"", "\"b\"")] {
+            let edited = text.replacen(before, after, 1);
+            assert_ne!(edited, text);
+            assert!(Commits::parse(edited.as_bytes()).is_err(), "{after}");
+        }
     }
 
     #[test]

@@ -494,7 +494,7 @@ impl Classes {
     }
 }
 
-/// Names of an index that stands for a folder, and of a stage by its layer.
+/// The name of the index among these names, where it is there.
 #[must_use]
 pub fn index_of(names: &[String]) -> Option<&str> {
     names.iter().map(String::as_str).find(|name| *name == index::NAME)

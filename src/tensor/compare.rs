@@ -332,14 +332,27 @@ impl Comparison {
 
     /// What it comes to.
     #[must_use]
-    pub const fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> Verdict {
         if self.mismatched > 0 || self.over > 0 {
             Verdict::Fail
-        } else if self.bound.is_none() || self.count == 0 {
-            Verdict::NotJudged
-        } else {
+        } else if self.decides() {
             Verdict::Pass
+        } else {
+            Verdict::NotJudged
         }
+    }
+
+    /// Whether anything was decided: values are finite somewhere (where none is no gap was compared, alike as the two may be),
+    /// and the bound is smaller than the values. One as large as these would let anything pass.
+    fn decides(&self) -> bool {
+        let Some(bound) = self.bound.filter(|_| self.count > self.non_finite) else { return false };
+        let [a, b] = [self.sums.a, self.sums.b].map(sum);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a mean over 2^53 values is as good as float64 has it"
+        )]
+        let mean_square = larger(a, b) / (self.count - self.non_finite) as f64;
+        self.max_abs <= 0.0 || (bound.rel < 1.0 && bound.abs * bound.abs < mean_square)
     }
 }
 
@@ -395,6 +408,22 @@ mod tests {
         let mut comparison = Comparison::new(bound);
         comparison.push::<f32>(&bits(a), &bits(b));
         comparison
+    }
+
+    #[test]
+    fn nothing_finite_or_a_bound_as_large_as_the_values_decides_nothing() {
+        let bound = |abs, rel| Some(Bound::new(abs, rel).unwrap());
+        let judged = |a: &[f32], b: &[f32], bound| compare(a, b, bound).verdict();
+        let nan = [f32::NAN, f32::INFINITY];
+        assert_eq!(judged(&nan, &nan, Some(Bound::EXACT)), Verdict::NotJudged);
+        let (a, b) = ([1.0, 2.0], [1.0, -2.0]);
+        for (abs, rel) in [(1e300, 0.0), (0.0, 1.0), (1.6, 0.0)] {
+            let found = judged(&a, &b, bound(abs, rel));
+            assert!(found != Verdict::Pass, "{abs} {rel}: {found:?}");
+        }
+        assert_eq!(judged(&[1.0, 2.0], &[1.0, 2.001], bound(0.01, 0.0)), Verdict::Pass);
+        // What is equal to the bit needs no bound.
+        assert_eq!(judged(&[0.0, 0.0], &[0.0, 0.0], bound(1e-6, 0.0)), Verdict::Pass);
     }
 
     #[test]

@@ -392,6 +392,8 @@ impl TrustPolicy {
         }
         let signer = Signer {
             valid_from: Some(rotation.from()),
+            // The recipient's limit is about whoever holds the key, whichever it is.
+            valid_until: old.valid_until,
             ..Signer::new(&old.name, old.role, rotation.new_key(), &now.to_string())
         };
         Self::add(path, signer)

@@ -9,6 +9,7 @@ use bp::pack::check::{self, Demands, Expected, Options, Pin};
 use bp::pack::cosign::{self, CoSigned};
 use bp::pack::layout::Added;
 use bp::pack::{Moment, PackPath, VerifyResult, add, text};
+use bp::report::{Long, fold};
 use bp::trust::key::{KeyId, SigningKey};
 use bp::trust::p256::CoSigningKey;
 use bp::trust::{Envelope, Role, StatementError};
@@ -242,19 +243,21 @@ fn receipt_text(attested: &Attested, name: Option<&str>, against: &[String]) -> 
     let manifest =
         attested.manifest_sha256.map_or_else(|| "none was read".to_owned(), |digest| digest.to_string());
     let strict = if bp.strict { "strict" } else { "not strict" };
-    let mut text = format!(
-        "says      {word} ({strict})\nmanifest  {manifest}\nchecked   {} by {} {} (the verifier's word)\nsigned    {} {}\n",
-        bp.verified_at,
-        bp.verifier.name,
-        bp.verifier.version,
-        attested.key.id(),
-        name.map(|name| format!("({name} on your trust list)")).unwrap_or_default(),
-    );
+    let mut text = String::new();
+    let mut line = |head: &str, what: &str| text.push_str(&fold(head, what, Long::Break));
+    line("says      ", &format!("{word} ({strict})"));
+    line("manifest  ", &manifest);
+    let (verifier, at) = (&bp.verifier, bp.verified_at);
+    line("checked   ", &format!("{at} by {} {} (the verifier's word)", verifier.name, verifier.version));
+    line("signed    ", &attested.key.id().to_string());
+    if let Some(name) = name {
+        line("          ", &format!("{name} (on your trust list)"));
+    }
     for finding in &bp.findings {
-        text.extend(["  ", &finding.code, " ", &finding.path, "\n"]);
+        line("  ", &format!("{} {}", finding.code, finding.path));
     }
     for reason in against {
-        text.extend(["refused: ", reason, "\n"]);
+        line("refused: ", reason);
     }
     if against.is_empty() {
         text.push_str("The receipt is by a verifier that you trust.\n");

@@ -36,6 +36,9 @@ impl Coded for ExtractError {
             Self::Open(_) => &error::PACK_UNREADABLE,
             Self::Refused { .. } => &error::PACK_REFUSED,
             Self::Changed(_) => &error::PACK_NOT_WRITTEN,
+            Self::Build(error @ BuildError::Exists { .. }) => {
+                return error.failure().hint("name a folder that is not there yet");
+            }
             Self::Build(error) => return error.failure(),
         };
         Failure::of(code, &self)

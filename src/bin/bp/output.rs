@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write as _};
 use std::path::Path;
 
 use bp::error::{self, Failure};
-use bp::report::{Long, fold};
+use bp::report::{Long, fold, plain};
 use clap::ValueEnum;
 use clap::builder::StyledStr;
 use serde::Serialize;
@@ -78,6 +78,11 @@ impl Output {
         self.tell(text);
     }
 
+    /// A sentence under a mark such as `[WARN]`, within the width of a terminal.
+    pub(crate) fn mark(&self, mark: &str, text: &str) {
+        self.say(&fold(&format!("{mark} "), text, Long::Keep));
+    }
+
     /// Something that is under way, of so many things where their number is known.
     pub(crate) fn progress(&self, what: &str, length: Option<usize>) -> Progress {
         Progress::new(self.quiet || self.json, what, length.map(|length| length as u64))
@@ -116,6 +121,7 @@ impl Output {
     pub(crate) fn file_or_data(&self, path: Option<&Path>, bytes: &[u8]) -> Result<(), Failure> {
         match path {
             None => self.data(bytes),
+            Some(path) if path == Path::new("-") => self.data(bytes),
             Some(path) => {
                 bp::persist::replace(path, bytes, 0o644).map_err(|error| crate::source::failure(path, &error))
             }
@@ -154,20 +160,9 @@ impl Output {
     }
 }
 
-/// Text in which nothing speaks to the terminal: whatever a record or a file name holds, control characters and marks
-/// that turn the direction of writing are told by their escapes.
+/// Text in which nothing speaks to the terminal, line by line.
 fn harmless(text: &str) -> String {
-    let mut told = String::with_capacity(text.len());
-    for letter in text.chars() {
-        let turns =
-            matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if turns || (letter.is_control() && letter != '\n') {
-            told.extend(letter.escape_unicode());
-        } else {
-            told.push(letter);
-        }
-    }
-    told
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// The marks of a text in colour: red what is broken, green what holds, yellow what could not be decided.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bp::annex::{catalogue, check};
 use bp::digest::Digest;
 use bp::error::{self, Failure};
 use bp::pack::layout::Added;
@@ -32,6 +33,10 @@ fn add(arguments: &SignoffAdd, output: &Output) -> Run {
         let message =
             format!("--person {:?}: lower-case letters, digits and dashes, up to 64", arguments.person);
         return Err(Failure::new(&error::INVALID_FLAG, message));
+    }
+    for point in &arguments.scope {
+        check::exact(catalogue(), point)
+            .map_err(|error| Failure::new(&error::INVALID_FLAG, format!("--scope {error}")))?;
     }
     let key = trust::load(&arguments.key)?;
     let result = checked(&arguments.pack, &trusting::options(&Trusting::default())?)?;
@@ -106,7 +111,7 @@ fn manifest(pack: &Path, result: &VerifyResult) -> Result<Unsealed, Failure> {
     let path = pack.join(MANIFEST);
     let changed =
         || Failure::new(&error::PACK_UNREADABLE, format!("{}: changed while it was checked", path.display()));
-    let bytes = source::whole(&path)?;
+    let bytes = source::of_pack(pack, MANIFEST)?;
     let checked = result.manifest_sha256 == Some(Digest::of(&bytes));
     Unsealed::parse(bytes).ok().filter(|_| checked).ok_or_else(changed)
 }

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
+use bp::handle::At;
 use bp::verify::read::MAX_RECORD_BYTES;
 
 /// The largest input of a pack: it is held in memory while it is judged.
@@ -47,6 +48,13 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// The bytes of a file of a pack, where somebody else may have laid a FIFO: that is an error, and is not waited for.
+pub(crate) fn of_pack(pack: &Path, name: &str) -> Result<Vec<u8>, Failure> {
+    let path = pack.join(name);
+    At::path(&path).map_err(|error| failure(&path, &error))?;
+    whole(&path)
+}
+
 /// Writes a new file, whole or not at all; one that is there is never replaced.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     bp::persist::create(path, bytes, 0o644).map_err(|error| match error.kind() {
@@ -57,12 +65,11 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-/// Refuses a result file inside the pack: writing it would change what is checked.
+/// Refuses a result file inside the pack, or in its place: writing it would change what is checked.
 pub(crate) fn outside(file: &Path, pack: &Path) -> Result<(), Failure> {
-    let folder =
-        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let (Ok(folder), Ok(pack)) = (folder.canonicalize(), pack.canonicalize()) else { return Ok(()) };
-    if folder.starts_with(&pack) {
+    let (folder, pack) = (bp::persist::parent_of(file).canonicalize(), pack.canonicalize());
+    let (Ok(folder), Ok(pack)) = (folder, pack) else { return Ok(()) };
+    if folder.starts_with(&pack) || file.canonicalize().is_ok_and(|file| file == pack) {
         let message = format!("{} lies in the pack that is checked", file.display());
         return Err(Failure::new(&error::JSON_OUT_IN_PACK, message));
     }
@@ -80,6 +87,13 @@ pub(crate) fn standard_input() -> Result<io::Stdin, Failure> {
 /// A path as text, for documents: what is not Unicode in it is replaced.
 pub(crate) fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+/// A path as one word of a command line that a POSIX shell takes as it is.
+pub(crate) fn word(path: &Path) -> String {
+    let text = shown(path);
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-+=:@%,".contains(letter);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// What went wrong with a file, with its path.

@@ -1,7 +1,6 @@
 //! `step`: sampled steps of a real fine-tune.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
@@ -208,7 +207,7 @@ fn judged(
 }
 
 fn open(path: &Path) -> Result<At, Failure> {
-    File::open(path).and_then(At::new).map_err(|error| source::failure(path, &error))
+    At::path(path).map_err(|error| source::failure(path, &error))
 }
 
 fn refused(path: &Path, refusal: &Refusal) -> Failure {

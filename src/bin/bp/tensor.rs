@@ -1,7 +1,6 @@
 //! `tensor`: captured stages of a forward pass.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -136,7 +135,7 @@ fn checked(path: &Path, weights: Option<&Path>, output: &Output) -> Run {
         None => (None, None),
         Some(file) => {
             let failed = |error: io::Error| source::failure(file, &error);
-            let bytes = File::open(file).and_then(At::new).map_err(failed)?;
+            let bytes = At::path(file).map_err(failed)?;
             let sha256 = digest(&bytes).map_err(failed)?;
             let of_the_index = capture.index().map(|index| index.model.sha256 == sha256);
             let read = Weights::read(&source::shown(file), bytes);

@@ -35,7 +35,7 @@ enum Stamped {
 impl Stamped {
     fn read(what: &Path) -> Result<Self, Failure> {
         if what.is_dir() {
-            return Ok(Self::Pack(Digest::of(&source::bytes(&what.join(MANIFEST))?)));
+            return Ok(Self::Pack(Digest::of(&source::of_pack(what, MANIFEST)?)));
         }
         let freeze = Freeze::parse(&source::bytes(what)?).map_err(|error| {
             let message = format!("{}: neither a pack nor a freeze: {error}", what.display());

@@ -143,14 +143,10 @@ pub(crate) fn signing_key(
     named: Option<&Path>,
     now: &Moment,
 ) -> Result<(SigningKey, Option<String>), Failure> {
-    let from_environment = source::variable("BP_SIGNING_KEY").map(PathBuf::from);
-    if let Some(path) = named.map(Path::to_owned).or(from_environment) {
-        return Ok((load(&path)?, None));
+    if let Some(key) = present_key(named)? {
+        return Ok((key, None));
     }
     let path = default_key()?;
-    if path.exists() {
-        return Ok((load(&path)?, None));
-    }
     let home = source::home()?;
     std::fs::create_dir_all(&home).map_err(|error| source::failure(&home, &error))?;
     let key = drawn_key()?;

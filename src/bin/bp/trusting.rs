@@ -89,6 +89,8 @@ pub(crate) fn demands(demanded: &Demanded) -> Result<Demands, Failure> {
         inputs: digests("--expect-input", &demanded.expect_input)?,
         beacon: demanded.expect_beacon.clone(),
         chain: demanded.expect_chain.as_deref().map(|text| digest("--expect-chain", text)).transpose()?,
+        challenge_steps: demanded.expect_challenge_steps,
+        challenge_tensors: demanded.expect_challenge_tensors,
         max_age_seconds: max_age.transpose()?.map(|age| age.as_secs()),
         minimum_judge: judge.transpose()?,
         authorities: anchors(&demanded.tsa_root)?,
@@ -128,7 +130,7 @@ fn manifest(pack: &Path) -> Result<Digest, Failure> {
     let named = pack.to_str().and_then(|text| text.parse().ok());
     match named {
         Some(digest) => Ok(digest),
-        None => Ok(Digest::of(&source::bytes(&pack.join(MANIFEST))?)),
+        None => Ok(Digest::of(&source::of_pack(pack, MANIFEST)?)),
     }
 }
 

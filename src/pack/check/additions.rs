@@ -25,13 +25,14 @@ const MAX_ADDED: usize = 1000;
 /// The longest envelope.
 const MAX_ENVELOPE_BYTES: u64 = 4 << 20;
 /// The longest file that belongs to a sign-off.
-const MAX_ATTACHED_BYTES: u64 = 32 << 20;
+pub(super) const MAX_ATTACHED_BYTES: u64 = 32 << 20;
 
 /// Who is believed among those who added something, for the thresholds of a policy.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
-    pub(super) verifiers: BTreeSet<KeyId>,
-    pub(super) persons: BTreeSet<KeyId>,
+    /// By their names on the list: one who has two keys there is one.
+    pub(super) verifiers: BTreeSet<String>,
+    pub(super) persons: BTreeSet<String>,
     pub(super) predicates: BTreeSet<&'static str>,
     /// The names of certificates that vouch for time stamps of the manifest.
     pub(super) authorities: BTreeSet<String>,
@@ -64,27 +65,34 @@ impl Checker<'_> {
         let mut attached: BTreeMap<PackPath, Digest> = BTreeMap::new();
         let mut files = Vec::new();
         for (path, place, entry) in added {
-            let limit = match place {
-                Added::SignOffFile => MAX_ATTACHED_BYTES,
-                Added::TimeStamp => timestamp::MAX_BYTES as u64,
-                Added::Attestation | Added::SignOff | Added::CoSignature => MAX_ENVELOPE_BYTES,
-            };
-            let Some(bytes) = self.root(entry, path.as_str(), limit) else { continue };
+            let (name, envelope) = (path.as_str(), MAX_ENVELOPE_BYTES);
             match place {
-                Added::Attestation => self.attestation(&path, &bytes, &mut counted),
-                Added::CoSignature => self.co_signature(&path, &bytes),
-                Added::TimeStamp => self.time_stamp(&path, &bytes, statement, &mut counted),
-                Added::SignOff => {
-                    if let Some(signed) = self.sign_off(&path, &bytes, statement, expected, &mut counted) {
-                        let files = signed
-                            .signoff
-                            .attached
-                            .iter()
-                            .map(|file| (Added::file(&file.sha256), file.sha256));
-                        attached.extend(files);
+                Added::Attestation => {
+                    if let Some(bytes) = self.root(entry, name, envelope) {
+                        self.attestation(&path, &bytes, &mut counted);
                     }
                 }
-                Added::SignOffFile => files.push((path, Digest::of(&bytes))),
+                Added::CoSignature => {
+                    if let Some(bytes) = self.root(entry, name, envelope) {
+                        self.co_signature(&path, &bytes);
+                    }
+                }
+                Added::TimeStamp => {
+                    if let Some(bytes) = self.root(entry, name, timestamp::MAX_BYTES as u64) {
+                        self.time_stamp(&path, &bytes, statement, &mut counted);
+                    }
+                }
+                Added::SignOff => {
+                    let bytes = self.root(entry, name, envelope);
+                    let signed = bytes
+                        .and_then(|bytes| self.sign_off(&path, &bytes, statement, expected, &mut counted));
+                    let named = signed.iter().flat_map(|signed| &signed.signoff.attached);
+                    attached.extend(named.map(|file| (Added::file(&file.sha256), file.sha256)));
+                }
+                Added::SignOffFile => {
+                    let digest = self.attached(entry, &path, MAX_ATTACHED_BYTES);
+                    files.extend(digest.map(|digest| (path, digest)));
+                }
             }
         }
         for (path, digest) in &files {
@@ -229,7 +237,7 @@ impl Checker<'_> {
         }
         let (listed, believed) = self.listed(path, &attested.key, Role::Verifier);
         if believed && passed {
-            counted.verifiers.insert(attested.key.id());
+            counted.verifiers.extend(listed.clone());
             counted.predicates.insert(attestation::PREDICATE);
         }
         self.attestations.push(AttestationFacts {
@@ -296,7 +304,7 @@ impl Checker<'_> {
             });
         }
         if believed && said.act != Act::Rejected {
-            counted.persons.insert(signed.key.id());
+            counted.persons.extend(listed.clone());
             counted.predicates.insert(signoff::PREDICATE);
         }
         if said.act == Act::Rejected {

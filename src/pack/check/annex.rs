@@ -34,14 +34,15 @@ impl Checker<'_> {
         }
     }
 
-    /// What is wrong with the stored answer. One of another version is compared as far as it answers our catalogue.
+    /// What is wrong with the stored answer. One of another version is compared as far as it answers our catalogue. Answers how
+    /// many files were compared here.
     pub(super) fn annex(
         &mut self,
         derived: &Derived,
         expected: &BTreeMap<PackPath, Artifact>,
         kept: &BTreeMap<PackPath, Kept>,
         differs: bool,
-    ) {
+    ) -> u64 {
         let bytes = |path| kept.get(&PackPath::known(path)).map(|(_, bytes)| bytes.as_slice());
         let digest_of =
             |path: &str| -> Option<Digest> { Some(expected.get(&path.parse::<PackPath>().ok()?)?.sha256) };
@@ -54,9 +55,9 @@ impl Checker<'_> {
             let told = differs.then(|| check::verify(stored, answer, catalogue, templates, &digest_of));
             let faults: Vec<Fault> = faults.chain(told.into_iter().flatten()).collect();
             faults.iter().for_each(|fault| self.fault(fault));
-            return;
+            return 0;
         }
-        let Some(stored) = bytes(ANNEX_JSON) else { return };
+        let Some(stored) = bytes(ANNEX_JSON) else { return 0 };
         match check::read(stored, catalogue) {
             Ok(stored) => {
                 check::dangling(&stored, &digest_of).iter().for_each(|fault| self.fault(fault));
@@ -73,8 +74,12 @@ impl Checker<'_> {
             Err(error @ ReadError::Incomplete { .. }) => {
                 self.find(&law::ANNEX_FACET_MISSING, ANNEX_JSON, error.to_string());
             }
-            Err(error) => self.skip(format!("{ANNEX_JSON}: {error}; its statuses were not compared")),
+            Err(error) => {
+                self.skip(format!("{ANNEX_JSON}: {error}; its statuses were not compared"));
+                return 0;
+            }
         }
+        1
     }
 
     fn fault(&mut self, fault: &Fault) {

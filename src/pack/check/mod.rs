@@ -38,7 +38,7 @@ use crate::pack::result::{
     AnnexSummary, AttestationFacts, ChallengeFacts, Check, FORMAT, Finding, How, PackFacts, Scope,
     SignOffFacts, SignerFacts, SignerStatus, TimestampFacts, VerifyResult,
 };
-use crate::pack::walk::{Entry, Walk, shown};
+use crate::pack::walk::{Entry, Refusal, Walk, shown};
 use crate::report::Outcome;
 use crate::trust::{KeyId, TrustPolicy, VerifyingKey};
 use additions::Counted;
@@ -292,7 +292,7 @@ impl Checker<'_> {
         };
         let Some(standing) = self.seal(&walk, unsealed) else {
             self.ledger(&walk, None);
-            self.skip("the seal does not hold for a signer that you named, so nothing beyond manifest, seal and ledger was read");
+            self.skip("the seal does not hold for a signer that you named, so nothing beyond manifest, seal and ledger was judged");
             return;
         };
         let statement = standing.statement();
@@ -396,20 +396,28 @@ impl Checker<'_> {
 
     /// The bytes of a root file that is read before anything is trusted. None when there is a finding instead.
     fn root(&mut self, entry: Entry, name: &str, limit: u64) -> Option<Vec<u8>> {
-        if !entry.regular {
-            return None;
-        }
-        if entry.size_bytes > limit {
+        self.within(entry, name, limit)?;
+        let read = self.source.root(&PackPath::known(name), entry.size_bytes);
+        self.found(name, read)
+    }
+
+    /// The digest of a file that belongs to a sign-off. None when there is a finding instead.
+    fn attached(&mut self, entry: Entry, path: &PackPath, limit: u64) -> Option<Digest> {
+        self.within(entry, path.as_str(), limit)?;
+        let read = self.source.attached(path, entry.size_bytes);
+        self.found(path.as_str(), read)
+    }
+
+    /// Nothing for what is no file, or, with a finding, for one that is too long.
+    fn within(&mut self, entry: Entry, name: &str, limit: u64) -> Option<()> {
+        if entry.regular && entry.size_bytes > limit {
             let message = format!("{} bytes long, over the limit of {limit}; not read", entry.size_bytes);
             self.find(&law::LIMIT_EXCEEDED, name, message);
-            return None;
         }
-        match self.source.root(&PackPath::known(name), entry.size_bytes) {
-            Ok(bytes) => Some(bytes),
-            Err((law, message)) => {
-                self.find(law, name, message);
-                None
-            }
-        }
+        (entry.regular && entry.size_bytes <= limit).then_some(())
+    }
+
+    fn found<T>(&mut self, name: &str, read: Result<T, Refusal>) -> Option<T> {
+        read.map_err(|(law, message)| self.find(law, name, message)).ok()
     }
 }

@@ -43,6 +43,10 @@ pub struct Demands {
     pub beacon: Option<Beacon>,
     /// The chain of commitments that they are to answer over, as it was published.
     pub chain: Option<Digest>,
+    /// How many steps the beacon is to ask for at least.
+    pub challenge_steps: Option<u64>,
+    /// How many tensors, and modules, of each.
+    pub challenge_tensors: Option<u64>,
     /// How old it may be, in seconds.
     pub max_age_seconds: Option<u64>,
     /// The oldest judge whose verdict is taken.
@@ -117,7 +121,7 @@ impl Checker<'_> {
                 self.find(&law::INPUT_NOT_EXPECTED, MANIFEST, message);
             }
         }
-        count += self.asked(demands.beacon.as_ref(), demands.chain);
+        count += self.asked(&demands);
         let days = requires.max_age_days.map(|days| u64::from(days) * 86_400);
         if let Some(limit) = [demands.max_age_seconds, days].into_iter().flatten().min() {
             count += 1;
@@ -147,10 +151,28 @@ impl Checker<'_> {
                 self.find(&law::POLICY_PREDICATE, ".", message);
             }
         }
-        let within = requires.timestamp_within_days.and_then(|days| {
-            Moment::from_unix_seconds(statement.created_at.unix_seconds() + i64::from(days) * 86_400)
-        });
-        for latest in [demands.stamped_by, within].into_iter().flatten() {
+        count += self.stamped_in_time(statement, counted);
+        if count > 0 {
+            self.done("policy", How::Checked, count, before);
+        }
+    }
+
+    /// Holds the time stamps against the latest times that are demanded. Answers how many are.
+    fn stamped_in_time(&mut self, statement: &Statement, counted: &Counted) -> u64 {
+        let mut count = 0;
+        let mut latest: Vec<Moment> = self.options.demands.stamped_by.into_iter().collect();
+        if let Some(days) = self.options.policy.requires().timestamp_within_days {
+            let made = statement.created_at;
+            if let Some(within) = Moment::from_unix_seconds(made.unix_seconds() + i64::from(days) * 86_400) {
+                latest.push(within);
+            } else {
+                // A time at the end of all times is the maker's word, and switches no demand off.
+                count += 1;
+                let message = format!("made at {made}, by its own word: no time is {days} days after that");
+                self.find(&law::TIMESTAMP_TOO_LATE, ".", message);
+            }
+        }
+        for latest in latest {
             count += 1;
             if counted.stamped_at.is_none_or(|at| at > latest) {
                 let found = counted.stamped_at;
@@ -159,9 +181,7 @@ impl Checker<'_> {
                 self.find(&law::TIMESTAMP_TOO_LATE, ".", format!("{found}; {latest} is the latest"));
             }
         }
-        if count > 0 {
-            self.done("policy", How::Checked, count, before);
-        }
+        count
     }
 
     fn judged_by(&mut self, statement: &Statement, minimum: &semver::Version) {
@@ -173,25 +193,42 @@ impl Checker<'_> {
     }
 
     /// Holds the challenge that the pack answers against the one that the recipient knows. Answers how much was demanded.
-    fn asked(&mut self, beacon: Option<&Beacon>, chain: Option<Digest>) -> u64 {
+    fn asked(&mut self, demands: &Demands) -> u64 {
+        let Demands { beacon, chain, challenge_steps, challenge_tensors, .. } = demands;
+        let drawn = self.challenge.as_ref().map(|facts| facts.drawn);
         let (stated, over) = self
             .challenge
             .as_ref()
             .map_or((None, None), |facts| (Some(facts.beacon.clone()), Some(facts.chain)));
         let nothing = || "no challenge that was derived again".to_owned();
         let mut message = Vec::new();
-        if let Some(beacon) = beacon.map(Beacon::to_string).filter(|beacon| stated.as_ref() != Some(beacon)) {
+        if let Some(beacon) =
+            beacon.as_ref().map(Beacon::to_string).filter(|beacon| stated.as_ref() != Some(beacon))
+        {
             let stated = stated.map_or_else(nothing, |stated| format!("beacon {stated}"));
             message.push(format!("it answers {stated}, you named {beacon}"));
         }
-        if let Some(chain) = chain.filter(|chain| over != Some(*chain)) {
+        if let Some(chain) = (*chain).filter(|chain| over != Some(*chain)) {
             let over = over.map_or_else(nothing, |over| format!("one over the chain {over}"));
             message.push(format!("it answers {over}, you named {chain}"));
+        }
+        let numbers = [
+            ("steps", challenge_steps, drawn.map(|drawn| drawn.0)),
+            ("tensors", challenge_tensors, drawn.map(|drawn| drawn.1)),
+        ];
+        for (what, wanted, drawn) in numbers {
+            if let Some(wanted) = wanted.filter(|wanted| drawn.is_none_or(|drawn| drawn < *wanted)) {
+                let drawn = drawn.map_or_else(nothing, |drawn| format!("one for {drawn} {what}"));
+                message.push(format!("it answers {drawn}, you asked for {wanted}"));
+            }
         }
         if !message.is_empty() {
             self.find(&law::CHALLENGE_NOT_EXPECTED, STEP_CHALLENGE, message.join("; "));
         }
-        u64::from(beacon.is_some()) + u64::from(chain.is_some())
+        [beacon.is_some(), chain.is_some(), challenge_steps.is_some(), challenge_tensors.is_some()]
+            .map(u64::from)
+            .iter()
+            .sum()
     }
 
     fn age(&mut self, statement: &Statement, limit: u64) {

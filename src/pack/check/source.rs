@@ -29,6 +29,9 @@ pub(super) trait Source {
     /// The bytes of a small file that is read before anything is trusted: manifest, seal, key and ledger.
     fn root(&self, path: &PackPath, size_bytes: u64) -> Result<Vec<u8>, Refusal>;
 
+    /// The digest of a file that belongs to a sign-off.
+    fn attached(&self, path: &PackPath, size_bytes: u64) -> Result<Digest, Refusal>;
+
     /// A payload, or a file of captured tensors, that was read as a sealed file, to be read at any place. It may have changed since in a directory: whoever
     /// judges it hashes what it judges.
     fn payload(&mut self, path: &PackPath) -> Result<At, Refusal>;
@@ -141,6 +144,10 @@ impl Source for Directory {
 
     fn root(&self, path: &PackPath, size_bytes: u64) -> Result<Vec<u8>, Refusal> {
         walk::read(&self.0, path, size_bytes, true).map(|(_, bytes)| bytes)
+    }
+
+    fn attached(&self, path: &PackPath, size_bytes: u64) -> Result<Digest, Refusal> {
+        walk::stream(&self.0, path, size_bytes, |_| ())
     }
 
     fn payload(&mut self, path: &PackPath) -> Result<At, Refusal> {

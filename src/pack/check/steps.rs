@@ -2,7 +2,6 @@
 //! them. Without its payload the verdict on a step is the maker's word, and said to be.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
 use super::Checker;
 use super::derive::Unkept;
@@ -160,7 +159,7 @@ impl Checker<'_> {
         let mut other = None;
         for dir in &self.options.payload_dirs {
             let path = dir.join(file);
-            let Ok(payload) = File::open(&path).and_then(At::new) else { continue };
+            let Ok(payload) = At::path(&path) else { continue };
             match crate::tensor::digest(&payload) {
                 Ok(digest) if digest == sha256 => return Ok(payload),
                 Ok(digest) => other = Some(format!("the {file} that was given has the digest {digest}")),

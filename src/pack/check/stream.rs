@@ -1,8 +1,9 @@
 //! A pack in an archive, in one pass: files are judged as they stream by, and what must wait for what comes later waits
 //! in a file without a name.
 //!
-//! Payloads of sampled steps go to such a file as well. Memory holds the manifest, three batches of [`BATCH`] bytes, and what is kept of evidence, as for a directory. A
-//! longer input is judged whole, one at a time; any other longer file is hashed as it passes.
+//! Payloads of sampled steps go to such a file as well. Memory holds the manifest, three batches of [`BATCH`] bytes, and what
+//! is kept of evidence, as for a directory. A longer input is judged whole, one at a time; any other longer file is hashed as
+//! it passes.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -12,6 +13,7 @@ use std::thread;
 use rayon::prelude::*;
 use tempfile::SpooledTempFile;
 
+use super::additions::MAX_ATTACHED_BYTES;
 use super::source::{Kept, Read, Source, Task, Wanted};
 use super::{Limits, MAX_SIGNER_BYTES};
 use crate::digest::Digest;
@@ -30,8 +32,8 @@ const BATCH: usize = 4 << 20;
 /// Up to so much waits in memory.
 const WAITING: usize = 8 << 20;
 
-/// Bytes of all files together that were added after sealing; what is beyond is not read, and that is a finding.
-const ADDED: u64 = 32 << 20;
+/// Bytes of all statements together that were added after sealing; what is beyond is not read, and that is a finding.
+const MAX_ADDED_BYTES: u64 = 32 << 20;
 
 /// A pack in an archive that is read once, from its first byte to its last.
 pub(super) struct Stream<R: std::io::Read> {
@@ -41,6 +43,7 @@ pub(super) struct Stream<R: std::io::Read> {
     ahead: Option<File>,
     seal_is_second: bool,
     roots: BTreeMap<PackPath, Vec<u8>>,
+    attached: BTreeMap<PackPath, Digest>,
     outcomes: BTreeMap<PackPath, Result<Read, Refusal>>,
     waiting: Waiting,
     aside: Aside,
@@ -60,6 +63,10 @@ impl Waiting {
     }
 
     fn put(&mut self, path: PackPath, digest: Digest, bytes: &[u8]) {
+        // After a write that failed it is not known where the next one would begin.
+        if self.failed.is_some() {
+            return;
+        }
         match self.spool.write_all(bytes) {
             Ok(()) => {
                 self.places.insert(path, (self.end, bytes.len(), digest));
@@ -136,6 +143,7 @@ impl<R: std::io::Read> Stream<R> {
             ahead: None,
             seal_is_second: false,
             roots: BTreeMap::new(),
+            attached: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             waiting: Waiting::new(),
             aside: Aside::default(),
@@ -203,7 +211,8 @@ impl<R: std::io::Read + Send> Source for Stream<R> {
         let ahead = self.ahead.take();
         let (send, receive) = sync_channel::<Vec<Item>>(1);
         let aside = Aside::default();
-        let feeder = Feeder { wanted, limits, send, batch: Vec::new(), bytes: 0, added: ADDED, aside };
+        let feeder =
+            Feeder { wanted, limits, send, batch: Vec::new(), bytes: 0, added: MAX_ADDED_BYTES, aside };
         let (entries, aside) = thread::scope(|scope| {
             let feeding = scope.spawn(move || {
                 let aside = feeder.feed(&mut entries, ahead);
@@ -224,6 +233,10 @@ impl<R: std::io::Read + Send> Source for Stream<R> {
 
     fn root(&self, path: &PackPath, _: u64) -> Result<Vec<u8>, Refusal> {
         self.roots.get(path).cloned().ok_or_else(|| (&law::FILE_UNREADABLE, "it was not read".to_owned()))
+    }
+
+    fn attached(&self, path: &PackPath, _: u64) -> Result<Digest, Refusal> {
+        self.attached.get(path).copied().ok_or_else(|| (&law::FILE_UNREADABLE, "it was not read".to_owned()))
     }
 
     fn payload(&mut self, path: &PackPath) -> Result<At, Refusal> {
@@ -274,6 +287,7 @@ impl<R: std::io::Read> Stream<R> {
             Outcome(PackPath, Result<Read, Refusal>),
             Wait(PackPath, Kept),
             Root(PackPath, Vec<u8>),
+            Attached(PackPath, Digest),
         }
         let done = |item: Item| {
             let (path, digest, bytes) = match item {
@@ -291,6 +305,7 @@ impl<R: std::io::Read> Stream<R> {
                     let outcome = wanted.task.take(&path, artifact, (digest, bytes));
                     root.into_iter().chain([Done::Outcome(path, outcome)]).collect()
                 }
+                None if Added::of(&path) == Some(Added::SignOffFile) => vec![Done::Attached(path, digest)],
                 None => vec![Done::Root(path, bytes)],
             }
         };
@@ -303,6 +318,9 @@ impl<R: std::io::Read> Stream<R> {
                 Done::Wait(path, (digest, bytes)) => self.waiting.put(path, digest, &bytes),
                 Done::Root(path, bytes) => {
                     self.roots.insert(path, bytes);
+                }
+                Done::Attached(path, digest) => {
+                    self.attached.insert(path, digest);
                 }
             }
         }
@@ -321,7 +339,7 @@ struct Feeder<'a> {
     send: SyncSender<Vec<Item>>,
     batch: Vec<Item>,
     bytes: usize,
-    /// Bytes of added files that are still kept.
+    /// Bytes of added statements that are still kept.
     added: u64,
     aside: Aside,
 }
@@ -351,10 +369,12 @@ impl Feeder<'_> {
         let sealed = artifact.is_some_and(|artifact| artifact.size_bytes == file.size_bytes)
             && file.size_bytes <= self.limits.of(evidence);
         let mut root = is_root(&file.path) && file.size_bytes <= limit;
-        if artifact.is_none() && Added::of(&file.path).is_some() && file.size_bytes <= self.added {
+        let added = if artifact.is_none() { Added::of(&file.path) } else { None };
+        let attached = added == Some(Added::SignOffFile) && file.size_bytes <= MAX_ATTACHED_BYTES;
+        if added.is_some_and(|added| added != Added::SignOffFile) && file.size_bytes <= self.added {
             (root, self.added) = (true, self.added - file.size_bytes);
         }
-        if !sealed && !root {
+        if !sealed && !root && !attached {
             // The checker has a finding for it, or says that it was not read.
             return Some(());
         }

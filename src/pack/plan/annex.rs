@@ -336,6 +336,8 @@ impl Shown<'_> {
     fn verdict(&self) -> Verdict {
         let counts = self.verdict.counts;
         let records: u64 = self.verdict.inputs.iter().map(|input| input.records).sum();
+        let failing = self.assessed.values().filter(|input| !input.decided.is_empty() && !self.shows(input));
+        let against: u64 = failing.map(|input| input.judged.records).sum();
         let decided: BTreeSet<String> = self.coverage.decided().map(|id| id.to_string()).collect();
         let rules = |wanted: bool| {
             let rows = self.coverage.rows().map(|(id, _, _)| id.to_string());
@@ -348,25 +350,35 @@ impl Shown<'_> {
         let all: u64 = sampled.iter().sum();
         // How long a run was is known when each of the runs says so.
         let taken: Option<Vec<u64>> = self.runs.values().map(|run| run.steps.taken).collect();
+        let taken = taken.filter(|taken| !taken.is_empty()).map(|taken| taken.iter().sum::<u64>());
+        let steps_checked = records.saturating_sub(self.coverage.unjudged + against) + all;
         Verdict {
             outcome: self.verdict.verdict.name().to_owned(),
             receipts: counts.receipts + all,
             passed: counts.passed + sampled[0],
             failed: counts.failed + sampled[1],
             insufficient: counts.insufficient + sampled[2],
-            steps_checked: records.saturating_sub(self.coverage.unjudged) + all,
-            steps_total: taken.filter(|taken| !taken.is_empty()).map(|taken| taken.iter().sum()),
+            steps_checked,
+            // Steps of a run that took fewer than were checked are others than those that were recorded.
+            steps_total: taken.filter(|taken| *taken >= steps_checked),
             rules_evaluated: rules(true),
             rules_not_evaluated: rules(false),
             numerical_agreement: self.verdict.tensors.as_ref().and_then(|tensors| tensors.agreement.clone()),
         }
     }
 
-    /// Records and their verdicts. A file that no rule decided anything about is no record of a step.
+    /// Whether an input shows how the system was trained: not one that no rule decided anything about, and not one that a suite
+    /// expects to fail.
+    fn shows(&self, input: &Assessed) -> bool {
+        let expected_to_fail = self.verdict.verdict == Outcome::Pass && input.judged.outcome == Outcome::Fail;
+        !input.decided.is_empty() && !expected_to_fail
+    }
+
+    /// Records and their verdicts.
     fn records(&self) -> Vec<Evidence> {
         let judge = format!("{} {}", self.terms.judge.name, self.terms.judge.version);
         let mut records = Vec::new();
-        for (stem, _) in self.assessed.iter().filter(|(_, input)| !input.decided.is_empty()) {
+        for (stem, _) in self.assessed.iter().filter(|(_, input)| self.shows(input)) {
             let stem = stem.as_str();
             let recorder = "the recorder of the training job";
             records.extend(self.file(
@@ -452,7 +464,7 @@ impl Shown<'_> {
             !missing.contains(&"learning rate") && !missing.contains(&"optimizer")
         };
         // A receipt states the loss, the optimizer and its settings, or it is none.
-        let by_receipt = self.assessed.values().any(|input| !input.decided.is_empty());
+        let by_receipt = self.assessed.values().any(|input| self.shows(input));
         let datasets = self.runs.values().flat_map(|run| &run.datasets).filter_map(|claim| {
             let name = claim.recorded_name.clone().unwrap_or_else(|| "data".to_owned());
             Some(Named { name, sha256: claim.given_sha256? })

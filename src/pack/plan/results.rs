@@ -199,7 +199,7 @@ impl FinalVerdict {
             let told = format!(
                 "of {all} scenarios over {recorded}, {as_expected} came out as the suite expects, {unexpected} did not, {insufficient} had less checked than it demands, {informational} are told only, {not_selected} were left out"
             );
-            return format!("{told}{}{}.", self.of_steps(), self.of_tensors());
+            return format!("{told}{}{}{}.", self.of_steps(), self.of_tensors(), self.of_runs());
         }
         let of_inputs = match (failed, insufficient, receipts) {
             (1.., _, _) => format!("of {recorded}, {failed} broke a rule or could not be read"),
@@ -221,15 +221,18 @@ impl FinalVerdict {
         } else {
             of_inputs + &of_steps
         };
+        format!("{of_inputs}{}.", self.of_runs())
+    }
+
+    /// What is said of training jobs, last; nothing where none of them takes the verdict down.
+    fn of_runs(&self) -> &'static str {
         let worst = self.runs.iter().max_by_key(|run| run.worst());
         match worst.filter(|run| run.worst() > Outcome::Pass).map(|run| run.state) {
-            None => format!("{of_inputs}."),
-            Some(State::Failed) => format!("{of_inputs}; the training job failed."),
-            Some(State::Completed | State::Unknown) => {
-                format!("{of_inputs}; findings speak against the training job.")
-            }
-            Some(State::Stale) => format!("{of_inputs}; nothing shows how the training job ended."),
-            Some(State::Running) => format!("{of_inputs}; the training job was still running."),
+            None => "",
+            Some(State::Failed) => "; the training job failed",
+            Some(State::Completed | State::Unknown) => "; findings speak against the training job",
+            Some(State::Stale) => "; nothing shows how the training job ended",
+            Some(State::Running) => "; the training job was still running",
         }
     }
 

@@ -281,6 +281,7 @@ impl Challenge {
             beacon: self.beacon.clone(),
             steps: self.asked.iter().map(step).collect(),
             unasked: self.unasked.clone(),
+            drawn: (self.steps_at_least, self.tensors_of_each),
         }
     }
 }

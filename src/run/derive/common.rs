@@ -54,10 +54,14 @@ pub(super) fn left_out(evidence: &Evidence, draft: &mut Draft) {
             Reason::PartialSave => &law::RUN_SAVE_UNFINISHED,
             Reason::BackupOnly => &law::RUN_BACKUP_ONLY,
             Reason::Link => &law::RUN_LINK_NOT_FOLLOWED,
-            Reason::Special | Reason::Name | Reason::Unreadable | Reason::Changed | Reason::Limit => {
-                &law::RUN_FILE_NOT_TAKEN
-            }
-            Reason::Lock | Reason::Temporary | Reason::Backup | Reason::Scratch | Reason::Private => continue,
+            Reason::Special | Reason::Name => &law::RUN_NAME_NOT_HELD,
+            Reason::Unreadable | Reason::Changed | Reason::Limit => &law::RUN_FILE_NOT_TAKEN,
+            Reason::Lock
+            | Reason::Temporary
+            | Reason::Backup
+            | Reason::Scratch
+            | Reason::Private
+            | Reason::Pack => continue,
         };
         draft.find(law, &left.path, left.reason.told());
     }
@@ -146,7 +150,7 @@ pub(super) fn weights(evidence: &Evidence, draft: &mut Draft) -> Vec<Weights> {
                 let broken: Vec<_> =
                     tensors.iter().filter(|tensor| tensor.non_finite.unwrap_or(0) > 0).collect();
                 if let Some(first) = broken.first() {
-                    let values: u64 = broken.iter().filter_map(|tensor| tensor.non_finite).sum();
+                    let values = total(broken.iter().filter_map(|tensor| tensor.non_finite));
                     let message = format!(
                         "{values} values in {} of {} tensors are NaN or infinite, the first in {}",
                         broken.len(),
@@ -182,11 +186,16 @@ fn of_group(group: &[&Artifact]) -> Weights {
         paths: group.iter().map(|artifact| artifact.path.clone()).collect(),
         tensors: tensors.map(|tensors| tensors.len() as u64),
         values: tensors.map(|tensors| {
-            tensors.iter().map(|tensor| tensor.shape.iter().product::<u64>()).fold(0, u64::saturating_add)
+            total(tensors.iter().map(|tensor| tensor.shape.iter().copied().fold(1, u64::saturating_mul)))
         }),
         dtypes: dtypes.into_iter().map(str::to_owned).collect(),
-        non_finite: (!counted.is_empty()).then(|| counted.iter().sum()),
+        non_finite: (!counted.is_empty()).then(|| total(counted.into_iter())),
     }
+}
+
+/// The sum of counts as they are stored, which may say anything.
+fn total(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
 }
 
 /// Checkpoints of the Trainer, `checkpoint-N/`, and files `*.ckpt`.
@@ -219,7 +228,9 @@ pub(super) fn checkpoints(docs: &Docs<'_>, draft: &mut Draft) -> Vec<Checkpoint>
         draft.find(&law::RUN_CHECKPOINT_TORN, &checkpoint.path, checkpoint.faults.join("; "));
     }
     // Archives outside of any checkpoint.
-    let within = |path: &str| checkpoints.iter().any(|checkpoint| path.starts_with(&checkpoint.path));
+    let within = |path: &str| {
+        checkpoints.iter().any(|checkpoint| path == checkpoint.path || is_below(path, &checkpoint.path))
+    };
     for artifact in docs.evidence.artifacts.iter().filter(|artifact| !within(&artifact.path)) {
         if let Some(fault) = cut(artifact) {
             draft.find(&law::RUN_WEIGHTS_MALFORMED, &artifact.path, fault);
@@ -239,7 +250,9 @@ fn of_folder(docs: &Docs<'_>, path: &str) -> Checkpoint {
     } else if docs.evidence.text(&state).is_some() && docs.value(&state).is_none() {
         faults.push("trainer_state.json is cut".to_owned());
     }
-    if !inside.iter().any(|artifact| is_weights(artifact)) {
+    // Sharded ones lie in a folder of their own.
+    let mut below = docs.evidence.artifacts.iter().filter(|artifact| is_below(&artifact.path, path));
+    if !below.any(is_weights) {
         faults.push("no weights".to_owned());
     }
     for artifact in inside {
@@ -254,6 +267,11 @@ fn of_folder(docs: &Docs<'_>, path: &str) -> Checkpoint {
         complete: faults.is_empty(),
         faults,
     }
+}
+
+/// Whether a path leads below a folder.
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// What is missing of an archive.

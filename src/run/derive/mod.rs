@@ -98,6 +98,8 @@ struct Draft {
     ids: Vec<SeenId>,
     rows: Vec<Row>,
     settings: Vec<Setting>,
+    /// Names of settings, each with the file that it stands in: the first value counts.
+    set: BTreeSet<(String, String)>,
     steps: Steps,
     series: Vec<Series>,
     merges: Vec<Merge>,
@@ -160,8 +162,7 @@ impl Draft {
 
     fn set(&mut self, name: &str, value: &Value, path: &str) {
         let value = mask::value(value, self.names);
-        let known = |setting: &Setting| setting.name == name && setting.path == path;
-        if !value.is_null() && !self.settings.iter().any(known) {
+        if !value.is_null() && self.set.insert((name.to_owned(), path.to_owned())) {
             self.settings.push(Setting { name: name.to_owned(), value, path: path.to_owned() });
         }
     }

@@ -54,6 +54,12 @@ pub(crate) struct Demanded {
     /// The chain of commitments that they are to answer over, as it was published: `bp step challenge` prints it.
     #[arg(long, value_name = "SHA256")]
     pub(crate) expect_chain: Option<String>,
+    /// How many steps the challenge is to ask for at least: the maker of the pack chose the number.
+    #[arg(long, value_name = "N")]
+    pub(crate) expect_challenge_steps: Option<u64>,
+    /// How many tensors, and modules, of each.
+    #[arg(long, value_name = "M")]
+    pub(crate) expect_challenge_tensors: Option<u64>,
     /// How old it may be: 90d, 12h, 30m or 45s.
     #[arg(long, value_name = "AGE")]
     pub(crate) max_age: Option<String>,

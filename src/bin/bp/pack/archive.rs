@@ -17,10 +17,7 @@ use crate::{source, trust, trusting};
 pub(super) fn archive(arguments: &PackArchive, output: &Output) -> Run {
     let pack = &arguments.pack;
     let file = arguments.out.clone().map_or_else(|| beside(pack), Ok)?;
-    let codec = Codec::of_name(&file).ok_or_else(|| {
-        let message = format!("{}: an archive's name ends in .tar.gz or .tar.zst", file.display());
-        Failure::new(&error::INVALID_FLAG, message)
-    })?;
+    let codec = codec(&file)?;
     source::outside(&file, pack)?;
     let key = if arguments.unsigned { None } else { trust::present_key(arguments.key.as_deref())? };
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -65,10 +62,18 @@ fn tell(file: &Path, written: &Written, statement: Option<&Path>, output: &Outpu
         written.size_bytes,
         written.sha256,
         written.manifest_sha256,
-        file.display()
+        source::word(file)
     ));
     output.data(format!("{}\n", file.display()).as_bytes())?;
     Ok(0)
+}
+
+/// The compression that an archive's name says.
+pub(super) fn codec(file: &Path) -> Result<Codec, Failure> {
+    Codec::of_name(file).ok_or_else(|| {
+        let message = format!("{}: an archive's name ends in .tar.gz or .tar.zst", file.display());
+        Failure::new(&error::INVALID_FLAG, message)
+    })
 }
 
 /// The archive's name beside a pack: that of its folder, however it is named here.

@@ -1,15 +1,15 @@
 //! What `pack run` is given: files, folders of records, or nothing.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
+use bp::handle::At;
 use bp::pack::plan::{InputKind, Stem};
 use bp::pack::suite::SuiteError;
 use bp::pack::{Demand, Freeze, Selection, Suite};
 use bp::trust::timestamp::{Token, TokenError};
 
-use super::bundled;
+use super::{bundled, secrets};
 use crate::{source, timestamp};
 
 /// A real step, recorded from a JAX training loop: what is packed when nothing is named.
@@ -75,6 +75,7 @@ fn is_bundled(file: &Path) -> bool {
 /// The suite in a file, and what of it was selected.
 pub(super) fn demanded(file: &Path, scenarios: Option<&[String]>, repeats: u32) -> Result<Demanded, Failure> {
     let bytes = if is_bundled(file) { bundled::SUITE.to_vec() } else { source::bytes(file)? };
+    secrets::none_in(&source::shown(file), &bytes)?;
     let refused =
         |error: SuiteError| Failure::new(&error::SUITE_INVALID, format!("{}: {error}", file.display()));
     let suite = Suite::parse(&bytes).map_err(refused)?;
@@ -87,7 +88,7 @@ pub(super) fn demanded(file: &Path, scenarios: Option<&[String]>, repeats: u32) 
             bundled::input(path).map(Origin::BuiltIn).ok_or_else(|| "not in this program".to_owned())
         } else {
             let place = folder.join(path);
-            File::open(&place).map(|_| Origin::File(place)).map_err(|error| error.to_string())
+            At::path(&place).map(|_| Origin::File(place)).map_err(|error| error.to_string())
         };
         match origin {
             Ok(origin) => inputs.push(Input { name: path.to_owned(), stem, origin }),
@@ -103,6 +104,7 @@ impl Demanded {
     pub(super) fn frozen(mut self, file: Option<&Path>) -> Result<Self, Failure> {
         if let Some(file) = file {
             let bytes = source::bytes(file)?;
+            secrets::none_in(&source::shown(file), &bytes)?;
             let freeze = Freeze::parse(&bytes).map_err(|error| {
                 Failure::new(&error::SUITE_INVALID, format!("{}: no freeze: {error}", file.display()))
                     .hint("`bp pack suite freeze FILE` makes one")

@@ -56,7 +56,7 @@ pub(super) fn list(folder: &Path, output: &Output) -> Run {
                 let size = row.size_bytes.map(|size| format!("{size:>11} ")).unwrap_or_default();
                 let _ = writeln!(lines, "{verdict:<12} {created_at} {id} {key:<8} {size}{name}");
             }
-            Err(error) => output.say(&format!("[WARN] {name}: {error}")),
+            Err(error) => output.mark("[WARN]", &format!("{name}: {error}")),
         }
     }
     if rows.is_empty() {

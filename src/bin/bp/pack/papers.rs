@@ -36,6 +36,7 @@ pub(super) fn given(arguments: &PackRun, output: &Output) -> Result<BTreeMap<Pac
     };
     if let Some(folder) = &arguments.templates {
         for (name, text) in templates(folder)? {
+            secrets::none_in(name, text.as_bytes())?;
             files.insert(place(&format!("{TEMPLATES}/{name}"))?, GivenPaper::Held(text.into_bytes()));
         }
     }
@@ -80,7 +81,7 @@ fn provided(file: &Path, output: &Output) -> Result<BTreeMap<PackPath, GivenPape
     }
     let provider = provider::parse(&bytes).map_err(|error| refused(error.to_string()))?;
     for warning in provider.warnings() {
-        output.say(&format!("[WARN] {}: {}", warning.at, warning.message));
+        output.mark("[WARN]", &format!("{}: {}", warning.at, warning.message));
     }
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     secrets::none_in(&name, &bytes)?;

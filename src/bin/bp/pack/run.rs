@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use bp::error::{self, Failure};
 use bp::handle::Files;
-use bp::pack::PackPath;
 use bp::pack::build::{self, GivenPaper, Stage};
 use bp::pack::layout::{Folder, MAX_RUNS};
 use bp::pack::manifest::{ClockSource, Judge, Moment, Producer, Subject};
 use bp::pack::plan::{Demand, Evidence, Judging, Terms};
+use bp::pack::{LEDGER, MANIFEST, PackPath};
 use bp::report::Outcome;
 use bp::run;
 use bp::run::Job;
@@ -42,17 +42,20 @@ pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
     if let Some(name) = &arguments.name {
         build::free(&arguments.out, name).map_err(Coded::failure)?;
     }
+    within_reason(arguments)?;
     let target = arguments.push.as_deref().map(Target::open).transpose()?;
-    // Before the training command: what cannot be packed is said before it has run for a day.
+    // Before the training command: what cannot be packed, or not there, is said before it has run for a day.
     let papers = papers::given(arguments, output)?;
+    drop(Stage::open(&arguments.out).map_err(Coded::failure)?);
     let given = crate::run::given(&arguments.said);
     let (watched, kept) = ran(arguments, given.names, output)?.unzip();
     let exit_code = watched.as_ref().map_or(0, |watched| watched.exit_code);
     let packed = pack(arguments, watched, &papers, key.as_ref(), target.as_ref(), output);
     let kept = kept.flatten();
     if let (Err(_), Some(_)) = (&packed, &kept) {
-        output.say(
-            "[KEPT] what the command did: the same line with --resume packs it, and does not run it again",
+        output.mark(
+            "[KEPT]",
+            "what the command did: the same line with --resume packs it, and does not run it again",
         );
     }
     let (status, unstored) = packed?;
@@ -62,6 +65,37 @@ pub(super) fn run(arguments: &PackRun, output: &Output) -> Run {
     let status = unstored.map_or(status, |failure| output.failure(&failure));
     // What a shell shows of a status is its last byte.
     Ok(if exit_code == 0 { status } else { u8::try_from(exit_code & 0xff).unwrap_or(1).max(1) })
+}
+
+/// Refuses what would have no effect, and a pack within a pack, which would break the outer one.
+fn within_reason(arguments: &PackRun) -> Result<(), Failure> {
+    let PackRun { said, .. } = arguments;
+    let of_runs = said.run_id.is_some() || said.kind.is_some() || !said.dataset.is_empty() || said.alive;
+    let idle = [
+        (arguments.suite.is_none() && arguments.freeze.is_some(), "--freeze", "--suite FILE"),
+        (arguments.suite.is_none() && arguments.scenario.is_some(), "--scenario", "--suite FILE"),
+        (arguments.run.is_empty() && of_runs, "--run-id, --run-kind, --dataset or --alive", "--run DIR"),
+        (arguments.command.is_empty() && arguments.resume, "--resume", "-- COMMAND"),
+    ];
+    if let Some((_, flag, needed)) = idle.iter().find(|(is_idle, ..)| *is_idle) {
+        return Err(Failure::new(&error::INVALID_FLAG, format!("{flag} means nothing without {needed}")));
+    }
+    if !arguments.command.is_empty() && said.exit_code.is_some() {
+        let message = "--exit-code is that of a job that has ended: after -- COMMAND it is the command's own";
+        return Err(Failure::new(&error::INVALID_FLAG, message));
+    }
+    // As far as the folder is there: what is still to be made lies in it.
+    let out = std::path::absolute(&arguments.out).map_err(|error| source::failure(&arguments.out, &error))?;
+    let there = out.ancestors().find_map(|folder| folder.canonicalize().ok());
+    let outer = there.iter().flat_map(|folder| folder.ancestors());
+    match outer.into_iter().find(|folder| folder.join(MANIFEST).is_file() && folder.join(LEDGER).is_file()) {
+        None => Ok(()),
+        Some(pack) => {
+            let (out, pack) = (arguments.out.display(), pack.display());
+            let message = format!("--out {out} lies in {pack}, which is a pack");
+            Err(Failure::new(&error::INVALID_FLAG, message).hint("name a folder outside of every pack"))
+        }
+    }
 }
 
 /// What the training command did, where there is one: in this run, or, to resume, in one whose pack was not finished.
@@ -77,10 +111,8 @@ fn ran(
     if !arguments.resume {
         let watched = job::watch(command, names)?;
         let kept = Kept::keep(&arguments.out, &watched).map_err(|error| {
-            output.say(&format!(
-                "[WARN] {}: {error}; --resume will not find this run",
-                arguments.out.display()
-            ));
+            let out = arguments.out.display();
+            output.mark("[WARN]", &format!("{out}: {error}; --resume will not find this run"));
         });
         return Ok(Some((watched, kept.ok())));
     }
@@ -90,10 +122,13 @@ fn ran(
             .hint("give the command, --out and --show-names as they were, or leave out --resume to run it"));
     };
     let Job { started_at, ended_at, .. } = &watched.job;
-    output.say(&format!(
-        "[KEPT] the command ran from {started_at} to {ended_at} with exit status {}; it is not run again",
-        watched.exit_code
-    ));
+    let status = watched.exit_code;
+    output.mark(
+        "[KEPT]",
+        &format!(
+            "the command ran from {started_at} to {ended_at} with exit status {status}; it is not run again"
+        ),
+    );
     Ok(Some((watched, Some(kept))))
 }
 
@@ -129,7 +164,7 @@ fn pack(
         None => inputs::find(&arguments.inputs)?,
     };
     for (path, reason) in demanded.iter().flat_map(|demanded| &demanded.missing) {
-        output.say(&format!("[WARN] {path}: {reason}; its scenarios count as not as expected"));
+        output.mark("[WARN]", &format!("{path}: {reason}; its scenarios count as not as expected"));
     }
     let terms = Terms {
         created_at,
@@ -166,7 +201,7 @@ fn pack(
             .or(arguments.tensors.as_ref().map(|_| "tensors")),
     );
     steps::publish(arguments, &stage, &mut evidence)?;
-    steps::take(samples, arguments, &stage, &mut evidence, output)?;
+    let outside = steps::take(samples, arguments, &stage, &mut evidence, output)?;
     captures(arguments, &stage, &mut evidence)?;
     if let Some(Demanded { bytes, freeze, demand, .. }) = demanded {
         kept_to(&demand, &terms, &evidence)?;
@@ -189,7 +224,7 @@ fn pack(
     let status = u8::from(told.verdict.verdict != Outcome::Pass);
     if arguments.dry_run {
         build::free(&arguments.out, &name).map_err(Coded::failure)?;
-        told.tell(None, None, key, output)?;
+        told.tell(None, None, key, &outside, output)?;
         return Ok((status, None));
     }
     let path = pack.publish(&name).map_err(Coded::failure)?;
@@ -204,7 +239,7 @@ fn pack(
     };
     // One envelope: that of what went wrong, where something did.
     if !(output.json && unstored.is_some()) {
-        told.tell(Some(&path), pushed.as_ref(), key, output)?;
+        told.tell(Some(&path), pushed.as_ref(), key, &outside, output)?;
     }
     Ok((status, unstored))
 }

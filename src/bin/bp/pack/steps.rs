@@ -1,5 +1,6 @@
 //! What `pack run --steps` is given: records of sampled steps, and their payloads.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bp::error::{self, Failure};
@@ -77,6 +78,7 @@ pub(super) fn publish(arguments: &PackRun, stage: &Stage, evidence: &mut Evidenc
         }),
     };
     let bytes = source::whole(path)?;
+    secrets::none_in_record(&source::shown(path), &bytes)?;
     stage.published(evidence, &bytes, call.as_ref()).map_err(Coded::failure)
 }
 
@@ -84,14 +86,15 @@ fn invalid(message: &str) -> Failure {
     Failure::new(&error::INVALID_FLAG, message.to_owned())
 }
 
-/// Judges the steps and writes them into the pack.
+/// Judges the steps and writes them into the pack. Answers the folders of payloads that stay outside.
 pub(super) fn take(
     samples: Vec<Sample>,
     arguments: &PackRun,
     stage: &Stage,
     evidence: &mut Evidence,
     output: &Output,
-) -> Result<(), Failure> {
+) -> Result<BTreeSet<PathBuf>, Failure> {
+    let mut outside = BTreeSet::new();
     let progress = output.progress("judging steps", Some(samples.len()));
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let names: Vec<String> = samples.iter().map(|sample| name(&sample.path)).collect();
@@ -101,9 +104,13 @@ pub(super) fn take(
         let (payload, linear) = step::payloads(&path, &record, arguments.payload_dir.as_deref())?;
         let more = linear.as_ref().map_or(0, Bytes::size_bytes);
         let inside = payload.size_bytes().saturating_add(more) <= arguments.payload_limit;
+        if !inside {
+            let own = bp::persist::parent_of(&path);
+            outside.insert(arguments.payload_dir.as_deref().unwrap_or(own).to_owned());
+        }
         let given = GivenStep { bytes, record, payload, linear, inside };
         stage.step(evidence, stem, given).map_err(Coded::failure)?;
         progress.one();
     }
-    Ok(())
+    Ok(outside)
 }

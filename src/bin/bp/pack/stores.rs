@@ -13,7 +13,8 @@ use bp::trust::key::SigningKey;
 use jiff::ToSpan as _;
 use serde_json::json;
 
-use super::{archive as archives, docker};
+use super::archive::{self as archives, codec};
+use super::docker;
 use crate::cli::{PackPull, PackPush, Retention, Trusting};
 use crate::failure::Coded;
 use crate::output::Output;
@@ -147,13 +148,6 @@ impl Target {
     }
 }
 
-fn codec(file: &Path) -> Result<Codec, Failure> {
-    Codec::of_name(file).ok_or_else(|| {
-        let message = format!("{}: an archive's name ends in .tar.gz or .tar.zst", file.display());
-        Failure::new(&error::INVALID_FLAG, message)
-    })
-}
-
 pub(super) fn push(arguments: &PackPush, output: &Output) -> Run {
     let until = until(arguments)?;
     let target = Target::open(&arguments.url)?;
@@ -173,7 +167,10 @@ pub(super) fn push(arguments: &PackPush, output: &Output) -> Run {
     }
     let how = if *was_there { "there already, byte for byte" } else { "stored, read back, and equal" };
     let kept = until.map(|until| format!("\n  kept until {until} by the store")).unwrap_or_default();
-    output.say(&format!("  {how}{kept}\n  check it with\n    bp pack verify --strict {place}"));
+    output.say(&format!(
+        "  {how}{kept}\n  check it with\n    bp pack verify --strict {}",
+        source::word(Path::new(place))
+    ));
     output.data(format!("{place}\n").as_bytes())?;
     Ok(0)
 }

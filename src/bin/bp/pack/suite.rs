@@ -60,7 +60,7 @@ fn freeze(arguments: &SuiteFreeze, output: &Output) -> Run {
     }
     output.say(&said.map_or_else(String::new, |said| format!("{said}\n")));
     for (path, _) in &missing {
-        output.say(&format!("[WARN] {path}: not there yet, so its bytes are not frozen"));
+        output.mark("[WARN]", &format!("{path}: not there yet, so its bytes are not frozen"));
     }
     output.say(&fold(
         "froze ",
@@ -104,7 +104,7 @@ fn check(file: &Path, output: &Output) -> Run {
     }
     let (scenarios, inputs) = (suite.scenarios().len(), inputs.len() + missing.len());
     let sha256 = suite.sha256();
-    output.say(&format!("suite {}: {scenarios} scenarios, {inputs} inputs, sha256 {sha256}", suite.name()));
+    output.say(&format!("suite {}: {scenarios} scenarios, {inputs} inputs\n  sha256 {sha256}", suite.name()));
     output.say(match ok {
         true => "Every input can be read. Nothing was judged.",
         false => "Judged as it is, the scenarios of these inputs would count as not as expected.",

@@ -1,11 +1,13 @@
 //! What `pack run` tells of a pack.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bp::digest::Digest;
 use bp::error::Failure;
 use bp::pack::build::Pack;
+use bp::pack::layout::Place;
 use bp::pack::manifest::Counts;
 use bp::pack::plan::FinalVerdict;
 use bp::report::{Long, Outcome, fold};
@@ -16,8 +18,10 @@ use serde_json::json;
 use crate::output::Output;
 use crate::source;
 
-/// Shortfalls that are told on the terminal.
+/// Shortfalls, and inputs that failed, that are told on the terminal.
 const SHORTFALLS: usize = 5;
+/// Runs that are.
+const RUNS: usize = 2;
 
 /// What is told of a pack once it has its name.
 pub(super) struct Told {
@@ -42,12 +46,13 @@ impl Told {
         }
     }
 
-    /// Without a path, the pack was made and thrown away.
+    /// Without a path, the pack was made and thrown away. `outside` are the folders of payloads that it does not hold.
     pub(super) fn tell(
         &self,
         path: Option<&Path>,
         pushed: Option<&Pushed>,
         key: Option<&SigningKey>,
+        outside: &BTreeSet<PathBuf>,
         output: &Output,
     ) -> Result<(), Failure> {
         let key_id = key.map(|key| key.id().to_string());
@@ -72,7 +77,7 @@ impl Told {
         if let Some(more) = self.verdict.shortfalls.len().checked_sub(SHORTFALLS).filter(|more| *more > 0) {
             let _ = writeln!(text, "  and {more} more: see results/scenario_summary.json");
         }
-        let Some(path) = path.map(Path::display) else {
+        let Some(path) = path else {
             text.push_str("\nDry run: a pack was made, and thrown away.");
             output.say(&text);
             return Ok(());
@@ -86,6 +91,13 @@ impl Told {
                 "inputs",
                 &format!("{receipts}: {passed} passed, {failed} failed, {insufficient} insufficient"),
             );
+            let broken = self.verdict.inputs.iter().filter(|input| input.outcome == Outcome::Fail);
+            let mut broken = broken.map(|input| Place::Verdict(input.stem.as_str()).path().to_string());
+            let told: Vec<String> = broken.by_ref().take(SHORTFALLS).collect();
+            if !told.is_empty() {
+                let more = if broken.next().is_some() { ", and more" } else { "" };
+                line("failed", &format!("{}{more}; report.html says why", told.join(", ")));
+            }
         }
         let steps = &self.verdict.steps;
         if !steps.is_empty() {
@@ -105,20 +117,31 @@ impl Told {
                 &format!("{}: {holds} equations hold, {broken} broken, {against}", tensors.outcome.name()),
             );
         }
-        for job in self.verdict.runs.iter().take(2) {
+        for job in self.verdict.runs.iter().take(RUNS) {
             let id = job.run_id.as_deref().unwrap_or("no id");
             let flagged = if job.flagged { ", and findings speak against it" } else { "" };
             line("run", &format!("{}: {id}, {}{flagged}", job.folder, job.state.name()));
+        }
+        if let Some(more) = self.verdict.runs.len().checked_sub(RUNS).filter(|more| *more > 0) {
+            line("run", &format!("and {more} more: see report.html"));
         }
         line("open", &self.open);
         if let Some(pushed) = pushed {
             line("stored", &pushed.place);
         }
+        let outside = outside.iter().fold(String::new(), |mut flags, folder| {
+            let _ = write!(flags, " --payload-dir {}", source::word(folder));
+            flags
+        });
+        // What has no seal is refused strictly.
+        let strict = if key.is_some() { " --strict" } else { "" };
         let _ = write!(
             text,
-            "  pack     {path}\n  seal     {sealed}\n  check it with\n    bp pack verify --strict {path}"
+            "  pack     {}\n  seal     {sealed}\n  check it with\n    bp pack verify{strict}{outside} {}",
+            path.display(),
+            source::word(path),
         );
         output.say(&text);
-        output.data(format!("{path}\n").as_bytes())
+        output.data(format!("{}\n", path.display()).as_bytes())
     }
 }

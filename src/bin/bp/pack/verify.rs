@@ -28,13 +28,15 @@ pub(crate) fn verify(arguments: &PackVerify, output: &Output) -> Run {
         limits: trusting::limits(&arguments.limited),
         ..trusting::options(&arguments.trusting)?
     };
-    let _budget = trusting::Budget::start(&arguments.demanded, output)?;
+    let budget = trusting::Budget::start(&arguments.demanded, output)?;
     if let Some(file) = &arguments.json_out {
         source::outside(file, &arguments.pack)?;
     }
     let checking = output.progress("checking", None);
     let result = checked(&arguments.pack, &options)?;
     drop(checking);
+    // What is written is written whole, however long a key lets wait.
+    drop(budget);
     if let Some(file) = &arguments.json_out {
         let mut bytes = serde_json::to_vec(&result).map_err(|error| Failure::of(&error::IO_ERROR, &error))?;
         bytes.push(b'\n');

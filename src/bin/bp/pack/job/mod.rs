@@ -10,6 +10,7 @@ mod terminal;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 pub(super) use kept::Kept;
@@ -80,6 +82,10 @@ pub(super) fn watch(command: &[OsString], names: Names) -> Result<Watched, Failu
     let status = child.wait().map_err(failed)?;
     handle.close();
     let _ = passing.join();
+    // Signals are ours again, and end what follows: taking them has left no default behind.
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2] {
+        flag::register_conditional_default(signal, Arc::new(AtomicBool::new(true))).map_err(failed)?;
+    }
     let log = tee.map(Tee::finish);
     if let Some(session) = session {
         session.end();
