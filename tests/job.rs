@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -39,6 +39,26 @@ impl Scratch {
             .stdin(Stdio::null())
             .output()
             .unwrap()
+    }
+
+    /// How `bp pack run ARGUMENTS` ends that is sent SIGTERM once there is a file of this name.
+    fn terminated(&self, arguments: &[&str], ready: &str) -> ExitStatus {
+        let mut child = self
+            .bp()
+            .args(["pack", "run"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        while !self.at(ready).exists() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before there was {ready}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        child.wait().unwrap()
     }
 
     fn record(&self) -> Value {
@@ -83,20 +103,8 @@ fn a_commands_status_is_that_of_bp_and_its_output_passes_through_and_is_kept() {
 fn a_signal_reaches_the_command_and_the_pack_is_written() {
     let scratch = Scratch::new();
     let script = "trap 'echo caught; exit 3' TERM; echo ready > ready; while :; do sleep 0.05; done";
-    let mut child = scratch
-        .bp()
-        .args(["pack", "run", "--unsigned", "--name", "demo", "--", "sh", "-c", script])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    while !scratch.at("ready").exists() {
-        thread::sleep(Duration::from_millis(20));
-    }
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    assert_eq!(child.wait().unwrap().code(), Some(3));
+    let arguments = ["--unsigned", "--name", "demo", "--", "sh", "-c", script];
+    assert_eq!(scratch.terminated(&arguments, "ready").code(), Some(3));
     assert!(scratch.log().contains("caught"));
 }
 
@@ -109,21 +117,8 @@ fn a_signal_after_the_command_ends_bp() {
     let holder =
         "case $BP_KEY_REQUEST in public) cat key.pub.pem;; sign) echo > signing; exec sleep 30;; esac";
     fs::write(scratch.at("holder"), holder).unwrap();
-    let mut child = scratch
-        .bp()
-        .args(["pack", "run", "--key", "exec:sh holder", "--name", "demo", "--", "true"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    while !scratch.at("signing").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it signed");
-        thread::sleep(Duration::from_millis(20));
-    }
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    assert_eq!(child.wait().unwrap().signal(), Some(15));
+    let arguments = ["--key", "exec:sh holder", "--name", "demo", "--", "true"];
+    assert_eq!(scratch.terminated(&arguments, "signing").signal(), Some(15));
 }
 
 #[test]

@@ -31,6 +31,12 @@ pub fn fold(lead: &str, text: &str, long: Long) -> String {
     // A line of a stranger's does not begin where ours do.
     let text = if long == Long::Break || lead.is_empty() { &plain(text) } else { text };
     let indent = lead.chars().count();
+    if text.contains('\n') {
+        // A message of several lines hangs under its lead, all of it.
+        let hang = " ".repeat(indent);
+        let lines = text.split('\n').enumerate();
+        return lines.map(|(at, line)| fold(if at == 0 { lead } else { &hang }, line, long)).collect();
+    }
     let room = WIDTH.saturating_sub(indent).max(1);
     let mut out = String::new();
     let mut line = lead.to_owned();
@@ -91,6 +97,11 @@ mod tests {
             assert_eq!(text.lines().count(), 1, "{text:?}");
             assert!(text.contains("\\u{a}PASS") && text.contains("\\u{202e}"), "{text:?}");
         }
+    }
+
+    #[test]
+    fn lines_that_are_kept_hang_under_the_lead() {
+        assert_eq!(fold("error: ", "one\nPASS\ntwo", Long::Keep), "error: one\n       PASS\n       two\n");
     }
 
     #[test]
